@@ -1,0 +1,3 @@
+"""Garrison: a Kubernetes operator that holds AI inference on the Akash marketplace."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,158 @@
+"""AkashAccount: who pays, for whom, within which limits. Cluster-scoped."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from garrison.api.meta import (
+    SPEC,
+    STATUS,
+    Condition,
+    Meta,
+    Name,
+    Price,
+    Raw,
+    SecretKeyRef,
+    parse_meta,
+)
+from garrison.api.parsing import parse
+
+Short = Annotated[str, Field(max_length=253)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class ConsoleBackend:
+    """The Console API: a managed wallet behind an API key."""
+
+    api_key_secret_ref: SecretKeyRef
+    endpoint: Annotated[str, Field(pattern=r"^https://[^\s/]+(/.*)?$", max_length=512)] = (
+        "https://console-api.akash.network"
+    )
+    ca_bundle: Annotated[str, Field(max_length=65536)] | None = Field(
+        default=None,
+        description="PEM certificates to trust beside the system's, for a local market.",
+    )
+    outcome_horizon_seconds: Annotated[int, Field(ge=2, le=3600)] = Field(
+        default=120,
+        description="How long a create whose answer was lost is looked up before it is repeated.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class Backend:
+    """How the market is reached. ``Chain`` comes with the self-custody wallet."""
+
+    type: Literal["Console"] = "Console"
+    console: ConsoleBackend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class Limits:
+    """Ceilings. Required: no default is guessed."""
+
+    max_price_per_hour: Price = Field(
+        description="Highest sum over all leases, open orders included, US dollars per hour."
+    )
+    max_leases: Annotated[int, Field(ge=0, le=500)]
+    max_new_leases_per10_minutes: Annotated[
+        int, Field(ge=0, le=500, alias="maxNewLeasesPer10Minutes")
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class Treasury:
+    """How much is put into escrow per lease."""
+
+    deposit_hours: Annotated[int, Field(ge=1, le=720)] = Field(
+        default=24, description="Hours of the highest accepted price that are deposited at order."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class AllowedNamespaces:
+    """Namespaces whose workloads may spend from this account; empty: all."""
+
+    names: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class AccountSpec:
+    """Limits are required; the rest has safe defaults."""
+
+    backend: Backend
+    limits: Limits
+    default: bool = Field(default=False, description="Used by workloads that name no account.")
+    treasury: Treasury = Field(default_factory=Treasury)
+    orphans: Literal["Report", "Close"] = Field(
+        default="Close",
+        description="What to do with deployments that carry this installation's marker and have no owner.",
+    )
+    allowed_namespaces: AllowedNamespaces = Field(default_factory=AllowedNamespaces)
+    allow_private_addresses: bool = Field(
+        default=False, description="For sandboxes only: dial providers at private addresses."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class Grant:
+    """A slot under the ceilings, given to one order of one lease until its close is verified."""
+
+    lease: Annotated[str, Field(max_length=64, description="uid of the AkashLease")]
+    namespace: Short
+    name: Short
+    attempt: int = 0
+    price_per_hour: Price
+    at: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class Stranger:
+    """An open deployment of the account that no AkashLease owns."""
+
+    deployment: Short
+    kind: Literal["Foreign", "Orphan", "Released"]
+    marker: Annotated[str, Field(max_length=128)] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class AccountStatus:
+    """``grants`` is the ledger of the ceilings: an order is placed only under a grant."""
+
+    observed_generation: int = 0
+    address: Short | None = None
+    balance: Price | None = None
+    burn_per_hour: Price | None = None
+    runway_hours: int | None = None
+    open_leases: int = 0
+    grants: Annotated[tuple[Grant, ...], Field(max_length=500)] = ()
+    granted_at: Annotated[tuple[AwareDatetime, ...], Field(max_length=500)] = Field(
+        default=(), description="Times of the grants of the last ten minutes."
+    )
+    strangers: Annotated[tuple[Stranger, ...], Field(max_length=50)] = ()
+    released: Annotated[tuple[Short, ...], Field(max_length=100)] = ()
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class Account:
+    """An AkashAccount as decisions see it."""
+
+    meta: Meta
+    spec: AccountSpec
+    status: AccountStatus
+
+
+SPEC_ADAPTER: TypeAdapter[AccountSpec] = TypeAdapter(AccountSpec)
+STATUS_ADAPTER: TypeAdapter[AccountStatus] = TypeAdapter(AccountStatus)
+
+
+def parse_account(raw: Raw) -> Account:
+    """Return the typed account. Raises InvalidSpecError."""
+    return Account(
+        meta=parse_meta(raw),
+        spec=parse(SPEC_ADAPTER, raw.get("spec") or {}, "spec"),
+        status=parse(STATUS_ADAPTER, raw.get("status") or {}, "status"),
+    )

@@ -1,0 +1,219 @@
+"""AkashLease: one attempt to hold one replica; created by the operator, owned by the workload."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AwareDatetime, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from garrison.api.meta import (
+    SPEC,
+    STATUS,
+    Condition,
+    LocalRef,
+    Message,
+    Meta,
+    Name,
+    Price,
+    Raw,
+    parse_meta,
+)
+from garrison.api.parsing import parse
+from garrison.api.workload import Blame
+
+PHASES = (
+    "Pending",
+    "Ordering",
+    "Bidding",
+    "Leasing",
+    "Deploying",
+    "Verifying",
+    "Benchmarking",
+    "Ready",
+    "Draining",
+    "Closing",
+    "Closed",
+    "Failed",
+)
+Phase: TypeAlias = Literal[
+    "Pending",
+    "Ordering",
+    "Bidding",
+    "Leasing",
+    "Deploying",
+    "Verifying",
+    "Benchmarking",
+    "Ready",
+    "Draining",
+    "Closing",
+    "Closed",
+    "Failed",
+]
+Short = Annotated[str, Field(max_length=253)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class LeaseSpec:
+    """Why this lease exists. The manifest is rendered from the revision, never stored."""
+
+    workload: Name
+    revision: Name = Field(description="Name of the ControllerRevision to run.")
+    account: Name
+    role: Literal["Active", "Standby"] = "Active"
+    excluded_providers: Annotated[tuple[Short, ...], Field(max_length=64)] = ()
+    deletion_policy: Literal["Delete", "Orphan"] = "Delete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class Intent:
+    """A write to the market that is about to happen; recorded before it does.
+
+    ``token`` names the pass that may perform it once; whoever does not hold it looks up instead.
+    """
+
+    action: Literal["CreateDeployment", "CreateLease", "Deposit"]
+    token: Annotated[str, Field(max_length=64)]
+    at: AwareDatetime
+    marker: Annotated[str, Field(max_length=128)]
+    deployment: Short | None = None
+    provider: Short | None = None
+    gseq: int | None = None
+    oseq: int | None = None
+    price_per_hour: Price | None = None
+    amount: Price | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class DeploymentStatus:
+    """The one deployment on the market that this lease may pay for."""
+
+    id: Short
+    marker: Annotated[str, Field(max_length=128)]
+    ordered_at: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class BidStatus:
+    """A bid and why it lost; the chosen one says ``Chosen``."""
+
+    provider: Short
+    price_per_hour: Price
+    verdict: Annotated[str, Field(max_length=256)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class AttemptStatus:
+    """An earlier order of this lease that led to nothing."""
+
+    gpu_model: Annotated[str, Field(max_length=63)] | None = None
+    reason: Annotated[str, Field(max_length=64)]
+    message: Message = ""
+    at: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class EndpointStatus:
+    """Where the replica's server is reached from outside: a raw TCP forwarded port."""
+
+    host: Short
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class TimingStatus:
+    """When a phase was entered."""
+
+    phase: Annotated[str, Field(max_length=32)]
+    at: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class BenchmarkStatus:
+    """The figures of the newest benchmark. Times in milliseconds, medians over the requests."""
+
+    passed: bool
+    tokens_per_second: Annotated[str, Field(max_length=16)]
+    time_to_first_token_milliseconds: int
+    requests: int
+    model: Annotated[str, Field(max_length=253)] = ""
+    message: Message = ""
+    at: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class HealthStatus:
+    """The newest transition of the probe from outside."""
+
+    state: Literal["Unknown", "Healthy", "Unhealthy"] = "Unknown"
+    message: Message = ""
+    since: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class LeaseFailure:
+    """Why this lease is given up, and who is to blame as far as one lease can tell."""
+
+    reason: Annotated[str, Field(max_length=64)]
+    message: Message = ""
+    blame: Blame
+    at: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class LeaseStatus:
+    """Everything a restart needs to go on; each write to the market is named here first."""
+
+    observed_generation: int = 0
+    phase: Annotated[str, Field(max_length=32)] = "Pending"
+    attempt: int = Field(default=0, description="Number of orders given up so far.")
+    model_index: int = Field(default=0, description="Which of the GPU models is being tried.")
+    intent: Intent | None = None
+    deployment: DeploymentStatus | None = None
+    earlier: Annotated[tuple[AttemptStatus, ...], Field(max_length=8)] = ()
+    bids: Annotated[tuple[BidStatus, ...], Field(max_length=20)] = ()
+    provider: Short | None = None
+    provider_host: Short | None = None
+    region: Annotated[str, Field(max_length=128)] | None = None
+    gpu_model: Annotated[str, Field(max_length=63)] | None = None
+    price_per_hour: Price | None = None
+    gseq: int | None = None
+    oseq: int | None = None
+    endpoint: EndpointStatus | None = None
+    timings: Annotated[tuple[TimingStatus, ...], Field(max_length=24)] = ()
+    benchmark: BenchmarkStatus | None = None
+    health: HealthStatus | None = None
+    failure: LeaseFailure | None = None
+    drain_until: AwareDatetime | None = None
+    reclaim_deadline: AwareDatetime | None = None
+    close_reason: Annotated[str, Field(max_length=64)] | None = None
+    closed_at: AwareDatetime | None = Field(
+        default=None, description="When the market confirmed that nothing is paid any more."
+    )
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class Lease:
+    """An AkashLease as decisions see it."""
+
+    meta: Meta
+    spec: LeaseSpec
+    status: LeaseStatus
+
+    @property
+    def account_ref(self) -> LocalRef:
+        return LocalRef(name=self.spec.account)
+
+
+SPEC_ADAPTER: TypeAdapter[LeaseSpec] = TypeAdapter(LeaseSpec)
+STATUS_ADAPTER: TypeAdapter[LeaseStatus] = TypeAdapter(LeaseStatus)
+
+
+def parse_lease(raw: Raw) -> Lease:
+    """Return the typed lease. Raises InvalidSpecError."""
+    return Lease(
+        meta=parse_meta(raw),
+        spec=parse(SPEC_ADAPTER, raw.get("spec") or {}, "spec"),
+        status=parse(STATUS_ADAPTER, raw.get("status") or {}, "status"),
+    )

@@ -1,0 +1,234 @@
+"""The market: deployments are ordered, providers bid, one bid becomes the lease.
+
+Every method may raise TransientError (safe to repeat), AuthError, or RejectedError. The writes
+(``create``, ``accept``, ``close``, ``deposit``) raise UnknownOutcomeError when the request may have
+reached the market and its result is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from garrison.api.money import MicroUSD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketTraits:
+    """How this market behaves.
+
+    ``chooses_id``: the market picks the deployment's id (Console API); else the caller does (chain).
+    ``outcome_horizon``: after this long, a create that cannot be found did not happen.
+    """
+
+    chooses_id: bool
+    outcome_horizon: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuAsk:
+    """GPUs of one replica. ``memory`` such as "80Gi"; None means any."""
+
+    vendor: str
+    model: str
+    count: int
+    memory: str | None = None
+    interface: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One deployment with one group, one service, count 1: what is to be leased.
+
+    Memory and storage in bytes, CPU in thousandths of a core, money in micro-dollars.
+    The image is referenced by digest. ``marker`` becomes the group's name.
+    """
+
+    marker: str
+    image: str
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    port: int
+    cpu_millis: int
+    memory_bytes: int
+    storage_bytes: int
+    gpu: GpuAsk | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    audited_by: tuple[str, ...] = ()
+    max_price_per_hour: MicroUSD
+    deposit: MicroUSD
+
+
+class DeploymentState(StrEnum):
+    ACTIVE = "active"
+    CLOSED = "closed"
+
+
+class LeaseState(StrEnum):
+    ACTIVE = "active"
+    RECLAIMING = "reclaiming"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketLease:
+    """A lease as the market reports it. ``reason`` is the market's close reason, "" when open."""
+
+    provider: str
+    gseq: int
+    oseq: int
+    state: LeaseState
+    price_per_hour: MicroUSD
+    reason: str = ""
+    reclaim_deadline: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A deployment as the market reports it. ``marker`` is its group's name.
+
+    ``escrow`` is what is left for rent, None when the market does not say.
+    """
+
+    id: str
+    marker: str
+    state: DeploymentState
+    leases: tuple[MarketLease, ...] = ()
+    escrow: MicroUSD | None = None
+
+
+class BidState(StrEnum):
+    OPEN = "open"
+    ACTIVE = "active"
+    LOST = "lost"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bid:
+    """An offer for one deployment. ``gpu_model`` is what would be assigned, None when not said."""
+
+    deployment: str
+    gseq: int
+    oseq: int
+    provider: str
+    price_per_hour: MicroUSD
+    state: BidState
+    gpu_model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderAttribute:
+    key: str
+    value: str
+    audited_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderGpu:
+    vendor: str
+    model: str
+    memory: str | None = None
+    interface: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderFact:
+    """A provider as the market lists it; uptimes in thousandths, None when not measured."""
+
+    id: str
+    host_uri: str
+    region: str
+    online: bool
+    attributes: tuple[ProviderAttribute, ...] = ()
+    gpus: tuple[ProviderGpu, ...] = ()
+    uptime_1d: int | None = None
+    uptime_7d: int | None = None
+    uptime_30d: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """``available`` can be deposited; ``escrowed`` lies in open deployments."""
+
+    available: MicroUSD
+    escrowed: MicroUSD | None = None
+    address: str = ""
+
+
+class Market(Protocol):
+    """One account at one market."""
+
+    @property
+    def traits(self) -> MarketTraits: ...
+
+    def propose_id(self) -> str | None:
+        """Return a fresh deployment id where the caller chooses it, else None."""
+
+    async def create(self, order: Order, deployment_id: str | None) -> Deployment:
+        """Post the order. With a chosen id that exists already: AlreadyExistsError."""
+
+    async def deployment(self, deployment_id: str) -> Deployment | None:
+        """Return a deployment in whatever state, None when the market does not know it."""
+
+    async def open_deployments(self) -> Sequence[Deployment]:
+        """Return every open deployment of the account; leases may be left out."""
+
+    async def bids(self, deployment_id: str) -> Sequence[Bid]:
+        """Return the bids of a deployment's newest order."""
+
+    async def accept(self, bid: Bid, order: Order) -> None:
+        """Create the lease for a bid, and hand the manifest over where the market does both."""
+
+    async def close(self, deployment_id: str) -> None:
+        """Close a deployment and its leases; closing a closed one does nothing."""
+
+    async def deposit(self, deployment_id: str, amount: MicroUSD) -> None:
+        """Add to a deployment's escrow."""
+
+    async def balance(self) -> Balance: ...
+
+    async def providers(self) -> Sequence[ProviderFact]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseTarget:
+    """Where a lease's container is managed: the provider's gateway."""
+
+    deployment: str
+    gseq: int
+    oseq: int
+    provider: str
+    host_uri: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardedPort:
+    """A raw TCP port of the container, reachable from outside at ``host:external_port``."""
+
+    host: str
+    port: int
+    external_port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceStatus:
+    """The provider's word on the container: running or not. Never taken for readiness."""
+
+    available: int
+    ports: tuple[ForwardedPort, ...] = ()
+
+
+class LeaseGateway(Protocol):
+    """The provider's side of a lease. Its answers are untrusted input."""
+
+    async def send_manifest(self, target: LeaseTarget, order: Order) -> None:
+        """Hand the manifest over; repeating it is harmless. NotFoundError: not seen the lease yet."""
+
+    async def status(self, target: LeaseTarget) -> ServiceStatus | None:
+        """Return the service's status, None while the provider has no manifest."""

@@ -1,0 +1,1 @@
+"""The engine, ignorant of kinds: cache, keyed queue, workers, jobs, resync, executor."""
