@@ -187,6 +187,9 @@ class WorkloadStatus:
     price_per_hour: Price | None = None
     providers: Annotated[str, Field(max_length=1024)] | None = None
     accepted_revision: Annotated[str, Field(max_length=253)] | None = None
+    served_revision: Annotated[str, Field(max_length=253)] | None = Field(
+        default=None, description="The newest revision that had a Ready replica."
+    )
     sequence: int = 0
     leases: Annotated[tuple[ReplicaStatus, ...], Field(max_length=128)] = ()
     failures: Annotated[tuple[FailureStatus, ...], Field(max_length=20)] = ()

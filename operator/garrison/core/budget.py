@@ -1,0 +1,117 @@
+"""The ceilings of an account. Grants in its status are the ledger; an order needs one first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from garrison.api.account import AccountStatus, Grant, Limits
+from garrison.api.money import MicroUSD, format_dollars, parse_dollars
+
+RATE_WINDOW = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A lease that wants to order. ``price_per_hour`` is the highest it may come to."""
+
+    lease: str
+    namespace: str
+    name: str
+    attempt: int
+    price_per_hour: MicroUSD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a request gets no grant now. ``retry_at`` None: when something else is closed."""
+
+    reason: str
+    message: str
+    retry_at: datetime | None = None
+
+
+def reserved(grants: Sequence[Grant]) -> MicroUSD:
+    """Return what all grants may cost per hour."""
+    return MicroUSD(sum(parse_dollars(each.price_per_hour) for each in grants))
+
+
+def recent(times: Sequence[datetime], now: datetime) -> tuple[datetime, ...]:
+    """Return the times inside the rate window."""
+    return tuple(each for each in times if now - each < RATE_WINDOW)
+
+
+def refusal(
+    request: Request, limits: Limits, grants: Sequence[Grant], times: Sequence[datetime], now: datetime
+) -> Refusal | None:
+    """Return why ``request`` must wait, None when it fits under every ceiling."""
+    others = [each for each in grants if each.lease != request.lease]
+    if len(others) >= limits.max_leases:
+        return Refusal(
+            reason="TooManyLeases",
+            message=f"{len(others)} leases are open and limits.maxLeases is {limits.max_leases}; "
+            "raise it on the AkashAccount or scale something down",
+        )
+    ceiling = parse_dollars(limits.max_price_per_hour)
+    total = reserved(others) + request.price_per_hour
+    if total > ceiling:
+        return Refusal(
+            reason="TooExpensive",
+            message=f"open leases and orders may come to {format_dollars(reserved(others))} $/h, this one to "
+            f"{format_dollars(request.price_per_hour)}, and limits.maxPricePerHour is "
+            f"{format_dollars(ceiling)}; raise it on the AkashAccount or lower spec.budget.maxPricePerHour",
+        )
+    window = recent(times, now)
+    if len(window) >= limits.max_new_leases_per10_minutes:
+        return Refusal(
+            reason="TooManyNewLeases",
+            message=f"{len(window)} leases were ordered in the last ten minutes and "
+            f"limits.maxNewLeasesPer10Minutes is {limits.max_new_leases_per10_minutes}; "
+            "wait, or raise it on the AkashAccount",
+            retry_at=min(window) + RATE_WINDOW if window else None,
+        )
+    return None
+
+
+def grant_all(
+    requests: Sequence[Request], limits: Limits, status: AccountStatus, now: datetime
+) -> tuple[tuple[Grant, ...], tuple[datetime, ...], Refusal | None]:
+    """Return the new ledger: (grants, times of grants in the window, first refusal).
+
+    Requests are served in the order given; the first that does not fit holds up those behind it,
+    so that a large one is not starved by small ones.
+    """
+    grants = list(status.grants)
+    times = list(recent(status.granted_at, now))
+    for request in requests:
+        if is_granted(request.lease, request.attempt, grants):
+            continue
+        refused = refusal(request, limits, grants, times, now)
+        if refused is not None:
+            return tuple(grants), tuple(times), refused
+        grants = [each for each in grants if each.lease != request.lease]
+        grants.append(_grant(request, now))
+        times.append(now)
+    return tuple(grants), tuple(times), None
+
+
+def _grant(request: Request, now: datetime) -> Grant:
+    return Grant(
+        lease=request.lease,
+        namespace=request.namespace,
+        name=request.name,
+        attempt=request.attempt,
+        price_per_hour=format_dollars(request.price_per_hour),
+        at=now,
+    )
+
+
+def is_granted(lease: str, attempt: int, grants: Sequence[Grant]) -> bool:
+    """Return whether an order of this attempt may be placed."""
+    return any(each.lease == lease and each.attempt == attempt for each in grants)
+
+
+def granted_price(lease: str, grants: Sequence[Grant]) -> MicroUSD | None:
+    """Return the highest price per hour that was granted to a lease."""
+    return next((parse_dollars(each.price_per_hour) for each in grants if each.lease == lease), None)

@@ -1,0 +1,42 @@
+"""Probes from outside, folded into a state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from garrison.ports.probe import ProbeOutcome, ProbeResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """What the probes of one replica said so far. ``failures`` in a row."""
+
+    probed_at: datetime | None = None
+    healthy_at: datetime | None = None
+    failures: int = 0
+    outcome: ProbeOutcome | None = None
+    message: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        return self.outcome is ProbeOutcome.HEALTHY
+
+
+def advance(track: Track, result: ProbeResult, now: datetime) -> Track:
+    """Return the track after one more probe."""
+    healthy = result.outcome is ProbeOutcome.HEALTHY
+    return Track(
+        probed_at=now,
+        healthy_at=now if healthy else track.healthy_at,
+        failures=0 if healthy else track.failures + 1,
+        outcome=result.outcome,
+        message=result.message,
+    )
+
+
+def next_probe(track: Track, period_seconds: float, now: datetime) -> float:
+    """Return the seconds until the next probe is due; 0 when it is."""
+    if track.probed_at is None:
+        return 0.0
+    return max(0.0, period_seconds - (now - track.probed_at).total_seconds())

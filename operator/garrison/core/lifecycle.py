@@ -1,0 +1,225 @@
+"""The life of one AkashLease: what to do next, given what is known.
+
+``step`` looks at one observation and returns one action at most, together with the status that holds
+*before* the action is known to have worked; ``settle`` folds the action's outcome in. So a pass has at
+most one effect on the market, and the status that names it was written in an earlier pass:
+
+    Pending ──grant──▶ Ordering ──create──▶ Bidding ──choose──▶ Leasing ──accept──▶ Deploying
+    ──forwarded port──▶ Verifying ──healthy──▶ Benchmarking ──passed──▶ Ready
+    any ──failure or deletion──▶ (Draining) ──▶ Closing ──verified──▶ Closed | Failed
+
+An intent carries a token. Only the process that recorded the intent holds the token, and it may use it
+once; everybody else (a second operator, the same one after a crash) looks the outcome up instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from garrison.api.account import Account
+from garrison.api.lease import Intent, Lease, LeaseStatus
+from garrison.api.money import MicroUSD
+from garrison.api.policy import PolicySpec
+from garrison.api.provider import Provider
+from garrison.api.workload import Benchmark, Health, Template
+from garrison.core.health import Track
+from garrison.ports.market import (
+    Bid,
+    Deployment,
+    MarketLease,
+    MarketTraits,
+    Order,
+    ServiceStatus,
+)
+from garrison.ports.probe import BenchmarkFigures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """The waits of a lease's life, in seconds."""
+
+    collect: float = 5.0
+    """how long bids are collected when not every candidate has bid yet"""
+    bid_timeout: float = 60.0
+    deploy_timeout: float = 900.0
+    """from the lease to a running container, the image pull included"""
+    gateway_grace: float = 60.0
+    """how long a provider's gateway may be unreachable while deploying"""
+    poll: float = 2.0
+    """between two looks at something that is on its way"""
+    watch: float = 15.0
+    """between two looks at a lease that serves"""
+    record_wait: float = 30.0
+    """how long a closed lease waits for its provider's record before it is forgotten"""
+    lookup: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Everything a step may look at. What was not read in this phase is None or empty."""
+
+    lease: Lease
+    now: datetime
+    installation: str
+    token: str
+    """fresh, for an intent recorded in this pass"""
+    holds_token: bool = False
+    """whether this process recorded the current intent and has not acted on it"""
+    proposed_id: str | None = None
+    traits: MarketTraits
+    timing: Timing = field(default_factory=Timing)
+    account: Account | None = None
+    template: Template | None = None
+    policy: PolicySpec | None = None
+    policy_missing: bool = False
+    health: Health = field(default_factory=Health)
+    benchmark: Benchmark = field(default_factory=Benchmark)
+    spread: str = "None"
+    drain_seconds: int = 0
+    ceiling: MicroUSD = MicroUSD(0)
+    deployment: Deployment | None = None
+    """the recorded deployment, or the one found by the intent's marker or id"""
+    bids: tuple[Bid, ...] = ()
+    providers: Mapping[str, Provider] = field(default_factory=dict)
+    taken: frozenset[str] = frozenset()
+    taken_regions: frozenset[str] = frozenset()
+    service: ServiceStatus | None = None
+    gateway_error: str = ""
+    gateway_down_since: datetime | None = None
+    track: Track = field(default_factory=Track)
+    measuring: bool = False
+    figures: BenchmarkFigures | None = None
+    measure_error: str = ""
+    recorded: bool = False
+    """whether the provider's record holds this lease's result"""
+
+    @property
+    def status(self) -> LeaseStatus:
+        return self.lease.status
+
+    @property
+    def market_lease(self) -> MarketLease | None:
+        """The newest lease of the deployment, None before there is one."""
+        if self.deployment is None or not self.deployment.leases:
+            return None
+        return max(self.deployment.leases, key=lambda each: (each.gseq, each.oseq))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnsureFinalizer:
+    """Hold the object before anything is paid for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveFinalizer:
+    """Let the object go: its close is verified."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateDeployment:
+    """Post the order that the intent names. ``token`` is used up before the call."""
+
+    token: str
+    order: Order
+    deployment: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptBid:
+    """Create the lease that the intent names."""
+
+    token: str
+    bid: Bid
+    order: Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendManifest:
+    """Hand the manifest to the provider (again)."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseDeployment:
+    """Close the recorded deployment and its leases."""
+
+    deployment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartBenchmark:
+    """Measure the replica in the background; the result wakes the lease up."""
+
+
+Action: TypeAlias = (
+    EnsureFinalizer
+    | RemoveFinalizer
+    | CreateDeployment
+    | AcceptBid
+    | SendManifest
+    | CloseDeployment
+    | StartBenchmark
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One pass: at most one action, the status to write, when to look again (seconds)."""
+
+    status: LeaseStatus
+    action: Action | None = None
+    requeue: float | None = None
+
+
+def age(since: datetime | None, now: datetime) -> float:
+    """Return the seconds since then; 0 when it never was."""
+    return (now - since).total_seconds() if since is not None else 0.0
+
+
+def entered(status: LeaseStatus, phase: str) -> datetime | None:
+    """Return when a phase was entered last."""
+    return next((each.at for each in reversed(status.timings) if each.phase == phase), None)
+
+
+def unresolved_create(status: LeaseStatus) -> Intent | None:
+    """Return the intent of a create whose outcome is not known, if there is one."""
+    intent = status.intent
+    return intent if intent is not None and intent.action == "CreateDeployment" else None
+
+
+def owes(status: LeaseStatus) -> bool:
+    """Return whether something on the market may still have to be closed."""
+    if status.closed_at is not None:
+        return False
+    return status.deployment is not None or unresolved_create(status) is not None
+
+
+def horizon_passed(intent: Intent, traits: MarketTraits, now: datetime) -> bool:
+    """Return whether a create that cannot be found did not happen."""
+    return now - intent.at >= traits.outcome_horizon
+
+
+def token_usable(o: Observation) -> bool:
+    """Return whether this process may perform the intent now.
+
+    A token is good for half the outcome horizon: a process that slept must not create after others
+    have concluded that nothing was created.
+    """
+    intent = o.status.intent
+    return (
+        o.holds_token and intent is not None and o.now - intent.at < o.traits.outcome_horizon / 2
+    )
+
+
+def without_intent(status: LeaseStatus) -> LeaseStatus:
+    """Return the status with no write outstanding."""
+    return replace(status, intent=None)
+
+
+def until(moment: datetime, now: datetime, floor: float = 0.05) -> float:
+    """Return the seconds until a moment, at least ``floor``."""
+    return max(floor, (moment - now) / timedelta(seconds=1))

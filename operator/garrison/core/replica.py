@@ -1,0 +1,127 @@
+"""One pass over one AkashLease: the dispatch by phase, and the fold of the action's outcome."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from garrison.api.lease import LeaseStatus
+from garrison.api.meta import FINALIZER, Condition, ConditionStatus, set_condition
+from garrison.core import ordering, serving, winding
+from garrison.core.lifecycle import (
+    AcceptBid,
+    CreateDeployment,
+    EnsureFinalizer,
+    Observation,
+    RemoveFinalizer,
+    SendManifest,
+    Step,
+)
+from garrison.core.phase import failed
+from garrison.errors import RejectedError
+
+
+def step(o: Observation) -> Step:
+    """Return the next step of a lease's life."""
+    if FINALIZER not in o.lease.meta.finalizers:
+        return _unheld(o)
+    if winding.is_winding(o):
+        return winding.wind(o)
+    match o.status.phase:
+        case "Pending":
+            return ordering.pending(o)
+        case "Ordering":
+            return ordering.ordering(o)
+        case "Bidding":
+            return ordering.bidding(o)
+        case "Leasing":
+            return ordering.leasing(o)
+        case "Deploying":
+            return serving.deploying(o)
+        case "Verifying":
+            return serving.verifying(o)
+        case "Benchmarking":
+            return serving.benchmarking(o)
+        case "Ready":
+            return serving.ready(o)
+        case unknown:
+            message = f"phase {unknown!r} is not known to this version; upgrade the operator"
+            return Step(status=failed(o.status, "UnknownPhase", message, "Nobody", o.now))
+
+
+def _unheld(o: Observation) -> Step:
+    """Nothing is paid for without the finalizer, and nothing is done for what is going away."""
+    if o.lease.meta.deleting:
+        return Step(status=o.status)
+    return Step(status=o.status, action=EnsureFinalizer(), requeue=0.0)
+
+
+def settle(o: Observation, taken: Step, value: object, error: Exception | None) -> Step:
+    """Return the step with the outcome of its action folded in."""
+    match taken.action:
+        case CreateDeployment():
+            return ordering.created(o, taken.status, error, value)
+        case AcceptBid():
+            return ordering.accepted(o, taken.status, error)
+        case SendManifest() if isinstance(error, RejectedError):
+            message = f"{o.status.provider} refused the manifest: {error}"
+            refused = failed(taken.status, "ManifestRefused", message, "Undecided", o.now)
+            return Step(status=refused, requeue=0.0)
+        case RemoveFinalizer() | EnsureFinalizer():
+            return taken
+        case _:
+            return taken
+
+
+def finished(o: Observation, status: LeaseStatus) -> LeaseStatus:
+    """Return the status with its ``Ready`` condition, so that ``kubectl wait`` works on leases."""
+    state, reason, message = _readiness(o, status)
+    new = Condition(
+        type="Ready",
+        status=state,
+        reason=reason,
+        message=message[:1024],
+        observed_generation=o.lease.meta.generation,
+        last_transition_time=_whole(o.now),
+    )
+    return replace(
+        status,
+        observed_generation=o.lease.meta.generation,
+        conditions=set_condition(status.conditions, new),
+    )
+
+
+def _whole(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)
+
+
+def _readiness(o: Observation, status: LeaseStatus) -> tuple[ConditionStatus, str, str]:
+    if status.failure is not None:
+        return "False", status.failure.reason, status.failure.message
+    if status.phase == "Ready":
+        return "True", "Serving", "healthy; reached in the clear: unencrypted, unauthenticated"
+    return "False", status.phase, _waiting(o, status)
+
+
+def _waiting(o: Observation, status: LeaseStatus) -> str:
+    match status.phase:
+        case "Pending" if o.account is None:
+            return f"AkashAccount {o.lease.spec.account!r} does not exist; create it"
+        case "Pending" if o.template is None:
+            return f"ControllerRevision {o.lease.spec.revision!r} does not exist"
+        case "Pending":
+            return "waiting for a slot under the account's limits; see kubectl describe aa"
+        case "Ordering":
+            return "posting the order"
+        case "Bidding":
+            return "waiting for bids"
+        case "Leasing":
+            return "accepting the chosen bid"
+        case "Deploying":
+            return f"waiting for {status.provider} to start the container"
+        case "Verifying":
+            return f"waiting for {o.health.path} to answer"
+        case "Benchmarking":
+            return "measuring tokens per second and time to first token"
+        case _:
+            return status.phase

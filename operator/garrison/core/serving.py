@@ -1,0 +1,213 @@
+"""From a lease to a replica that serves, and its watch while it does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from garrison.api.lease import EndpointStatus, HealthStatus, LeaseStatus
+from garrison.api.workload import Blame
+from garrison.core.benchmark import is_due, judge
+from garrison.core.health import next_probe
+from garrison.core.lifecycle import Observation, SendManifest, StartBenchmark, Step, age, entered
+from garrison.core.ordering import order
+from garrison.core.phase import enter, failed
+from garrison.ports.market import ForwardedPort, LeaseState
+
+PROVIDER_REASONS = frozenset({"unstable", "decommission", "unspecified", "manifest_timeout"})
+
+
+def deploying(o: Observation) -> Step:
+    """Wait until the provider forwards the port; hand the manifest over when it has none."""
+    lost = _lost(o)
+    if lost is not None:
+        return lost
+    since = entered(o.status, "Deploying")
+    if age(since, o.now) > o.timing.deploy_timeout:
+        return _fail(
+            o,
+            "DeployTimeout",
+            f"no running container after {o.timing.deploy_timeout:.0f} s; the image may be too large "
+            "for this provider's link, or cannot be pulled there",
+            "Undecided",
+        )
+    unreachable = _unreachable(o)
+    if unreachable is not None:
+        return unreachable
+    if o.service is None:
+        if o.gateway_error or o.template is None or o.account is None:
+            return Step(status=o.status, requeue=o.timing.poll)
+        return Step(status=o.status, action=SendManifest(order=order(o)), requeue=o.timing.poll)
+    port = _forwarded(o)
+    if port is None:
+        return Step(status=o.status, requeue=_eager(age(since, o.now), o.timing.poll))
+    endpoint = EndpointStatus(host=port.host, port=port.external_port)
+    status = replace(enter(o.status, "Verifying", o.now), endpoint=endpoint)
+    return Step(status=status, requeue=0.0)
+
+
+def _eager(waited: float, poll: float) -> float:
+    """Look often at first: most things take well under a second or well over one."""
+    return max(0.05, min(poll, waited / 4))
+
+
+def _forwarded(o: Observation) -> ForwardedPort | None:
+    if o.service is None or o.template is None:
+        return None
+    wanted = o.template.port
+    return next((each for each in o.service.ports if each.port == wanted), None)
+
+
+def _unreachable(o: Observation) -> Step | None:
+    if o.gateway_down_since is None or age(o.gateway_down_since, o.now) < o.timing.gateway_grace:
+        return None
+    return _fail(
+        o,
+        "ProviderUnreachable",
+        f"the gateway of {o.status.provider} has not answered for {o.timing.gateway_grace:.0f} s: "
+        f"{o.gateway_error}",
+        "Provider",
+    )
+
+
+def _fail(o: Observation, reason: str, message: str, blame: Blame) -> Step:
+    return Step(status=failed(o.status, reason, message, blame, o.now), requeue=0.0)
+
+
+def _lost(o: Observation) -> Step | None:
+    """Whether the market says that the lease is over, or will be."""
+    lease = o.market_lease
+    if o.deployment is None or lease is None:
+        return None
+    match lease.state:
+        case LeaseState.ACTIVE:
+            return None
+        case LeaseState.RECLAIMING:
+            return None
+        case LeaseState.INSUFFICIENT_FUNDS:
+            return _fail(
+                o,
+                "EscrowExhausted",
+                f"the escrow of deployment {o.deployment.id} ran out; raise treasury.depositHours "
+                "or the account's balance",
+                "Nobody",
+            )
+        case LeaseState.CLOSED:
+            blame: Blame = "Nobody" if "owner" in lease.reason else "Provider"
+            return _fail(
+                o,
+                "LeaseClosed",
+                f"{lease.provider} closed the lease ({lease.reason or 'no reason given'})",
+                blame,
+            )
+
+
+def verifying(o: Observation) -> Step:
+    """Wait until the model answers, within the start-up grace."""
+    lost = _lost(o)
+    if lost is not None:
+        return lost
+    if o.track.healthy:
+        return _healthy(o)
+    unreachable = _unreachable(o)
+    if unreachable is not None:
+        return unreachable
+    waited = age(entered(o.status, "Verifying"), o.now)
+    grace = o.health.startup_grace_seconds
+    if waited > grace:
+        return _fail(
+            o,
+            "StartupFailed",
+            f"{o.health.path} did not answer with 2xx within startupGraceSeconds={grace} "
+            f"(last: {o.track.message or 'no answer'}); read the container's logs, or raise the grace",
+            "Undecided",
+        )
+    return Step(status=_moved(o), requeue=_startup_look(o, waited))
+
+
+def _startup_look(o: Observation, waited: float) -> float:
+    return min(o.health.period_seconds, max(0.1, waited / 4), 2.0)
+
+
+def _moved(o: Observation) -> LeaseStatus:
+    """The status with the newest forwarded port: a restarted container may have another one."""
+    port = _forwarded(o)
+    if port is None:
+        return o.status
+    endpoint = EndpointStatus(host=port.host, port=port.external_port)
+    return o.status if endpoint == o.status.endpoint else replace(o.status, endpoint=endpoint)
+
+
+def _healthy(o: Observation) -> Step:
+    health = HealthStatus(state="Healthy", since=o.now)
+    status = replace(o.status, health=health)
+    if o.benchmark.api == "None":
+        return Step(status=enter(status, "Ready", o.now), requeue=0.0)
+    return Step(status=enter(status, "Benchmarking", o.now), requeue=0.0)
+
+
+def benchmarking(o: Observation) -> Step:
+    """Measure; no answer is a failure, never a skip."""
+    lost = _lost(o)
+    if lost is not None:
+        return lost
+    if o.measuring:
+        return Step(status=o.status, requeue=o.timing.watch)
+    if o.measure_error:
+        return _fail(o, "BenchmarkNoAnswer", o.measure_error, "Undecided")
+    if o.figures is None:
+        return Step(status=o.status, action=StartBenchmark(), requeue=o.timing.watch)
+    return _judged(o)
+
+
+def _judged(o: Observation) -> Step:
+    assert o.figures is not None  # noqa: S101 - the caller checked
+    verdict = judge(o.figures, o.benchmark, o.now)
+    status = replace(o.status, benchmark=verdict)
+    if verdict.passed:
+        return Step(status=enter(status, "Ready", o.now), requeue=0.0)
+    message = f"{verdict.message} at {o.status.provider}"
+    return Step(
+        status=failed(status, "BenchmarkFailed", message, "Undecided", o.now), requeue=0.0
+    )
+
+
+def ready(o: Observation) -> Step:
+    """Watch the lease, the probes and the benchmark's period."""
+    lost = _lost(o)
+    if lost is not None:
+        return lost
+    if o.track.failures >= o.health.failure_threshold:
+        return _unhealthy(o)
+    status = _reclaiming(o)
+    if o.figures is not None or o.measure_error:
+        return _remeasured(replace(o, lease=replace(o.lease, status=status)))
+    idle = o.track.healthy and not o.measuring
+    if idle and is_due(status.benchmark, o.benchmark, o.now):
+        return Step(status=status, action=StartBenchmark(), requeue=o.timing.watch)
+    soon = next_probe(o.track, o.health.period_seconds, o.now)
+    return Step(status=status, requeue=max(0.05, min(soon, o.timing.watch)))
+
+
+def _remeasured(o: Observation) -> Step:
+    if o.measure_error:
+        return _fail(o, "BenchmarkNoAnswer", o.measure_error, "Undecided")
+    return _judged(o)
+
+
+def _reclaiming(o: Observation) -> LeaseStatus:
+    lease = o.market_lease
+    deadline = lease.reclaim_deadline if lease and lease.state is LeaseState.RECLAIMING else None
+    moved = _moved(o)
+    return moved if deadline == moved.reclaim_deadline else replace(moved, reclaim_deadline=deadline)
+
+
+def _unhealthy(o: Observation) -> Step:
+    probes = f"{o.track.failures} probes of {o.health.path} in a row failed ({o.track.message})"
+    health = HealthStatus(state="Unhealthy", message=o.track.message[:1024], since=o.now)
+    status = replace(o.status, health=health)
+    if o.gateway_down_since is not None:
+        message = f"{probes}, and the gateway of {o.status.provider} does not answer either"
+        return Step(
+            status=failed(status, "ProviderUnreachable", message, "Provider", o.now), requeue=0.0
+        )
+    return Step(status=failed(status, "Unhealthy", probes, "Undecided", o.now), requeue=0.0)

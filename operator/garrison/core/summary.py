@@ -1,0 +1,250 @@
+"""A workload's status: conditions after kstatus, and what the columns show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from urllib.parse import quote
+
+from garrison.api.lease import Lease
+from garrison.api.meta import LABEL_WORKLOAD, Condition, ConditionStatus
+from garrison.api.money import format_dollars, parse_dollars
+from garrison.api.workload import Workload, WorkloadStatus
+from garrison.core import blame
+from garrison.core.fleet import Fleet, is_ready
+
+IN_THE_CLEAR = "replicas are reached in the clear: unencrypted, unauthenticated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why the spec as it stands cannot be served; ``message`` says what to change."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """What became of the Service and its EndpointSlices."""
+
+    routed: bool
+    reason: str
+    message: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Everything a workload's status is computed from."""
+
+    workload: Workload
+    now: datetime
+    fleet: Fleet
+    leases: Sequence[Lease]
+    accepted: str | None
+    accepted_image: str | None
+    is_accepted: bool
+    """whether the spec's own template is the accepted revision"""
+    problem: Problem | None
+    waiting: Problem | None
+    """something that passes by itself: an image being checked, ceilings, a pause"""
+    routing: Routing | None
+
+
+def summarise(s: Situation) -> WorkloadStatus:
+    """Return the whole new status."""
+    status = s.workload.status
+    serving = [each for each in s.leases if is_ready(each)]
+    current = [each for each in serving if each.spec.revision == s.accepted]
+    return replace(
+        status,
+        observed_generation=s.workload.meta.generation,
+        phase=_phase(s, serving, current),
+        ready=f"{len(serving)}/{s.workload.spec.replicas}",
+        replicas=sum(not _is_leaving(each) for each in s.leases),
+        ready_replicas=len(serving),
+        selector=f"{LABEL_WORKLOAD}={quote(s.workload.meta.name)}",
+        url=s.routing.url if s.routing and s.routing.routed else None,
+        image=s.accepted_image,
+        price_per_hour=_price(s.leases),
+        providers=_providers(serving),
+        accepted_revision=s.accepted,
+        served_revision=s.accepted if current else status.served_revision,
+        sequence=s.fleet.sequence,
+        leases=s.fleet.ledger,
+        failures=s.fleet.failures,
+        failures_since_ready=s.fleet.failures_since_ready,
+        next_attempt_at=s.fleet.next_attempt_at,
+        conditions=_conditions(s, serving, current),
+    )
+
+
+def _is_leaving(lease: Lease) -> bool:
+    return lease.meta.deleting or lease.status.failure is not None or lease.status.closed_at is not None
+
+
+def _price(leases: Sequence[Lease]) -> str | None:
+    prices = [
+        parse_dollars(each.status.price_per_hour)
+        for each in leases
+        if each.status.price_per_hour and each.status.closed_at is None
+    ]
+    return format_dollars(sum(prices)) if prices else None
+
+
+def _providers(serving: Sequence[Lease]) -> str | None:
+    names = sorted({each.status.provider for each in serving if each.status.provider})
+    return ",".join(names)[:1024] or None
+
+
+def _is_complete(s: Situation, current: Sequence[Lease]) -> bool:
+    others = [
+        each
+        for each in s.leases
+        if each.status.closed_at is None
+        and each.spec.revision != s.accepted
+        and not each.meta.deleting
+    ]
+    return s.is_accepted and len(current) >= s.workload.spec.replicas and not others
+
+
+def _phase(s: Situation, serving: Sequence[Lease], current: Sequence[Lease]) -> str:
+    if s.workload.meta.deleting:
+        return "Closing"
+    if stalled(s) is not None:
+        return "Serving (spec refused)" if serving and s.problem else "Stalled"
+    if _is_complete(s, current):
+        return "Serving" if s.workload.spec.replicas else "ScaledToZero"
+    if serving:
+        return "Serving (updating)"
+    return _furthest(s.leases)
+
+
+def _furthest(leases: Sequence[Lease]) -> str:
+    order = ("Pending", "Ordering", "Bidding", "Leasing", "Deploying", "Verifying", "Benchmarking")
+    alive = [each.status.phase for each in leases if not _is_leaving(each)]
+    return max((each for each in alive if each in order), key=order.index, default="Pending")
+
+
+def stalled(s: Situation) -> Problem | None:
+    """Return why Garrison cannot go on by itself, None while it can."""
+    if s.problem is not None:
+        return s.problem
+    if s.accepted is None or s.workload.spec.replicas == 0:
+        return None
+    if blame.is_blamed(s.fleet.failures, s.accepted):
+        return _blamed(s, s.accepted)
+    return None
+
+
+def _blamed(s: Situation, revision: str) -> Problem:
+    mine = [each for each in s.fleet.failures if each.revision == revision]
+    places = ", ".join(blame.faulty_providers(s.fleet.failures, revision))
+    newest = mine[-1]
+    spent = blame.is_exhausted(s.fleet.failures, revision)
+    after = (
+        "no further attempt until the container fields change"
+        if spent
+        else "trying again with growing pauses"
+    )
+    return Problem(
+        reason="RevisionFailed",
+        message=f"revision {revision} failed at {places} ({newest.reason}: {newest.message}); the workload "
+        f"is to blame, not the providers: fix image, command, args or thresholds; {after}"[:1024],
+    )
+
+
+def _conditions(
+    s: Situation, serving: Sequence[Lease], current: Sequence[Lease]
+) -> tuple[Condition, ...]:
+    stall = stalled(s)
+    complete = stall is None and _is_complete(s, current)
+    found = [
+        _ready(s, stall, current, complete=complete),
+        _available(s, serving),
+        *_progress(s, stall, complete=complete),
+        *_routed(s),
+        *_benchmarked(s, current),
+    ]
+    old = {each.type: each for each in s.workload.status.conditions}
+    return tuple(_keep_time(each, old.get(each.type)) for each in found)
+
+
+def _keep_time(new: Condition, old: Condition | None) -> Condition:
+    if old is None or old.status != new.status:
+        return new
+    return replace(new, last_transition_time=old.last_transition_time)
+
+
+def _condition(s: Situation, type_: str, status: ConditionStatus, reason: str, message: str) -> Condition:
+    return Condition(
+        type=type_,
+        status=status,
+        reason=reason,
+        message=message[:1024],
+        observed_generation=s.workload.meta.generation,
+        last_transition_time=s.now.replace(microsecond=0),
+    )
+
+
+def _ready(
+    s: Situation, stall: Problem | None, current: Sequence[Lease], *, complete: bool
+) -> Condition:
+    if stall is not None:
+        return _condition(s, "Ready", "False", stall.reason, stall.message)
+    if s.workload.meta.deleting:
+        return _condition(s, "Ready", "False", "Deleting", "closing every lease on the market")
+    if complete and s.workload.spec.replicas == 0:
+        return _condition(s, "Ready", "True", "ScaledToZero", "no replica is wanted, none is paid for")
+    count = f"{len(current)} of {s.workload.spec.replicas} replicas"
+    if complete:
+        return _condition(s, "Ready", "True", "Serving", f"{count} serve; {IN_THE_CLEAR}")
+    return _condition(s, "Ready", "False", "Progressing", f"{count} of this generation serve")
+
+
+def _available(s: Situation, serving: Sequence[Lease]) -> Condition:
+    if serving:
+        return _condition(s, "Available", "True", "Serving", f"{len(serving)} replicas serve")
+    return _condition(s, "Available", "False", "NoReplicaReady", _why_none(s))
+
+
+def _why_none(s: Situation) -> str:
+    if s.workload.spec.replicas == 0:
+        return "spec.replicas is 0"
+    if s.waiting is not None:
+        return s.waiting.message
+    alive = [each for each in s.leases if not _is_leaving(each)]
+    return "; ".join(f"{each.meta.name}: {each.status.phase}" for each in alive)[:512] or "no lease yet"
+
+
+def _progress(s: Situation, stall: Problem | None, *, complete: bool) -> list[Condition]:
+    """Stalled and Reconciling are abnormal-true: present only while true."""
+    if stall is not None:
+        return [_condition(s, "Stalled", "True", stall.reason, stall.message)]
+    if complete:
+        return []
+    waiting = s.waiting or Problem(reason="Progressing", message=_why_none(s))
+    return [_condition(s, "Reconciling", "True", waiting.reason, waiting.message)]
+
+
+def _routed(s: Situation) -> list[Condition]:
+    if s.routing is None:
+        return []
+    state: ConditionStatus = "True" if s.routing.routed else "False"
+    return [_condition(s, "Routed", state, s.routing.reason, s.routing.message)]
+
+
+def _benchmarked(s: Situation, current: Sequence[Lease]) -> list[Condition]:
+    if s.workload.spec.benchmark.api == "None":
+        return []
+    measured = [each.status.benchmark for each in current if each.status.benchmark]
+    if measured and len(measured) == len(current):
+        slowest = min(measured, key=lambda each: float(each.tokens_per_second))
+        message = (
+            f"slowest replica: {slowest.tokens_per_second} tokens/s, first token after "
+            f"{slowest.time_to_first_token_milliseconds} ms"
+        )
+        return [_condition(s, "BenchmarkPassed", "True", "ThresholdsMet", message)]
+    return [_condition(s, "BenchmarkPassed", "Unknown", "NotMeasured", "no Ready replica yet")]

@@ -1,0 +1,42 @@
+"""Which replicas get traffic. The one decision behind every renderer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from garrison.api.lease import Lease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """A replica that may get traffic; ``draining``: only connections it already has."""
+
+    lease: str
+    host: str
+    port: int
+    draining: bool
+
+
+def backends(leases: Iterable[Lease]) -> tuple[Backend, ...]:
+    """Return the backends, ordered by lease name.
+
+    Ready is the operator's word: image, benchmark and health have passed. A failed lease is no
+    backend at all; one that is being deleted drains.
+    """
+    found = []
+    for lease in leases:
+        status = lease.status
+        if status.endpoint is None or status.phase not in {"Ready", "Draining"}:
+            continue
+        if status.failure is not None:
+            continue
+        found.append(
+            Backend(
+                lease=lease.meta.name,
+                host=status.endpoint.host,
+                port=status.endpoint.port,
+                draining=status.phase == "Draining" or lease.meta.deleting,
+            )
+        )
+    return tuple(sorted(found, key=lambda each: each.lease))

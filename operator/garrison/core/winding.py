@@ -1,0 +1,155 @@
+"""The end of a lease: drain, close, verify, and only then let go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from garrison.api.lease import AttemptStatus, LeaseFailure, LeaseStatus
+from garrison.core.lifecycle import (
+    CloseDeployment,
+    Observation,
+    RemoveFinalizer,
+    Step,
+    age,
+    horizon_passed,
+    unresolved_create,
+    until,
+    without_intent,
+)
+from garrison.core.order import model_count
+from garrison.core.phase import enter
+from garrison.ports.market import DeploymentState
+
+
+def is_winding(o: Observation) -> bool:
+    """Return whether this lease is on its way out (or this order of it is)."""
+    status = o.status
+    return (
+        o.lease.meta.deleting
+        or status.failure is not None
+        or status.phase in {"Draining", "Closing", "Closed", "Failed"}
+    )
+
+
+def wind(o: Observation) -> Step:
+    """Return the next step of the end: drain first, then close, then verify."""
+    status = o.status
+    if status.closed_at is not None:
+        return _forget(o)
+    if _is_released(o):
+        return Step(status=replace(enter(status, "Closed", o.now), closed_at=o.now, close_reason="Released"))
+    if o.lease.meta.deleting and o.lease.spec.deletion_policy == "Orphan" and status.deployment:
+        return Step(status=status, requeue=o.timing.poll)
+    draining = _drain(o)
+    return draining if draining is not None else _close(o)
+
+
+def _is_released(o: Observation) -> bool:
+    """Whether the account lists the deployment as released: the explicit way out of closing."""
+    if not o.lease.meta.deleting or o.lease.spec.deletion_policy != "Orphan":
+        return False
+    deployment = o.status.deployment
+    return (
+        deployment is not None
+        and o.account is not None
+        and deployment.id in o.account.status.released
+    )
+
+
+def _forget(o: Observation) -> Step:
+    if not o.lease.meta.deleting:
+        return Step(status=o.status)
+    waited = age(o.status.closed_at, o.now)
+    if o.status.provider and not o.recorded and waited < o.timing.record_wait:
+        return Step(status=o.status, requeue=o.timing.record_wait - waited)
+    return Step(status=o.status, action=RemoveFinalizer())
+
+
+def _drain(o: Observation) -> Step | None:
+    status = o.status
+    if status.failure is not None or status.phase not in {"Ready", "Draining"}:
+        return None
+    if status.phase == "Ready":
+        if o.drain_seconds == 0:
+            return None
+        moment = o.now + timedelta(seconds=o.drain_seconds)
+        return Step(
+            status=replace(enter(status, "Draining", o.now), drain_until=moment),
+            requeue=float(o.drain_seconds),
+        )
+    if status.drain_until is not None and o.now < status.drain_until:
+        return Step(status=status, requeue=until(status.drain_until, o.now))
+    return None
+
+
+def _close(o: Observation) -> Step:
+    status = o.status
+    if unresolved_create(status) is not None:
+        return _resolve(o)
+    if status.deployment is None:
+        return Step(status=closed(o))
+    if o.deployment is None:
+        return _unknown(o)
+    if o.deployment.state is DeploymentState.CLOSED:
+        return Step(status=closed(o), requeue=0.0)
+    if status.phase != "Closing":
+        return Step(status=without_intent(enter(status, "Closing", o.now)), requeue=0.0)
+    return Step(
+        status=status, action=CloseDeployment(deployment=status.deployment.id), requeue=o.timing.lookup
+    )
+
+
+def _resolve(o: Observation) -> Step:
+    """A create may be under way: find it, or wait until it can no longer appear."""
+    from garrison.core.ordering import adopted  # noqa: PLC0415 - ordering ends in winding, too
+
+    intent = unresolved_create(o.status)
+    assert intent is not None  # noqa: S101 - the caller checked
+    if o.deployment is not None:
+        return Step(status=adopted(o, o.deployment), requeue=0.0)
+    if o.holds_token or horizon_passed(intent, o.traits, o.now):
+        return Step(status=without_intent(o.status), requeue=0.0)
+    return Step(status=o.status, requeue=o.timing.lookup)
+
+
+def _unknown(o: Observation) -> Step:
+    """The market does not know the deployment: true only when it has had time to know it."""
+    assert o.status.deployment is not None  # noqa: S101 - the caller checked
+    if o.now - o.status.deployment.ordered_at >= o.traits.outcome_horizon:
+        return Step(status=closed(o), requeue=0.0)
+    return Step(status=o.status, requeue=o.timing.lookup)
+
+
+def closed(o: Observation) -> LeaseStatus:
+    """Return the status once nothing is paid any more: the end, or the next GPU model's turn."""
+    status = replace(without_intent(o.status), endpoint=None)
+    if o.lease.meta.deleting or status.failure is not None:
+        phase = "Failed" if status.failure is not None else "Closed"
+        reason = status.failure.reason if status.failure is not None else "Deleted"
+        return replace(enter(status, phase, o.now), closed_at=o.now, close_reason=reason)
+    return _next_attempt(o, status)
+
+
+def _next_attempt(o: Observation, status: LeaseStatus) -> LeaseStatus:
+    models = model_count(o.template.resources.gpu) if o.template else 1
+    index = status.model_index + 1
+    if index < models:
+        return replace(
+            enter(status, "Pending", o.now),
+            attempt=status.attempt + 1,
+            model_index=index,
+            deployment=None,
+        )
+    failure = LeaseFailure(
+        reason="NoBids", message=chain(status.earlier), blame="Nobody", at=o.now
+    )
+    return replace(
+        enter(status, "Failed", o.now), failure=failure, closed_at=o.now, close_reason="NoBids"
+    )
+
+
+def chain(earlier: tuple[AttemptStatus, ...]) -> str:
+    """Return the whole chain of reasons: why each alternative led to nothing."""
+    parts = [f"{each.gpu_model or 'no GPU'}: {each.message}" for each in earlier]
+    return ("; ".join(parts) or "no acceptable bid")[:1024]
