@@ -66,9 +66,7 @@ PROVIDER = _own("AkashProvider", "akashproviders", namespaced=False)
 POLICY = _own("ProviderPolicy", "providerpolicies", namespaced=False)
 REVISION = Kind(group="apps", version="v1", kind="ControllerRevision", plural="controllerrevisions")
 SERVICE = Kind(group="", version="v1", kind="Service", plural="services")
-SLICE = Kind(
-    group="discovery.k8s.io", version="v1", kind="EndpointSlice", plural="endpointslices"
-)
+SLICE = Kind(group="discovery.k8s.io", version="v1", kind="EndpointSlice", plural="endpointslices")
 SECRET = Kind(group="", version="v1", kind="Secret", plural="secrets")
 EVENT = Kind(group="events.k8s.io", version="v1", kind="Event", plural="events")
 
@@ -84,7 +82,11 @@ class Key:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.kind}/{self.namespace}/{self.name}" if self.namespace else f"{self.kind}/{self.name}"
+        return (
+            f"{self.kind}/{self.namespace}/{self.name}"
+            if self.namespace
+            else f"{self.kind}/{self.name}"
+        )
 
 
 def key_of(raw: Raw) -> Key:

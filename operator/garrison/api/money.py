@@ -21,7 +21,9 @@ def parse_dollars(text: str) -> MicroUSD:
     try:
         value = Decimal(text)
     except InvalidOperation:
-        raise InvalidSpecError(f"{text!r} is not an amount in dollars; write it like 1.25") from None
+        raise InvalidSpecError(
+            f"{text!r} is not an amount in dollars; write it like 1.25"
+        ) from None
     if not value.is_finite() or value < 0:
         raise InvalidSpecError(f"{text!r} is not an amount in dollars; it must be 0 or more")
     return MicroUSD(int((value * PER_DOLLAR).to_integral_value(ROUND_FLOOR)))

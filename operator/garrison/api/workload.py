@@ -45,7 +45,8 @@ class GpuModel:
         description="The market's name of the model, such as h100, a100, rtx4090."
     )
     memory: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}Gi$", max_length=8)] | None = Field(
-        default=None, description="GPU memory, such as 80Gi; providers that do not advertise it do not bid."
+        default=None,
+        description="GPU memory, such as 80Gi; providers that do not advertise it do not bid.",
     )
     interface: Literal["pcie", "sxm"] | None = None
 

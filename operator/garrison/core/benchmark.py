@@ -25,7 +25,9 @@ def judge(figures: BenchmarkFigures, spec: Benchmark, now: datetime) -> Benchmar
 
 def tokens_per_second(figures: BenchmarkFigures) -> str:
     """Return the rate with one decimal, rounded down."""
-    return f"{figures.millitokens_per_second // 1000}.{figures.millitokens_per_second % 1000 // 100}"
+    return (
+        f"{figures.millitokens_per_second // 1000}.{figures.millitokens_per_second % 1000 // 100}"
+    )
 
 
 def _misses(figures: BenchmarkFigures, spec: Benchmark) -> list[str]:

@@ -23,7 +23,9 @@ MAX_ATTEMPTS = 6
 """Orders spent on a revision that is to blame, before a person must change something."""
 
 
-def record(failures: Sequence[FailureStatus], new: Iterable[FailureStatus]) -> tuple[FailureStatus, ...]:
+def record(
+    failures: Sequence[FailureStatus], new: Iterable[FailureStatus]
+) -> tuple[FailureStatus, ...]:
     """Return the failures with ``new`` ones added, one per lease, the newest 20."""
     known = {each.lease for each in failures}
     added = [each for each in new if each.lease not in known]
@@ -51,7 +53,9 @@ def attribute(
 def _decided(
     failure: FailureStatus, failures: Sequence[FailureStatus], good: set[str]
 ) -> FailureStatus:
-    if good - {failure.provider}:
+    if failure.provider in good:
+        return replace(failure, blame="Nobody")
+    if good:
         return replace(failure, blame="Provider")
     if len(faulty_providers(failures, failure.revision)) >= 2:
         return replace(failure, blame="Revision")

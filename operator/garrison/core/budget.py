@@ -43,7 +43,11 @@ def recent(times: Sequence[datetime], now: datetime) -> tuple[datetime, ...]:
 
 
 def refusal(
-    request: Request, limits: Limits, grants: Sequence[Grant], times: Sequence[datetime], now: datetime
+    request: Request,
+    limits: Limits,
+    grants: Sequence[Grant],
+    times: Sequence[datetime],
+    now: datetime,
 ) -> Refusal | None:
     """Return why ``request`` must wait, None when it fits under every ceiling."""
     others = [each for each in grants if each.lease != request.lease]
@@ -114,4 +118,6 @@ def is_granted(lease: str, attempt: int, grants: Sequence[Grant]) -> bool:
 
 def granted_price(lease: str, grants: Sequence[Grant]) -> MicroUSD | None:
     """Return the highest price per hour that was granted to a lease."""
-    return next((parse_dollars(each.price_per_hour) for each in grants if each.lease == lease), None)
+    return next(
+        (parse_dollars(each.price_per_hour) for each in grants if each.lease == lease), None
+    )

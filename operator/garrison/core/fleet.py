@@ -88,7 +88,9 @@ def _fallback(
 
 def is_ready(lease: Lease) -> bool:
     """Return whether a lease serves."""
-    return lease.status.phase == "Ready" and lease.status.failure is None and not lease.meta.deleting
+    return (
+        lease.status.phase == "Ready" and lease.status.failure is None and not lease.meta.deleting
+    )
 
 
 def _target_ready(known: FleetView, target: str | None) -> bool:
@@ -161,9 +163,7 @@ def _kept(
 
 def views(ledger: Sequence[ReplicaStatus], known: FleetView) -> tuple[View, ...]:
     """Return the ledger as the rollout counts it; an entry without an object counts as open."""
-    listed = [
-        _view(each, known.leases.get(each.name), order) for order, each in enumerate(ledger)
-    ]
+    listed = [_view(each, known.leases.get(each.name), order) for order, each in enumerate(ledger)]
     names = {each.name for each in ledger}
     strays = [
         _view(None, lease, 0) for name, lease in sorted(known.leases.items()) if name not in names
@@ -236,7 +236,10 @@ def _uncreated(
     return tuple(
         each
         for each in kept
-        if wanted and each.uid is None and each.name not in known.leases and each.name not in retired
+        if wanted
+        and each.uid is None
+        and each.name not in known.leases
+        and each.name not in retired
     )
 
 

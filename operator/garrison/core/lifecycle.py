@@ -36,6 +36,8 @@ from garrison.ports.market import (
 )
 from garrison.ports.probe import BenchmarkFigures
 
+FREE = MicroUSD(0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
@@ -79,7 +81,7 @@ class Observation:
     benchmark: Benchmark = field(default_factory=Benchmark)
     spread: str = "None"
     drain_seconds: int = 0
-    ceiling: MicroUSD = MicroUSD(0)
+    ceiling: MicroUSD = FREE
     deployment: Deployment | None = None
     """the recorded deployment, or the one found by the intent's marker or id"""
     bids: tuple[Bid, ...] = ()
@@ -90,6 +92,8 @@ class Observation:
     gateway_error: str = ""
     gateway_down_since: datetime | None = None
     track: Track = field(default_factory=Track)
+    unsafe: str = ""
+    """why the forwarded address must not be dialled"""
     measuring: bool = False
     figures: BenchmarkFigures | None = None
     measure_error: str = ""
@@ -210,9 +214,7 @@ def token_usable(o: Observation) -> bool:
     have concluded that nothing was created.
     """
     intent = o.status.intent
-    return (
-        o.holds_token and intent is not None and o.now - intent.at < o.traits.outcome_horizon / 2
-    )
+    return o.holds_token and intent is not None and o.now - intent.at < o.traits.outcome_horizon / 2
 
 
 def without_intent(status: LeaseStatus) -> LeaseStatus:

@@ -13,9 +13,7 @@ MIN_DEPOSIT = MicroUSD(500_000)
 """The market's lowest deposit: half a dollar."""
 
 
-def price_ceiling(
-    budget: Budget | None, policy: PolicySpec | None, account: Account
-) -> MicroUSD:
+def price_ceiling(budget: Budget | None, policy: PolicySpec | None, account: Account) -> MicroUSD:
     """Return the highest price per hour of one replica: the lowest ceiling that is set.
 
     Without any, a replica gets its share of the account's ceiling: ``maxPricePerHour / maxLeases``.

@@ -225,7 +225,9 @@ def leasing(o: Observation) -> Step:
         return Step(status=enter(o.status, "Bidding", o.now), requeue=0.0)
     bid = next((each for each in o.bids if each.provider == intent.provider), None)
     if bid is None or bid.state is not BidState.OPEN:
-        return Step(status=without_intent(enter(o.status, "Bidding", o.now)), requeue=o.timing.lookup)
+        return Step(
+            status=without_intent(enter(o.status, "Bidding", o.now)), requeue=o.timing.lookup
+        )
     if token_usable(o) and o.template is not None and o.account is not None:
         action = AcceptBid(token=intent.token, bid=bid, order=order(o))
         return Step(status=o.status, action=action, requeue=0.0)
@@ -265,4 +267,3 @@ def leased(o: Observation, lease: MarketLease) -> LeaseStatus:
         )
         return failed(status, "PriceAboveCeiling", message, "Provider", o.now)
     return status
-

@@ -46,7 +46,9 @@ def choose(
     Among bids within 10 % of the cheapest the better record wins; ties go to the lower price, then
     to the provider's name, so that the choice is the same wherever it is made.
     """
-    objections = {bid.provider: objection(bid, criteria, providers.get(bid.provider), now) for bid in bids}
+    objections = {
+        bid.provider: objection(bid, criteria, providers.get(bid.provider), now) for bid in bids
+    }
     acceptable = [bid for bid in bids if not objections[bid.provider]]
     chosen = _best(acceptable, criteria, providers)
     verdicts = [
@@ -55,14 +57,14 @@ def choose(
             price_per_hour=format_dollars(bid.price_per_hour),
             verdict=_verdict(bid, chosen, objections[bid.provider], criteria, providers),
         )
-        for bid in sorted(bids, key=lambda bid: (bid is not chosen, bid.price_per_hour, bid.provider))
+        for bid in sorted(
+            bids, key=lambda bid: (bid is not chosen, bid.price_per_hour, bid.provider)
+        )
     ]
     return Choice(bid=chosen, verdicts=tuple(verdicts[:MAX_BIDS]))
 
 
-def _best(
-    bids: Sequence[Bid], criteria: Criteria, providers: Mapping[str, Provider]
-) -> Bid | None:
+def _best(bids: Sequence[Bid], criteria: Criteria, providers: Mapping[str, Provider]) -> Bid | None:
     if not bids:
         return None
     apart = [bid for bid in bids if not _crowded(bid, criteria, providers)] or list(bids)
@@ -145,9 +147,12 @@ def violated(policy: PolicySpec | None, name: str, provider: Provider | None) ->
     if name in policy.exclude:
         return "exclude: on the list"
     status = provider.status if provider else ProviderStatus()
-    return _region_clause(policy, status) or _attribute_clause(policy, status) or _audit_clause(
-        policy, status
-    ) or _uptime_clause(policy.min_uptime, status)
+    return (
+        _region_clause(policy, status)
+        or _attribute_clause(policy, status)
+        or _audit_clause(policy, status)
+        or _uptime_clause(policy.min_uptime, status)
+    )
 
 
 def _region_clause(policy: PolicySpec, status: ProviderStatus) -> str:
@@ -174,7 +179,9 @@ def _audit_clause(policy: PolicySpec, status: ProviderStatus) -> str:
 def _uptime_clause(wanted: MinUptime | None, status: ProviderStatus) -> str:
     if wanted is None:
         return ""
-    measured = {"1d": status.uptime1d, "7d": status.uptime7d, "30d": status.uptime30d}[wanted.window]
+    measured = {"1d": status.uptime1d, "7d": status.uptime7d, "30d": status.uptime30d}[
+        wanted.window
+    ]
     if measured is None:
         return f"minUptime: no uptime known for {wanted.window}"
     if measured < _permille(wanted.percent):

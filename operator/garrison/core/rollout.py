@@ -41,7 +41,12 @@ class Rollout:
 
 
 def rollout(
-    views: Sequence[View], *, replicas: int, target: str, may_create: bool, fallback: str | None = None
+    views: Sequence[View],
+    *,
+    replicas: int,
+    target: str,
+    may_create: bool,
+    fallback: str | None = None,
 ) -> Rollout:
     """Return the next moves towards ``replicas`` Ready leases of the ``target`` revision.
 

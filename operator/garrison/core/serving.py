@@ -106,6 +106,8 @@ def verifying(o: Observation) -> Step:
     lost = _lost(o)
     if lost is not None:
         return lost
+    if o.unsafe:
+        return _fail(o, "UnsafeDestination", o.unsafe, "Provider")
     if o.track.healthy:
         return _healthy(o)
     unreachable = _unreachable(o)
@@ -166,9 +168,7 @@ def _judged(o: Observation) -> Step:
     if verdict.passed:
         return Step(status=enter(status, "Ready", o.now), requeue=0.0)
     message = f"{verdict.message} at {o.status.provider}"
-    return Step(
-        status=failed(status, "BenchmarkFailed", message, "Undecided", o.now), requeue=0.0
-    )
+    return Step(status=failed(status, "BenchmarkFailed", message, "Undecided", o.now), requeue=0.0)
 
 
 def ready(o: Observation) -> Step:
@@ -198,7 +198,9 @@ def _reclaiming(o: Observation) -> LeaseStatus:
     lease = o.market_lease
     deadline = lease.reclaim_deadline if lease and lease.state is LeaseState.RECLAIMING else None
     moved = _moved(o)
-    return moved if deadline == moved.reclaim_deadline else replace(moved, reclaim_deadline=deadline)
+    return (
+        moved if deadline == moved.reclaim_deadline else replace(moved, reclaim_deadline=deadline)
+    )
 
 
 def _unhealthy(o: Observation) -> Step:

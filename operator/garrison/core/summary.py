@@ -82,7 +82,11 @@ def summarise(s: Situation) -> WorkloadStatus:
 
 
 def _is_leaving(lease: Lease) -> bool:
-    return lease.meta.deleting or lease.status.failure is not None or lease.status.closed_at is not None
+    return (
+        lease.meta.deleting
+        or lease.status.failure is not None
+        or lease.status.closed_at is not None
+    )
 
 
 def _price(leases: Sequence[Lease]) -> str | None:
@@ -178,7 +182,9 @@ def _keep_time(new: Condition, old: Condition | None) -> Condition:
     return replace(new, last_transition_time=old.last_transition_time)
 
 
-def _condition(s: Situation, type_: str, status: ConditionStatus, reason: str, message: str) -> Condition:
+def _condition(
+    s: Situation, type_: str, status: ConditionStatus, reason: str, message: str
+) -> Condition:
     return Condition(
         type=type_,
         status=status,
@@ -197,7 +203,9 @@ def _ready(
     if s.workload.meta.deleting:
         return _condition(s, "Ready", "False", "Deleting", "closing every lease on the market")
     if complete and s.workload.spec.replicas == 0:
-        return _condition(s, "Ready", "True", "ScaledToZero", "no replica is wanted, none is paid for")
+        return _condition(
+            s, "Ready", "True", "ScaledToZero", "no replica is wanted, none is paid for"
+        )
     count = f"{len(current)} of {s.workload.spec.replicas} replicas"
     if complete:
         return _condition(s, "Ready", "True", "Serving", f"{count} serve; {IN_THE_CLEAR}")
@@ -216,7 +224,10 @@ def _why_none(s: Situation) -> str:
     if s.waiting is not None:
         return s.waiting.message
     alive = [each for each in s.leases if not _is_leaving(each)]
-    return "; ".join(f"{each.meta.name}: {each.status.phase}" for each in alive)[:512] or "no lease yet"
+    return (
+        "; ".join(f"{each.meta.name}: {each.status.phase}" for each in alive)[:512]
+        or "no lease yet"
+    )
 
 
 def _progress(s: Situation, stall: Problem | None, *, complete: bool) -> list[Condition]:

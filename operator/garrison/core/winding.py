@@ -38,7 +38,9 @@ def wind(o: Observation) -> Step:
     if status.closed_at is not None:
         return _forget(o)
     if _is_released(o):
-        return Step(status=replace(enter(status, "Closed", o.now), closed_at=o.now, close_reason="Released"))
+        return Step(
+            status=replace(enter(status, "Closed", o.now), closed_at=o.now, close_reason="Released")
+        )
     if o.lease.meta.deleting and o.lease.spec.deletion_policy == "Orphan" and status.deployment:
         return Step(status=status, requeue=o.timing.poll)
     draining = _drain(o)
@@ -96,7 +98,9 @@ def _close(o: Observation) -> Step:
     if status.phase != "Closing":
         return Step(status=without_intent(enter(status, "Closing", o.now)), requeue=0.0)
     return Step(
-        status=status, action=CloseDeployment(deployment=status.deployment.id), requeue=o.timing.lookup
+        status=status,
+        action=CloseDeployment(deployment=status.deployment.id),
+        requeue=o.timing.lookup,
     )
 
 
@@ -141,9 +145,7 @@ def _next_attempt(o: Observation, status: LeaseStatus) -> LeaseStatus:
             model_index=index,
             deployment=None,
         )
-    failure = LeaseFailure(
-        reason="NoBids", message=chain(status.earlier), blame="Nobody", at=o.now
-    )
+    failure = LeaseFailure(reason="NoBids", message=chain(status.earlier), blame="Nobody", at=o.now)
     return replace(
         enter(status, "Failed", o.now), failure=failure, closed_at=o.now, close_reason="NoBids"
     )

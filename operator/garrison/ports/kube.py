@@ -39,19 +39,33 @@ class Kube(Protocol):
     async def create(self, kind: Kind, body: Object) -> Object: ...
 
     async def replace_status(
-        self, kind: Kind, namespace: str, name: str, *, status: Mapping[str, Any], resource_version: str
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        status: Mapping[str, Any],
+        resource_version: str,
     ) -> Object:
         """Replace ``status`` as a whole; ConflictError when resourceVersion is not the newest."""
 
     async def replace_finalizers(
-        self, kind: Kind, namespace: str, name: str, *, finalizers: Sequence[str], resource_version: str
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        finalizers: Sequence[str],
+        resource_version: str,
     ) -> Object | None:
         """Replace ``metadata.finalizers``; ConflictError when stale; None when that removed it."""
 
     async def apply(self, kind: Kind, body: Object) -> Object:
         """Server-side apply with field manager ``garrison`` (forced)."""
 
-    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str | None = None) -> None:
+    async def delete(
+        self, kind: Kind, namespace: str, name: str, *, uid: str | None = None
+    ) -> None:
         """Ask for deletion; a missing object, or one with another uid, is no error."""
 
     async def note(self, note: Note) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from garrison.api.account import Account
 from garrison.api.money import MicroUSD
 
 
@@ -232,3 +233,18 @@ class LeaseGateway(Protocol):
 
     async def status(self, target: LeaseTarget) -> ServiceStatus | None:
         """Return the service's status, None while the provider has no manifest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """An account's way to the market and to the providers' gateways."""
+
+    market: Market
+    gateway: LeaseGateway
+
+
+class Exchanges(Protocol):
+    """Opens accounts; the same account gives the same exchange until its spec or Secret changes."""
+
+    async def of(self, account: Account) -> Exchange:
+        """Raises AuthError when the Secret is missing, InvalidSpecError when it is unusable."""

@@ -66,7 +66,9 @@ class Screen(Protocol):
 class Prober(Protocol):
     """Probes and benchmarks, at screened destinations only."""
 
-    async def probe(self, destination: Destination, path: str, timeout: float) -> ProbeResult:
+    async def probe(
+        self, destination: Destination, path: str, *, timeout_seconds: float
+    ) -> ProbeResult:
         """One GET; never raises for what the server does."""
 
     async def benchmark(self, destination: Destination, ask: BenchmarkAsk) -> BenchmarkFigures:

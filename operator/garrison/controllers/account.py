@@ -1,0 +1,312 @@
+"""AkashAccount: grants under the ceilings, the sweep for lost deployments, the balance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TypeAlias, assert_never
+
+from garrison.api.account import STATUS_ADAPTER, Account, AccountStatus, Stranger
+from garrison.api.lease import Lease, parse_lease
+from garrison.api.meta import ACCOUNT, FINALIZER, LEASE, PROVIDER, Key, Kind, Raw
+from garrison.api.money import MicroUSD
+from garrison.api.parsing import dump
+from garrison.controllers.catalog import Catalog
+from garrison.controllers.directory import Directory
+from garrison.controllers.surveys import Survey, Surveys
+from garrison.core.ledger import MarketView, Standing, standing, summarise
+from garrison.core.order import price_ceiling
+from garrison.core.sweep import strangers
+from garrison.errors import AlreadyExistsError
+from garrison.ports.clock import Clock
+from garrison.ports.kube import Kube, Note
+from garrison.ports.market import Exchanges
+from garrison.runtime.cache import Cache
+from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Add the finalizer: leases need this account to be closed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Remove the finalizer: no lease uses the account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseOrphan:
+    """Close a deployment of ours that no lease owns. It is named in the status already."""
+
+    deployment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introduce:
+    """Create the AkashProvider of a provider that the market lists."""
+
+    provider: str
+
+
+AccountAction: TypeAlias = Hold | Release | CloseOrphan | Introduce
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """What one pass over an account knows."""
+
+    account: Account
+    now: datetime
+    leases: tuple[Lease, ...]
+    gone: frozenset[str]
+    survey: Survey | None
+    standing: Standing
+    strangers: tuple[Stranger, ...]
+    unknown_providers: tuple[str, ...] = field(default=())
+
+
+class AccountController:
+    """Reconciles one account. Its status is the ledger of the ceilings: one writer, checked writes."""
+
+    def __init__(
+        self,
+        *,
+        cache: Cache,
+        catalog: Catalog,
+        kube: Kube,
+        clock: Clock,
+        exchanges: Exchanges,
+        surveys: Surveys,
+        directory: Directory,
+        installation: str,
+    ) -> None:
+        self._cache = cache
+        self._catalog = catalog
+        self._kube = kube
+        self._clock = clock
+        self._exchanges = exchanges
+        self._surveys = surveys
+        self._directory = directory
+        self._installation = installation
+
+    @property
+    def kind(self) -> Kind:
+        return ACCOUNT
+
+    @property
+    def triggers(self) -> Mapping[str, Trigger]:
+        return {"AkashLease": _account_of_lease}
+
+    def forget(self, key: Key) -> None:
+        """Drop what is remembered about an account that is gone."""
+        self._surveys.forget(key)
+
+    async def observe(self, raw: Raw) -> Books:
+        """Read the leases and the newest survey; verify afresh whatever seems to be missing."""
+        account = self._catalog.accounts.of(raw)
+        name = account.meta.name
+        leases = tuple(each for each in self._catalog.all_leases() if each.spec.account == name)
+        survey, fresh = self._surveys.newest(account)
+        if fresh and survey is not None and survey.error is None:
+            self._directory.update(name, survey.providers)
+        known = {each.meta.uid for each in leases}
+        gone = frozenset(
+            [
+                each.lease
+                for each in account.status.grants
+                if each.lease not in known
+                and await self._is_gone(each.lease, each.namespace, each.name)
+            ]
+        )
+        now = self._clock.now()
+        books = Books(
+            account=account,
+            now=now,
+            leases=leases,
+            gone=gone,
+            survey=survey,
+            standing=standing(account, leases, self._ceilings(account, leases), gone, now),
+            strangers=account.status.strangers,
+            unknown_providers=self._unknown(),
+        )
+        return await self._swept(books) if survey is not None and survey.error is None else books
+
+    async def _is_gone(self, uid: str, namespace: str, name: str) -> bool:
+        raw = await self._kube.get(LEASE, namespace, name)
+        if raw is not None:
+            self._cache.put(raw)
+        return raw is None or raw["metadata"]["uid"] != uid
+
+    def _ceilings(self, account: Account, leases: tuple[Lease, ...]) -> dict[str, MicroUSD]:
+        """The highest price per hour of each lease, from its workload's budget and policy."""
+        found = {}
+        for lease in leases:
+            workload = self._catalog.workload(lease.meta.namespace, lease.spec.workload)
+            ref = workload.spec.provider_policy_ref if workload else None
+            policy = self._catalog.policy(lease.meta.namespace, ref.name) if ref else None
+            found[lease.meta.uid] = price_ceiling(
+                workload.spec.budget if workload else None, policy.spec if policy else None, account
+            )
+        return found
+
+    def _unknown(self) -> tuple[str, ...]:
+        return tuple(
+            each
+            for each in self._directory.ids()
+            if self._cache.get(Key(kind=PROVIDER.kind, namespace="", name=each)) is None
+        )
+
+    async def _swept(self, books: Books) -> Books:
+        """Compare the survey with the leases; a candidate for closing is checked on a fresh list."""
+        assert books.survey is not None  # noqa: S101 - the caller checked
+        cached = {each.meta.uid: each for each in books.leases}
+        found = self._strangers(books, cached)
+        if any(each.kind == "Orphan" for each in found):
+            fresh = [parse_lease(raw) for raw in await self._kube.list(LEASE)]
+            found = self._strangers(books, {each.meta.uid: each for each in fresh})
+        return replace(books, strangers=found)
+
+    def _strangers(self, books: Books, leases: Mapping[str, Lease]) -> tuple[Stranger, ...]:
+        assert books.survey is not None  # noqa: S101 - the caller checked
+        return strangers(
+            books.survey.deployments,
+            leases,
+            installation=self._installation,
+            released=frozenset((*books.account.status.released, *books.standing.released)),
+        )
+
+    def plan(self, observed: Books, now: datetime) -> Plan[AccountAction]:
+        """Return the writes of this pass. Orphans are closed only once the status has named them."""
+        del now
+        account = observed.account
+        if account.meta.deleting:
+            free = FINALIZER in account.meta.finalizers and not observed.leases
+            return Plan(actions=(Release(),) if free else (), requeue_after=self._surveys.period)
+        if FINALIZER not in account.meta.finalizers:
+            return Plan(actions=(Hold(),), requeue_after=0.0)
+        named = {each.deployment for each in account.status.strangers if each.kind == "Orphan"}
+        orphans = [each for each in observed.strangers if each.kind == "Orphan"]
+        closing = account.spec.orphans == "Close"
+        actions: list[AccountAction] = [
+            Introduce(provider=each) for each in observed.unknown_providers
+        ]
+        actions += [
+            CloseOrphan(deployment=each.deployment)
+            for each in orphans
+            if closing and each.deployment in named
+        ]
+        return Plan(actions=tuple(actions), requeue_after=self._next_look(observed))
+
+    def _next_look(self, books: Books) -> float:
+        """The next survey, an orphan that was just named, or a slot that frees by itself."""
+        if any(each.kind == "Orphan" for each in books.strangers):
+            return min(5.0, self._surveys.period)
+        refused = books.standing.refusal
+        waits = [self._surveys.period]
+        if refused is not None and refused.retry_at is not None:
+            waits.append(max(0.5, (refused.retry_at - books.now).total_seconds()))
+        elif refused is not None:
+            waits.append(10.0)
+        return min(waits)
+
+    async def act(self, action: AccountAction, observed: Books) -> object:
+        """Perform one write."""
+        account = observed.account
+        match action:
+            case Hold():
+                return await self._finalizers(account, (*account.meta.finalizers, FINALIZER))
+            case Release():
+                return await self._release(account)
+            case CloseOrphan():
+                exchange = await self._exchanges.of(account)
+                return await exchange.market.close(action.deployment)
+            case Introduce():
+                return await self._introduce(action.provider)
+            case _:
+                assert_never(action)
+
+    async def _release(self, account: Account) -> object:
+        for raw in await self._kube.list(LEASE):
+            if raw["spec"]["account"] == account.meta.name:
+                self._cache.put(raw)
+                return None
+        kept = tuple(each for each in account.meta.finalizers if each != FINALIZER)
+        return await self._finalizers(account, kept)
+
+    async def _finalizers(self, account: Account, finalizers: tuple[str, ...]) -> object:
+        raw = await self._kube.replace_finalizers(
+            ACCOUNT,
+            "",
+            account.meta.name,
+            finalizers=finalizers,
+            resource_version=account.meta.resource_version,
+        )
+        if raw is not None:
+            self._cache.put(raw)
+        return raw
+
+    async def _introduce(self, provider: str) -> None:
+        body = {
+            "apiVersion": PROVIDER.api_version,
+            "kind": PROVIDER.kind,
+            "metadata": {"name": provider},
+            "spec": {},
+        }
+        try:
+            self._cache.put(await self._kube.create(PROVIDER, body))
+        except AlreadyExistsError:
+            return
+
+    def conclude(
+        self, observed: Books, outcomes: tuple[Outcome[AccountAction], ...], now: datetime
+    ) -> Verdict:
+        """Return the ledger, the balance and the conditions."""
+        del now
+        if any(isinstance(each.action, Hold | Release) for each in outcomes):
+            return Verdict(requeue_after=0.0)
+        status = summarise(
+            observed.account,
+            observed.standing,
+            _market_view(observed.survey),
+            observed.strangers,
+            observed.now,
+        )
+        return Verdict(
+            status=dump(STATUS_ADAPTER, status),
+            notes=_notes(observed, status),
+            requeue_after=self._next_look(observed),
+        )
+
+
+def _market_view(survey: Survey | None) -> MarketView | None:
+    if survey is None:
+        return None
+    error = survey.error
+    return MarketView(
+        balance=survey.balance,
+        error=str(error) if error is not None else "",
+        error_reason=error.reason if error is not None else "",
+    )
+
+
+def _notes(books: Books, status: AccountStatus) -> tuple[Note, ...]:
+    named = {each.deployment for each in books.account.status.strangers}
+    meta = books.account.meta
+    return tuple(
+        Note(
+            about=Key(kind=ACCOUNT.kind, namespace="", name=meta.name),
+            uid=meta.uid,
+            type="Warning",
+            reason="OrphanedDeployment",
+            message=f"deployment {each.deployment} carries this installation's marker and no AkashLease owns it; "
+            f"spec.orphans is {books.account.spec.orphans}",
+        )
+        for each in status.strangers
+        if each.kind == "Orphan" and each.deployment not in named
+    )
+
+
+def _account_of_lease(raw: Raw) -> list[Key]:
+    return [Key(kind=ACCOUNT.kind, namespace="", name=(raw.get("spec") or {}).get("account") or "")]

@@ -1,0 +1,139 @@
+"""Typed views over the engine's cache. Reads only; what is not cached is fetched once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from garrison.api.account import Account, parse_account
+from garrison.api.lease import Lease, parse_lease
+from garrison.api.meta import (
+    ACCOUNT,
+    LABEL_WORKLOAD,
+    LEASE,
+    POLICY,
+    PROVIDER,
+    REVISION,
+    WORKLOAD,
+    Key,
+    Raw,
+)
+from garrison.api.parsing import parse
+from garrison.api.policy import Policy, parse_policy
+from garrison.api.provider import Provider, parse_provider
+from garrison.api.workload import TEMPLATE_ADAPTER, Template, Workload, parse_workload
+from garrison.errors import InvalidSpecError
+from garrison.ports.kube import Kube
+from garrison.runtime.cache import Cache
+
+T = TypeVar("T")
+MEMORY = 20_000
+
+
+class Parsed(Generic[T]):
+    """Remembers what was parsed from a version of an object; a version never changes."""
+
+    def __init__(self, parse_one: Callable[[Raw], T]) -> None:
+        self._parse = parse_one
+        self._known: dict[str, tuple[str, T]] = {}
+
+    def of(self, raw: Raw) -> T:
+        """Return the typed object. Raises InvalidSpecError."""
+        meta = raw["metadata"]
+        known = self._known.get(meta["uid"])
+        if known is not None and known[0] == meta["resourceVersion"]:
+            return known[1]
+        if len(self._known) > MEMORY:
+            self._known.clear()
+        value = self._parse(raw)
+        self._known[meta["uid"]] = (meta["resourceVersion"], value)
+        return value
+
+    def valid(self, raw: Raw) -> T | None:
+        """Return the typed object, None when its spec cannot be read."""
+        try:
+            return self.of(raw)
+        except InvalidSpecError:
+            return None
+
+
+class Catalog:
+    """What the controllers know about each other's objects."""
+
+    def __init__(self, cache: Cache, kube: Kube) -> None:
+        self._cache = cache
+        self._kube = kube
+        self.workloads = Parsed(parse_workload)
+        self.leases = Parsed(parse_lease)
+        self.accounts = Parsed(parse_account)
+        self.policies = Parsed(parse_policy)
+        self.provider_objects = Parsed(parse_provider)
+        self._templates: dict[tuple[str, str], Template] = {}
+
+    def workload(self, namespace: str, name: str) -> Workload | None:
+        """Return a workload, None when it does not exist or cannot be read."""
+        raw = self._cache.get(Key(kind=WORKLOAD.kind, namespace=namespace, name=name))
+        return self.workloads.valid(raw) if raw is not None else None
+
+    def account(self, name: str) -> Account | None:
+        """Return an account, None when it does not exist or cannot be read."""
+        raw = self._cache.get(Key(kind=ACCOUNT.kind, namespace="", name=name))
+        return self.accounts.valid(raw) if raw is not None else None
+
+    def default_account(self) -> Account | None:
+        """Return the account with ``spec.default``; the oldest name wins among several."""
+        found = [self.accounts.valid(raw) for raw in self._cache.list(ACCOUNT.kind)]
+        return next((each for each in found if each is not None and each.spec.default), None)
+
+    def policy(self, namespace: str, name: str) -> Policy | None:
+        """Return a policy, None when it does not exist or cannot be read."""
+        raw = self._cache.get(Key(kind=POLICY.kind, namespace=namespace, name=name))
+        return self.policies.valid(raw) if raw is not None else None
+
+    def providers(self) -> dict[str, Provider]:
+        """Return every known provider by its id."""
+        found = [self.provider_objects.valid(raw) for raw in self._cache.list(PROVIDER.kind)]
+        return {each.meta.name: each for each in found if each is not None}
+
+    def provider(self, name: str) -> Provider | None:
+        """Return a provider, None when nothing is known of it."""
+        raw = self._cache.get(Key(kind=PROVIDER.kind, namespace="", name=name))
+        return self.provider_objects.valid(raw) if raw is not None else None
+
+    def leases_of(self, workload: Workload) -> dict[str, Lease]:
+        """Return the leases that a workload owns, by name."""
+        label = (LABEL_WORKLOAD, workload.meta.name)
+        raws = self._cache.list(LEASE.kind, namespace=workload.meta.namespace, label=label)
+        found = [self.leases.valid(raw) for raw in raws]
+        return {
+            each.meta.name: each
+            for each in found
+            if each is not None and workload.meta.uid in each.meta.owners
+        }
+
+    def all_leases(self) -> list[Lease]:
+        """Return every lease, ordered by key."""
+        found = [self.leases.valid(raw) for raw in self._cache.list(LEASE.kind)]
+        return [each for each in found if each is not None]
+
+    def all_workloads(self) -> list[Workload]:
+        """Return every readable workload, ordered by key."""
+        found = [self.workloads.valid(raw) for raw in self._cache.list(WORKLOAD.kind)]
+        return [each for each in found if each is not None]
+
+    async def template(self, namespace: str, name: str) -> Template | None:
+        """Return the container fields of a revision, None when it does not exist.
+
+        A revision's data never changes, and its name is the hash of it.
+        """
+        known = self._templates.get((namespace, name))
+        if known is not None:
+            return known
+        raw = await self._kube.get(REVISION, namespace, name)
+        if raw is None:
+            return None
+        template = parse(TEMPLATE_ADAPTER, raw["data"], f"ControllerRevision {name}")
+        if len(self._templates) > MEMORY:
+            self._templates.clear()
+        self._templates[namespace, name] = template
+        return template

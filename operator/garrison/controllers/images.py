@@ -1,0 +1,92 @@
+"""Images checked before any money is spent: in the background, remembered by digest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from garrison.api.meta import WORKLOAD, Key
+from garrison.api.workload import Workload
+from garrison.core.summary import Problem
+from garrison.errors import AuthError, GarrisonError, RejectedError
+from garrison.ports.clock import Clock
+from garrison.ports.registry import Credentials, Image, Registry
+from garrison.runtime.jobs import Jobs
+
+JOB = "image"
+RETRY = timedelta(seconds=30)
+
+
+class PullSecrets(Protocol):
+    """Finds registry logins in the Secrets that a workload names."""
+
+    async def credentials(
+        self, namespace: str, names: Sequence[str], reference: str
+    ) -> Credentials | None:
+        """Return the login for the reference's registry, None when no Secret has one.
+
+        Raises AuthError when a Secret is missing or may not be read.
+        """
+
+
+class Images:
+    """Answers "is this image there?" without ever blocking a pass."""
+
+    def __init__(
+        self, *, jobs: Jobs, registry: Registry, secrets: PullSecrets, clock: Clock
+    ) -> None:
+        self._jobs = jobs
+        self._registry = registry
+        self._secrets = secrets
+        self._clock = clock
+        self._good: dict[Key, str] = {}
+        self._bad: dict[Key, tuple[str, datetime, GarrisonError]] = {}
+
+    def forget(self, key: Key) -> None:
+        """Drop what is known for a workload."""
+        self._good.pop(key, None)
+        self._bad.pop(key, None)
+        self._jobs.cancel(key)
+
+    def verdict(self, workload: Workload) -> tuple[bool, Problem | None, Problem | None]:
+        """Return (readable, problem, waiting): a problem needs a person, waiting passes by itself."""
+        key = _key(workload)
+        reference = workload.spec.image
+        self._fold(key, reference)
+        if self._good.get(key) == reference:
+            return True, None, None
+        bad = self._bad.get(key)
+        stale = bad is None or bad[0] != reference or self._clock.now() - bad[1] >= RETRY
+        if stale and not self._jobs.running(key, JOB):
+            self._jobs.start(key, JOB, lambda: self._look(workload))
+        if bad is None or bad[0] != reference:
+            return False, None, Problem(reason="CheckingImage", message=f"checking {reference}")
+        return False, *_explained(bad[2])
+
+    def _fold(self, key: Key, reference: str) -> None:
+        result = self._jobs.take(key, JOB)
+        if result is None:
+            return
+        if isinstance(result.value, Image) and result.value.reference == reference:
+            self._good[key] = reference
+            self._bad.pop(key, None)
+        elif isinstance(result.error, GarrisonError):
+            self._bad[key] = (reference, self._clock.now(), result.error)
+
+    async def _look(self, workload: Workload) -> Image:
+        names = tuple(each.name for each in workload.spec.image_pull_secrets)
+        credentials = await self._secrets.credentials(
+            workload.meta.namespace, names, workload.spec.image
+        )
+        return await self._registry.image(workload.spec.image, credentials)
+
+
+def _explained(error: GarrisonError) -> tuple[Problem | None, Problem | None]:
+    if isinstance(error, RejectedError | AuthError):
+        return Problem(reason="ImageUnavailable", message=str(error)), None
+    return None, Problem(reason="RegistryUnavailable", message=str(error))
+
+
+def _key(workload: Workload) -> Key:
+    return Key(kind=WORKLOAD.kind, namespace=workload.meta.namespace, name=workload.meta.name)

@@ -1,0 +1,334 @@
+"""AkashLease: observe the market, take one step, write it down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from garrison.api.lease import STATUS_ADAPTER, Lease
+from garrison.api.meta import FINALIZER, LEASE, Key, Kind, Raw
+from garrison.api.parsing import dump
+from garrison.api.workload import Workload
+from garrison.controllers.catalog import Catalog
+from garrison.controllers.gateways import Gateways
+from garrison.controllers.measurements import Measurements
+from garrison.controllers.stories import lease_notes
+from garrison.core.lifecycle import (
+    AcceptBid,
+    Action,
+    CloseDeployment,
+    CreateDeployment,
+    EnsureFinalizer,
+    Observation,
+    RemoveFinalizer,
+    SendManifest,
+    StartBenchmark,
+    Timing,
+    unresolved_create,
+)
+from garrison.core.order import price_ceiling
+from garrison.core.replica import Step, finished, settle, step
+from garrison.core.winding import is_winding
+from garrison.errors import TransientError, UnavailableError
+from garrison.ports.clock import Chance, Clock
+from garrison.ports.kube import Kube
+from garrison.ports.market import (
+    Deployment,
+    Exchange,
+    Exchanges,
+    LeaseTarget,
+    Market,
+    MarketTraits,
+)
+from garrison.runtime.cache import Cache
+from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
+
+SERVING = frozenset({"Verifying", "Benchmarking", "Ready"})
+UNKNOWN_MARKET = MarketTraits(chooses_id=True, outcome_horizon=timedelta(hours=1))
+"""Until the account is known, every outcome counts as open for long."""
+
+
+class LeaseController:
+    """Reconciles one replica. Holds in memory only what may be lost: tokens, probes, jobs."""
+
+    def __init__(
+        self,
+        *,
+        cache: Cache,
+        catalog: Catalog,
+        kube: Kube,
+        clock: Clock,
+        chance: Chance,
+        exchanges: Exchanges,
+        measurements: Measurements,
+        installation: str,
+        timing: Timing,
+    ) -> None:
+        self._cache = cache
+        self._catalog = catalog
+        self._kube = kube
+        self._clock = clock
+        self._chance = chance
+        self._exchanges = exchanges
+        self._measurements = measurements
+        self._gateways = Gateways()
+        self._installation = installation
+        self._timing = timing
+        self._tokens: dict[str, str] = {}
+        self._steps: dict[str, Step] = {}
+        self._seen: dict[str, tuple[datetime, Deployment | None]] = {}
+
+    @property
+    def kind(self) -> Kind:
+        return LEASE
+
+    @property
+    def triggers(self) -> Mapping[str, Trigger]:
+        return {
+            "InferenceWorkload": _leases_of_workload,
+            "AkashAccount": _granted_leases,
+        }
+
+    def forget(self, key: Key) -> None:
+        """Drop what is remembered about an object that is gone."""
+        self._measurements.forget(key)
+
+    async def observe(self, raw: Raw) -> Observation:
+        """Read what this phase needs. Raises when the market must be known and is not."""
+        lease = self._catalog.leases.of(raw)
+        base = await self._context(lease)
+        if FINALIZER not in lease.meta.finalizers or lease.status.closed_at is not None:
+            return base
+        if base.account is None:
+            return self._without_account(base)
+        exchange = await self._exchanges.of(base.account)
+        base = replace(
+            base,
+            traits=exchange.market.traits,
+            proposed_id=exchange.market.propose_id(),
+            deployment=await self._deployment(exchange.market, base),
+        )
+        return await self._phase(base, exchange)
+
+    def _without_account(self, base: Observation) -> Observation:
+        if base.lease.status.deployment is not None or base.lease.status.intent is not None:
+            raise UnavailableError(
+                f"AkashAccount {base.lease.spec.account!r} does not exist, so deployment of lease "
+                f"{base.lease.meta.name} can neither be watched nor closed; create the account again",
+                reason="NoAccount",
+            )
+        return base
+
+    async def _context(self, lease: Lease) -> Observation:
+        account = self._catalog.account(lease.spec.account)
+        workload = self._owner(lease)
+        status = lease.status
+        o = Observation(
+            lease=lease,
+            now=self._clock.now(),
+            installation=self._installation,
+            token=self._chance.token(),
+            holds_token=status.intent is not None
+            and self._tokens.get(lease.meta.uid) == status.intent.token,
+            traits=UNKNOWN_MARKET,
+            timing=self._timing,
+            account=account,
+            recorded=self._is_recorded(lease),
+        )
+        if not is_winding(o) or status.phase == "Closing":
+            o = replace(
+                o,
+                template=await self._catalog.template(lease.meta.namespace, lease.spec.revision),
+                providers=self._catalog.providers(),
+            )
+        return self._with_workload(o, workload) if workload is not None else o
+
+    def _owner(self, lease: Lease) -> Workload | None:
+        workload = self._catalog.workload(lease.meta.namespace, lease.spec.workload)
+        return workload if workload is not None and workload.meta.uid in lease.meta.owners else None
+
+    def _with_workload(self, o: Observation, workload: Workload) -> Observation:
+        spec = workload.spec
+        ref = spec.provider_policy_ref
+        policy = self._catalog.policy(workload.meta.namespace, ref.name) if ref else None
+        siblings = [
+            each
+            for name, each in self._catalog.leases_of(workload).items()
+            if name != o.lease.meta.name and each.status.closed_at is None
+        ]
+        return replace(
+            o,
+            policy=policy.spec if policy is not None else None,
+            policy_missing=ref is not None and policy is None,
+            health=spec.health,
+            benchmark=spec.benchmark,
+            spread=spec.spread,
+            drain_seconds=spec.traffic.drain_seconds,
+            ceiling=price_ceiling(spec.budget, policy.spec if policy else None, o.account)
+            if o.account is not None
+            else o.ceiling,
+            taken=frozenset(each.status.provider for each in siblings if each.status.provider),
+            taken_regions=frozenset(each.status.region for each in siblings if each.status.region),
+        )
+
+    def _is_recorded(self, lease: Lease) -> bool:
+        provider = self._catalog.provider(lease.status.provider) if lease.status.provider else None
+        if provider is None:
+            return True
+        return any(each.lease == lease.meta.uid for each in provider.status.results)
+
+    async def _deployment(self, market: Market, o: Observation) -> Deployment | None:
+        """The recorded deployment, or the one that an unresolved create may have made.
+
+        A serving replica does not depend on the market: there it is read seldom, and may be silent.
+        """
+        status = o.status
+        if status.deployment is None:
+            return await self._searched(market, o)
+        uid = o.lease.meta.uid
+        if status.phase not in SERVING or is_winding(o):
+            self._seen.pop(uid, None)
+            return await market.deployment(status.deployment.id)
+        seen = self._seen.get(uid)
+        if seen is not None and (o.now - seen[0]).total_seconds() < self._timing.watch:
+            return seen[1]
+        try:
+            found = await market.deployment(status.deployment.id)
+        except TransientError:
+            found = None
+        self._seen[uid] = (o.now, found)
+        return found
+
+    async def _searched(self, market: Market, o: Observation) -> Deployment | None:
+        intent = unresolved_create(o.status)
+        if intent is None or o.holds_token:
+            return None
+        if intent.deployment is not None:
+            found = await market.deployment(intent.deployment)
+            return found if found is not None and found.marker == intent.marker else None
+        mine = [each for each in await market.open_deployments() if each.marker == intent.marker]
+        return min(mine, key=lambda each: each.id, default=None)
+
+    async def _phase(self, o: Observation, exchange: Exchange) -> Observation:
+        if is_winding(o):
+            return o
+        if o.status.phase in {"Bidding", "Leasing"} and o.status.deployment is not None:
+            bids = await exchange.market.bids(o.status.deployment.id)
+            return replace(o, bids=tuple(bids))
+        if o.status.phase in SERVING:
+            o = self._measurements.observe(o)
+        if o.status.phase in SERVING | {"Deploying"}:
+            o = await self._gateways.observe(o, exchange.gateway, self._target(o))
+        return o
+
+    def _target(self, o: Observation) -> LeaseTarget | None:
+        status = o.status
+        if status.deployment is None or status.provider is None:
+            return None
+        provider = self._catalog.provider(status.provider)
+        host = (provider.status.host if provider else None) or status.provider_host
+        if host is None or status.gseq is None or status.oseq is None:
+            return None
+        return LeaseTarget(
+            deployment=status.deployment.id,
+            gseq=status.gseq,
+            oseq=status.oseq,
+            provider=status.provider,
+            host_uri=host,
+        )
+
+    def plan(self, observed: Observation, now: datetime) -> Plan[Action]:
+        """Return the one action of this step."""
+        del now  # the step is judged by the moment of observation
+        taken = step(observed)
+        self._steps[observed.lease.meta.uid] = taken
+        actions = (taken.action,) if taken.action is not None else ()
+        return Plan(actions=actions, requeue_after=taken.requeue)
+
+    async def act(self, action: Action, observed: Observation) -> object:
+        """Perform one action. A token is given up before the call: it is good for one try."""
+        meta = observed.lease.meta
+        match action:
+            case EnsureFinalizer():
+                return await self._finalizers(observed, (*meta.finalizers, FINALIZER))
+            case RemoveFinalizer():
+                kept = tuple(each for each in meta.finalizers if each != FINALIZER)
+                return await self._finalizers(observed, kept)
+            case StartBenchmark():
+                self._measurements.benchmark(observed)
+                return None
+            case CreateDeployment() | AcceptBid() | SendManifest() | CloseDeployment():
+                return await self._trade(action, observed)
+            case _:
+                assert_never(action)
+
+    async def _finalizers(self, o: Observation, finalizers: tuple[str, ...]) -> object:
+        meta = o.lease.meta
+        raw = await self._kube.replace_finalizers(
+            LEASE,
+            meta.namespace,
+            meta.name,
+            finalizers=finalizers,
+            resource_version=meta.resource_version,
+        )
+        if raw is not None:
+            self._cache.put(raw)
+        return raw
+
+    async def _trade(
+        self,
+        action: CreateDeployment | AcceptBid | SendManifest | CloseDeployment,
+        o: Observation,
+    ) -> object:
+        assert o.account is not None  # noqa: S101 - observe() raised without it
+        exchange = await self._exchanges.of(o.account)
+        match action:
+            case CreateDeployment():
+                self._tokens.pop(o.lease.meta.uid, None)
+                return await exchange.market.create(action.order, action.deployment)
+            case AcceptBid():
+                self._tokens.pop(o.lease.meta.uid, None)
+                return await exchange.market.accept(action.bid, action.order)
+            case SendManifest():
+                target = self._target(o)
+                if target is None:
+                    raise UnavailableError(
+                        f"the host of provider {o.status.provider} is not known yet"
+                    )
+                return await exchange.gateway.send_manifest(target, action.order)
+            case CloseDeployment():
+                return await exchange.market.close(action.deployment)
+            case _:
+                assert_never(action)
+
+    def conclude(
+        self, observed: Observation, outcomes: tuple[Outcome[Action], ...], now: datetime
+    ) -> Verdict:
+        """Return the status with the outcome folded in, and the Events that tell the story."""
+        del now
+        taken = self._steps.pop(observed.lease.meta.uid, None) or step(observed)
+        if isinstance(taken.action, EnsureFinalizer | RemoveFinalizer):
+            return Verdict(requeue_after=taken.requeue)
+        if taken.action is not None and outcomes:
+            taken = settle(observed, taken, outcomes[0].value, outcomes[0].error)
+        status = finished(observed, taken.status)
+        if status.intent is not None and status.intent.token == observed.token:
+            self._tokens[observed.lease.meta.uid] = observed.token
+        return Verdict(
+            status=dump(STATUS_ADAPTER, status),
+            notes=lease_notes(observed.lease, status),
+            requeue_after=taken.requeue,
+        )
+
+
+def _leases_of_workload(raw: Raw) -> list[Key]:
+    namespace = raw["metadata"].get("namespace") or ""
+    ledger = (raw.get("status") or {}).get("leases") or ()
+    return [Key(kind=LEASE.kind, namespace=namespace, name=each["name"]) for each in ledger]
+
+
+def _granted_leases(raw: Raw) -> list[Key]:
+    grants = (raw.get("status") or {}).get("grants") or ()
+    return [Key(kind=LEASE.kind, namespace=each["namespace"], name=each["name"]) for each in grants]

@@ -1,0 +1,218 @@
+"""Backends rendered as a Service and one EndpointSlice per replica."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from garrison.api.meta import (
+    LABEL_MANAGED_BY,
+    LABEL_WORKLOAD,
+    LEASE,
+    MANAGED_BY,
+    SERVICE,
+    SLICE,
+    WORKLOAD,
+    Kind,
+    Meta,
+)
+from garrison.api.workload import Workload
+from garrison.core.summary import IN_THE_CLEAR, Routing
+from garrison.core.traffic import Backend
+from garrison.errors import GarrisonError
+from garrison.ports.clock import Clock
+from garrison.ports.kube import Kube, Object
+from garrison.ports.probe import Screen
+
+RESOLVE = timedelta(seconds=60)
+REAPPLY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A backend at the address it resolved to."""
+
+    backend: Backend
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routes:
+    """The objects that should exist, and what to say about them."""
+
+    routing: Routing | None
+    objects: tuple[tuple[Kind, Object], ...] = ()
+    stale: tuple[str, ...] = ()
+    """EndpointSlices to delete"""
+
+
+def is_unroutable(address: str) -> bool:
+    """Return whether the API server refuses the address in an EndpointSlice."""
+    parsed = ipaddress.ip_address(address)
+    return (
+        parsed.is_loopback or parsed.is_link_local or parsed.is_multicast or parsed.is_unspecified
+    )
+
+
+def render(workload: Workload, routes: Sequence[Route], leases: Mapping[str, Meta]) -> Routes:
+    """Return the Service and slices for these routes. Pure."""
+    refused = sorted({each.address for each in routes if is_unroutable(each.address)})
+    if refused:
+        message = (
+            f"replicas are at {', '.join(refused)}, which Kubernetes does not accept in an "
+            f"EndpointSlice; use: garrison connect iw/{workload.meta.name} -n {workload.meta.namespace}"
+        )
+        return Routes(routing=Routing(routed=False, reason="UnroutableAddress", message=message))
+    if not routes:
+        return Routes(
+            routing=Routing(routed=False, reason="NoBackend", message="no replica is Ready")
+        )
+    name, namespace = workload.meta.name, workload.meta.namespace
+    url = f"http://{name}.{namespace}.svc:{workload.spec.port}"
+    objects = [(SERVICE, service(workload))]
+    objects += [(SLICE, _slice(workload, each, leases[each.backend.lease])) for each in routes]
+    count = sum(not each.backend.draining for each in routes)
+    routing = Routing(
+        routed=True, reason="Routed", message=f"{count} backends at {url}; {IN_THE_CLEAR}", url=url
+    )
+    return Routes(routing=routing, objects=tuple(objects))
+
+
+def _owner(kind: Kind, meta: Meta) -> dict[str, Any]:
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "name": meta.name,
+        "uid": meta.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+
+
+def _labels(workload: Workload) -> dict[str, str]:
+    return {LABEL_MANAGED_BY: MANAGED_BY, LABEL_WORKLOAD: workload.meta.name[:63]}
+
+
+def service(workload: Workload) -> Object:
+    """Return the Service without selector that carries the workload's name."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": workload.meta.name,
+            "namespace": workload.meta.namespace,
+            "labels": _labels(workload),
+            "ownerReferences": [_owner(WORKLOAD, workload.meta)],
+        },
+        "spec": {
+            "type": "ClusterIP",
+            "ports": [{"name": "http", "protocol": "TCP", "port": workload.spec.port}],
+        },
+    }
+
+
+def _slice(workload: Workload, route: Route, lease: Meta) -> Object:
+    draining = route.backend.draining
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": route.backend.lease,
+            "namespace": workload.meta.namespace,
+            "labels": {
+                "kubernetes.io/service-name": workload.meta.name,
+                "endpointslice.kubernetes.io/managed-by": MANAGED_BY,
+                **_labels(workload),
+            },
+            "ownerReferences": [_owner(LEASE, lease)],
+        },
+        "addressType": "IPv6" if ":" in route.address else "IPv4",
+        "endpoints": [
+            {
+                "addresses": [route.address],
+                "conditions": {"ready": not draining, "serving": True, "terminating": draining},
+            }
+        ],
+        "ports": [{"name": "http", "protocol": "TCP", "port": route.backend.port}],
+    }
+
+
+class Router:
+    """Resolves backends once a minute and applies what has changed."""
+
+    def __init__(self, *, kube: Kube, screen: Screen, clock: Clock) -> None:
+        self._kube = kube
+        self._screen = screen
+        self._clock = clock
+        self._resolved: dict[tuple[str, int], tuple[datetime, str]] = {}
+        self._applied: dict[str, dict[str, tuple[datetime, str]]] = {}
+
+    def forget(self, uid: str) -> None:
+        """Drop what is remembered about a workload's routes."""
+        self._applied.pop(uid, None)
+
+    async def routes(
+        self,
+        workload: Workload,
+        backends: Sequence[Backend],
+        leases: Mapping[str, Meta],
+        *,
+        allow_private: bool,
+    ) -> Routes:
+        """Return what should exist for these backends, and what of it has to be written."""
+        resolved = []
+        for backend in backends:
+            address = await self._address(backend, allow_private=allow_private)
+            if address is not None:
+                resolved.append(Route(backend=backend, address=address))
+        wanted = render(workload, resolved, leases)
+        known = self._applied.get(workload.meta.uid, {})
+        names = {body["metadata"]["name"] for kind, body in wanted.objects if kind == SLICE}
+        stale = tuple(sorted(name for name in known if name not in names and name != ""))
+        return Routes(
+            routing=wanted.routing,
+            objects=tuple(each for each in wanted.objects if self._is_changed(workload, each)),
+            stale=stale,
+        )
+
+    async def _address(self, backend: Backend, *, allow_private: bool) -> str | None:
+        key = (backend.host, backend.port)
+        known = self._resolved.get(key)
+        now = self._clock.now()
+        if known is not None and now - known[0] < RESOLVE:
+            return known[1]
+        try:
+            found = await self._screen.destination(
+                backend.host, backend.port, allow_private=allow_private
+            )
+        except GarrisonError:
+            return known[1] if known is not None else None
+        if len(self._resolved) > 10_000:
+            self._resolved.clear()
+        self._resolved[key] = (now, found.address)
+        return found.address
+
+    def _is_changed(self, workload: Workload, item: tuple[Kind, Object]) -> bool:
+        known = self._applied.get(workload.meta.uid, {}).get(_slot(item))
+        if known is None or self._clock.now() - known[0] >= REAPPLY:
+            return True
+        return known[1] != json.dumps(item[1], sort_keys=True)
+
+    async def apply(self, workload: Workload, item: tuple[Kind, Object]) -> None:
+        """Write one object."""
+        await self._kube.apply(*item)
+        record = self._applied.setdefault(workload.meta.uid, {})
+        record[_slot(item)] = (self._clock.now(), json.dumps(item[1], sort_keys=True))
+
+    async def remove(self, workload: Workload, name: str) -> None:
+        """Delete the slice of a replica that is no backend any more."""
+        await self._kube.delete(SLICE, workload.meta.namespace, name)
+        self._applied.get(workload.meta.uid, {}).pop(name, None)
+
+
+def _slot(item: tuple[Kind, Object]) -> str:
+    return str(item[1]["metadata"]["name"]) if item[0] == SLICE else ""

@@ -1,0 +1,104 @@
+"""The Events that tell an object's story: one at each transition, with what to do about it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from garrison.api.lease import Lease, LeaseStatus
+from garrison.api.meta import LEASE, WORKLOAD, Key, Meta, condition
+from garrison.api.workload import Workload, WorkloadStatus
+from garrison.ports.kube import Note
+
+QUIET = frozenset({"Pending", "Ordering", "Leasing"})
+
+
+def _note(
+    kind: str, meta: Meta, type_: Literal["Normal", "Warning"], reason: str, message: str
+) -> Note:
+    key = Key(kind=kind, namespace=meta.namespace, name=meta.name)
+    return Note(about=key, uid=meta.uid, type=type_, reason=reason, message=message[:1000])
+
+
+def lease_notes(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
+    """Return the Events of one pass over a lease."""
+    before = lease.status
+    if after.failure is not None and before.failure is None:
+        failure = after.failure
+        return (_note(LEASE.kind, lease.meta, "Warning", failure.reason, failure.message),)
+    if after.phase == before.phase or after.phase in QUIET:
+        return ()
+    return (_note(LEASE.kind, lease.meta, "Normal", after.phase, _tells(after)),)
+
+
+def _tells(status: LeaseStatus) -> str:
+    match status.phase:
+        case "Bidding":
+            deployment = status.deployment.id if status.deployment else "?"
+            return f"order {deployment} is posted; collecting bids"
+        case "Deploying":
+            return f"leased from {status.provider} ({status.region}) at {status.price_per_hour} $/h"
+        case "Verifying":
+            return "the container's port is forwarded; waiting for the model to answer"
+        case "Benchmarking":
+            return "the model answers; measuring it"
+        case "Ready":
+            return f"serves from {status.provider}{_figures(status)}"
+        case "Draining":
+            return "leaves the traffic; existing connections finish"
+        case "Closing":
+            return "closing the deployment on the market"
+        case _:
+            return "closed on the market, verified; nothing is paid any more"
+
+
+def _figures(status: LeaseStatus) -> str:
+    if status.benchmark is None:
+        return ""
+    return (
+        f": {status.benchmark.tokens_per_second} tokens/s, first token after "
+        f"{status.benchmark.time_to_first_token_milliseconds} ms"
+    )
+
+
+def workload_notes(workload: Workload, after: WorkloadStatus) -> tuple[Note, ...]:
+    """Return the Events of one pass over a workload."""
+    before = workload.status
+    notes = [
+        *_revision(workload, after),
+        *_failures(workload, after),
+        *_stalled(workload, after),
+    ]
+    old, new = condition(before.conditions, "Ready"), condition(after.conditions, "Ready")
+    if new is not None and new.status == "True" and (old is None or old.status != "True"):
+        notes.append(_note(WORKLOAD.kind, workload.meta, "Normal", "Ready", new.message))
+    return tuple(notes)
+
+
+def _revision(workload: Workload, after: WorkloadStatus) -> list[Note]:
+    if after.accepted_revision in {None, workload.status.accepted_revision}:
+        return []
+    message = f"revision {after.accepted_revision} is accepted; image {after.image}"
+    return [_note(WORKLOAD.kind, workload.meta, "Normal", "RevisionAccepted", message)]
+
+
+def _failures(workload: Workload, after: WorkloadStatus) -> list[Note]:
+    known = {each.lease for each in workload.status.failures}
+    return [
+        _note(
+            WORKLOAD.kind,
+            workload.meta,
+            "Warning",
+            "ReplicaFailed",
+            f"replica at {each.provider or 'no provider'}: {each.reason}: {each.message}",
+        )
+        for each in after.failures
+        if each.lease not in known
+    ]
+
+
+def _stalled(workload: Workload, after: WorkloadStatus) -> list[Note]:
+    old = condition(workload.status.conditions, "Stalled")
+    new = condition(after.conditions, "Stalled")
+    if new is None or (old is not None and (old.reason, old.message) == (new.reason, new.message)):
+        return []
+    return [_note(WORKLOAD.kind, workload.meta, "Warning", new.reason, new.message)]

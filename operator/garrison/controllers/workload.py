@@ -1,0 +1,461 @@
+"""InferenceWorkload: accept revisions, keep the right leases, route, and tell how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TypeAlias, assert_never
+
+from garrison.api.account import Account
+from garrison.api.lease import SPEC_ADAPTER as LEASE_SPEC
+from garrison.api.lease import LeaseSpec
+from garrison.api.meta import (
+    FINALIZER,
+    LABEL_MANAGED_BY,
+    LABEL_REVISION,
+    LABEL_WORKLOAD,
+    LEASE,
+    MANAGED_BY,
+    REVISION,
+    WORKLOAD,
+    Condition,
+    Key,
+    Kind,
+    Raw,
+    parse_meta,
+)
+from garrison.api.parsing import dump, parse
+from garrison.api.workload import (
+    STATUS_ADAPTER,
+    TEMPLATE_ADAPTER,
+    ReplicaStatus,
+    Workload,
+    template_of,
+)
+from garrison.controllers.catalog import Catalog
+from garrison.controllers.images import Images
+from garrison.controllers.routes import Router, Routes
+from garrison.controllers.stories import workload_notes
+from garrison.core import blame
+from garrison.core.acceptance import problem
+from garrison.core.fleet import Fleet, FleetView, fleet
+from garrison.core.revision import outdated, revision_name
+from garrison.core.summary import Problem, Situation, summarise
+from garrison.core.traffic import backends
+from garrison.errors import AlreadyExistsError, InvalidSpecError
+from garrison.ports.clock import Clock
+from garrison.ports.kube import Kube, Object
+from garrison.runtime.cache import Cache
+from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What one pass over a workload knows."""
+
+    raw: Raw
+    workload: Workload | None
+    """None: the spec cannot be read (``unreadable`` says why)"""
+    unreadable: str = ""
+    now: datetime
+    account: Account | None = None
+    known: FleetView = field(default_factory=lambda: FleetView(leases={}))
+    moves: Fleet = field(default_factory=lambda: Fleet(ledger=(), sequence=0))
+    target: str | None = None
+    accept: bool = False
+    """whether the spec's template becomes the accepted revision in this pass"""
+    problem: Problem | None = None
+    waiting: Problem | None = None
+    routes: Routes = field(default_factory=lambda: Routes(routing=None))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Add the finalizer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Remove the finalizer: no lease is left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accept:
+    """Store the template as a revision."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """Create the AkashLease whose name is in the ledger already."""
+
+    entry: ReplicaStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retire:
+    """Delete an AkashLease: it drains, closes and goes."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Write one routing object."""
+
+    kind: Kind
+    body: Object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unroute:
+    """Delete an EndpointSlice."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prune:
+    """Delete old revisions that nothing runs."""
+
+
+WorkloadAction: TypeAlias = Hold | Release | Accept | Create | Retire | Route | Unroute | Prune
+
+
+class WorkloadController:
+    """Reconciles one workload. The ledger in its status is the intent for its leases."""
+
+    def __init__(
+        self,
+        *,
+        cache: Cache,
+        catalog: Catalog,
+        kube: Kube,
+        clock: Clock,
+        images: Images,
+        router: Router,
+    ) -> None:
+        self._cache = cache
+        self._catalog = catalog
+        self._kube = kube
+        self._clock = clock
+        self._images = images
+        self._router = router
+
+    @property
+    def kind(self) -> Kind:
+        return WORKLOAD
+
+    @property
+    def triggers(self) -> Mapping[str, Trigger]:
+        return {
+            "AkashLease": _workload_of_lease,
+            "AkashAccount": self._all_workloads,
+            "ProviderPolicy": self._workloads_beside,
+        }
+
+    def _all_workloads(self, raw: Raw) -> list[Key]:
+        del raw
+        return [_key(each) for each in self._catalog.all_workloads()]
+
+    def _workloads_beside(self, raw: Raw) -> list[Key]:
+        namespace = raw["metadata"].get("namespace")
+        workloads = self._catalog.all_workloads()
+        return [_key(each) for each in workloads if each.meta.namespace == namespace]
+
+    def forget(self, key: Key) -> None:
+        """Drop what is remembered about a workload that is gone."""
+        self._images.forget(key)
+
+    async def observe(self, raw: Raw) -> Seen:
+        """Read the leases, and decide everything that needs no write."""
+        now = self._clock.now()
+        try:
+            workload = self._catalog.workloads.of(raw)
+        except InvalidSpecError as error:
+            return Seen(raw=raw, workload=None, unreadable=str(error), now=now)
+        seen = Seen(raw=raw, workload=workload, now=now, account=self._account(workload))
+        seen = replace(seen, known=await self._known(workload))
+        return await self._routed(self._decided(seen, workload), workload)
+
+    def _account(self, workload: Workload) -> Account | None:
+        ref = workload.spec.account_ref
+        return self._catalog.account(ref.name) if ref else self._catalog.default_account()
+
+    async def _known(self, workload: Workload) -> FleetView:
+        """The leases; a ledger entry that the cache lacks is read afresh before it counts as gone."""
+        leases = self._catalog.leases_of(workload)
+        gone = set()
+        for entry in workload.status.leases:
+            if entry.name in leases:
+                continue
+            raw = await self._kube.get(LEASE, workload.meta.namespace, entry.name)
+            if raw is None:
+                gone.add(entry.name)
+                continue
+            self._cache.put(raw)
+            lease = self._catalog.leases.of(raw)
+            if workload.meta.uid in lease.meta.owners:
+                leases[entry.name] = lease
+        return FleetView(leases=leases, gone=frozenset(gone))
+
+    def _decided(self, seen: Seen, workload: Workload) -> Seen:
+        ref = workload.spec.provider_policy_ref
+        policy = self._catalog.policy(workload.meta.namespace, ref.name) if ref else None
+        accounts = [each["metadata"]["name"] for each in self._cache.list("AkashAccount")]
+        trouble = problem(workload, seen.account, policy, accounts)
+        candidate = revision_name(workload.meta.name, template_of(workload.spec))
+        accepted = workload.status.accepted_revision
+        accept, waiting = False, None
+        if trouble is None and candidate != accepted and not workload.meta.deleting:
+            accept, trouble, waiting = self._images.verdict(workload)
+        target = candidate if accept else accepted
+        moves = fleet(workload, seen.known, target=accepted, now=seen.now)
+        return replace(
+            seen, problem=trouble, waiting=waiting, accept=accept, target=target, moves=moves
+        )
+
+    async def _routed(self, seen: Seen, workload: Workload) -> Seen:
+        if workload.meta.deleting:
+            return seen
+        found = backends(seen.known.leases.values())
+        if not found and not workload.status.conditions:
+            return seen
+        metas = {name: lease.meta for name, lease in seen.known.leases.items()}
+        private = seen.account is not None and seen.account.spec.allow_private_addresses
+        routes = await self._router.routes(workload, found, metas, allow_private=private)
+        return replace(seen, routes=routes)
+
+    def plan(self, observed: Seen, now: datetime) -> Plan[WorkloadAction]:
+        """Return the writes of this pass, in the order in which a crash between them is harmless."""
+        del now
+        workload = observed.workload
+        if workload is None:
+            return Plan(requeue_after=300.0)
+        if workload.meta.deleting:
+            return Plan(actions=self._farewell(observed, workload))
+        if FINALIZER not in workload.meta.finalizers:
+            return Plan(actions=(Hold(),), requeue_after=0.0)
+        actions: list[WorkloadAction] = []
+        if observed.accept and observed.target is not None:
+            actions += [Accept(name=observed.target), Prune()]
+        routes = observed.routes
+        actions += [Unroute(name=name) for name in routes.stale]
+        actions += [Route(kind=kind, body=body) for kind, body in routes.objects]
+        actions += [Retire(name=name, uid=uid) for name, uid in observed.moves.delete]
+        actions += [Create(entry=entry) for entry in observed.moves.create]
+        return Plan(actions=tuple(actions), requeue_after=self._next_look(observed))
+
+    def _next_look(self, seen: Seen) -> float:
+        waits = [300.0]
+        if seen.moves.requeue is not None:
+            waits.append(seen.moves.requeue)
+        if seen.problem is not None or seen.waiting is not None:
+            waits.append(31.0)
+        if seen.routes.routing is not None and seen.routes.routing.routed:
+            waits.append(60.0)
+        return min(waits)
+
+    def _farewell(self, seen: Seen, workload: Workload) -> tuple[WorkloadAction, ...]:
+        if FINALIZER not in workload.meta.finalizers:
+            return ()
+        retire = tuple(Retire(name=name, uid=uid) for name, uid in seen.moves.delete)
+        if retire or seen.known.leases or seen.moves.ledger:
+            return retire
+        return (Release(),)
+
+    async def act(self, action: WorkloadAction, observed: Seen) -> object:
+        """Perform one write."""
+        workload = observed.workload
+        assert workload is not None  # noqa: S101 - plan() has no action without one
+        namespace = workload.meta.namespace
+        match action:
+            case Hold():
+                return await self._finalizers(workload, (*workload.meta.finalizers, FINALIZER))
+            case Release():
+                kept = tuple(each for each in workload.meta.finalizers if each != FINALIZER)
+                return await self._finalizers(workload, kept)
+            case Accept():
+                return await self._accept(workload, action.name)
+            case Create():
+                return await self._create(observed, workload, action.entry)
+            case Retire():
+                return await self._kube.delete(LEASE, namespace, action.name, uid=action.uid)
+            case Route():
+                return await self._router.apply(workload, (action.kind, action.body))
+            case Unroute():
+                return await self._router.remove(workload, action.name)
+            case Prune():
+                return await self._prune(workload, observed)
+            case _:
+                assert_never(action)
+
+    async def _finalizers(self, workload: Workload, finalizers: tuple[str, ...]) -> object:
+        meta = workload.meta
+        raw = await self._kube.replace_finalizers(
+            WORKLOAD,
+            meta.namespace,
+            meta.name,
+            finalizers=finalizers,
+            resource_version=meta.resource_version,
+        )
+        if raw is not None:
+            self._cache.put(raw)
+        return raw
+
+    async def _accept(self, workload: Workload, name: str) -> None:
+        body: Object = {
+            "apiVersion": REVISION.api_version,
+            "kind": REVISION.kind,
+            "metadata": {
+                "name": name,
+                "namespace": workload.meta.namespace,
+                "labels": _labels(workload),
+                "ownerReferences": [owner_of(workload)],
+            },
+            "revision": workload.meta.generation,
+            "data": dump(TEMPLATE_ADAPTER, template_of(workload.spec)),
+        }
+        try:
+            await self._kube.create(REVISION, body)
+        except AlreadyExistsError:
+            return
+
+    async def _prune(self, workload: Workload, seen: Seen) -> None:
+        found = await self._kube.list(
+            REVISION, namespace=workload.meta.namespace, labels=_labels(workload)
+        )
+        mine = [each for each in found if workload.meta.uid in parse_meta(each).owners]
+        used = {lease.spec.revision for lease in seen.known.leases.values()}
+        used |= {each.revision for each in seen.moves.ledger}
+        keep = {seen.target, workload.status.accepted_revision, workload.status.served_revision}
+        rows = [(each["metadata"]["name"], int(each["revision"])) for each in mine]
+        for name in outdated(rows, used=frozenset(used | {each for each in keep if each})):
+            await self._kube.delete(REVISION, workload.meta.namespace, name)
+
+    async def _create(self, seen: Seen, workload: Workload, entry: ReplicaStatus) -> None:
+        if seen.account is None:
+            return
+        spec = LeaseSpec(
+            workload=workload.meta.name,
+            revision=entry.revision,
+            account=seen.account.meta.name,
+            role=entry.role,
+            excluded_providers=blame.excluded(seen.moves.failures, seen.now),
+            deletion_policy=workload.spec.deletion_policy,
+        )
+        body: Object = {
+            "apiVersion": LEASE.api_version,
+            "kind": LEASE.kind,
+            "metadata": {
+                "name": entry.name,
+                "namespace": workload.meta.namespace,
+                "labels": {**_labels(workload), LABEL_REVISION: entry.revision[-63:]},
+                "finalizers": [FINALIZER],
+                "ownerReferences": [owner_of(workload)],
+            },
+            "spec": dump(LEASE_SPEC, spec),
+        }
+        try:
+            self._cache.put(await self._kube.create(LEASE, body))
+        except AlreadyExistsError:
+            return
+
+    def conclude(
+        self, observed: Seen, outcomes: tuple[Outcome[WorkloadAction], ...], now: datetime
+    ) -> Verdict:
+        """Return the status; after a change of finalizers there is nothing to write yet."""
+        if observed.workload is None:
+            return _unreadable(observed)
+        if any(isinstance(each.action, Hold | Release) for each in outcomes):
+            return Verdict(requeue_after=0.0)
+        del now
+        workload = observed.workload
+        kept = observed.accept and all(
+            each.error is None for each in outcomes if isinstance(each.action, Accept)
+        )
+        accepted = observed.target if kept else workload.status.accepted_revision
+        status = summarise(self._situation(observed, workload, accepted))
+        fresh = {each.name for each in status.leases} - {
+            each.name for each in workload.status.leases
+        }
+        return Verdict(
+            status=dump(STATUS_ADAPTER, status),
+            notes=workload_notes(workload, status),
+            requeue_after=0.0 if fresh or kept else self._next_look(observed),
+        )
+
+    def _situation(self, seen: Seen, workload: Workload, accepted: str | None) -> Situation:
+        candidate = revision_name(workload.meta.name, template_of(workload.spec))
+        return Situation(
+            workload=workload,
+            now=seen.now,
+            fleet=seen.moves,
+            leases=tuple(lease for _, lease in sorted(seen.known.leases.items())),
+            accepted=accepted,
+            accepted_image=workload.spec.image if candidate == accepted else workload.status.image,
+            is_accepted=candidate == accepted,
+            problem=seen.problem,
+            waiting=seen.waiting,
+            routing=seen.routes.routing,
+        )
+
+
+def _unreadable(seen: Seen) -> Verdict:
+    """A spec that this operator cannot read stalls; nothing that runs is touched."""
+    meta = parse_meta(seen.raw)
+    status = parse(STATUS_ADAPTER, seen.raw.get("status") or {}, "status")
+    kept = [
+        each for each in status.conditions if each.type not in {"Ready", "Stalled", "Reconciling"}
+    ]
+    known = {each.type: each for each in status.conditions}
+    for type_, state in (("Ready", "False"), ("Stalled", "True")):
+        old = known.get(type_)
+        at = (
+            old.last_transition_time
+            if old and old.status == state
+            else seen.now.replace(microsecond=0)
+        )
+        kept.append(
+            Condition(
+                type=type_,
+                status="True" if state == "True" else "False",
+                reason="InvalidSpec",
+                message=seen.unreadable[:1024],
+                observed_generation=meta.generation,
+                last_transition_time=at,
+            )
+        )
+    status = replace(status, conditions=tuple(kept), observed_generation=meta.generation)
+    return Verdict(status=dump(STATUS_ADAPTER, status), requeue_after=300.0)
+
+
+def owner_of(workload: Workload) -> dict[str, object]:
+    """Return the ownerReference to a workload."""
+    return {
+        "apiVersion": WORKLOAD.api_version,
+        "kind": WORKLOAD.kind,
+        "name": workload.meta.name,
+        "uid": workload.meta.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _labels(workload: Workload) -> dict[str, str]:
+    return {LABEL_MANAGED_BY: MANAGED_BY, LABEL_WORKLOAD: workload.meta.name}
+
+
+def _key(workload: Workload) -> Key:
+    return Key(kind=WORKLOAD.kind, namespace=workload.meta.namespace, name=workload.meta.name)
+
+
+def _workload_of_lease(raw: Raw) -> list[Key]:
+    meta = raw["metadata"]
+    name = (meta.get("labels") or {}).get(LABEL_WORKLOAD)
+    if name is None:
+        return []
+    return [Key(kind=WORKLOAD.kind, namespace=meta.get("namespace") or "", name=name)]

@@ -1,0 +1,236 @@
+"""An account's status: grants, money, conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from garrison.api.account import Account, AccountStatus, Grant, Stranger
+from garrison.api.lease import Lease
+from garrison.api.meta import Condition, ConditionStatus
+from garrison.api.money import MicroUSD, format_dollars, parse_dollars
+from garrison.core.budget import Refusal, Request, grant_all, reserved
+from garrison.core.lifecycle import unresolved_create
+from garrison.ports.market import Balance
+
+UNKNOWN_AFTER = timedelta(seconds=10)
+"""A create that takes longer counts as unknown; no other order is placed until it is resolved."""
+
+MAX_RELEASED = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The ledger after this pass, and why the first waiting lease waits."""
+
+    grants: tuple[Grant, ...]
+    granted_at: tuple[datetime, ...]
+    refusal: Refusal | None
+    released: tuple[str, ...]
+    open_leases: int
+
+
+def standing(
+    account: Account,
+    leases: Sequence[Lease],
+    ceilings: Mapping[str, MicroUSD],
+    gone: frozenset[str],
+    now: datetime,
+) -> Standing:
+    """Return the ledger: closed leases out, leased ones at their price, waiting ones in if they fit.
+
+    ``gone`` are uids whose objects are verified to exist no more: the finalizer saw to their close.
+    """
+    by_uid = {each.meta.uid: each for each in leases}
+    kept = tuple(
+        _repriced(grant, by_uid.get(grant.lease))
+        for grant in account.status.grants
+        if _still_held(grant, by_uid.get(grant.lease), gone)
+    )
+    before = replace(account.status, grants=kept)
+    waiting = (
+        []
+        if _is_create_unknown(leases, now) or account.meta.deleting
+        else _waiting(leases, ceilings)
+    )
+    grants, times, refused = grant_all(waiting, account.spec.limits, before, now)
+    return Standing(
+        grants=grants,
+        granted_at=times,
+        refusal=refused,
+        released=_released(account.status, leases),
+        open_leases=sum(each.status.closed_at is None for each in leases),
+    )
+
+
+def _still_held(grant: Grant, lease: Lease | None, gone: frozenset[str]) -> bool:
+    if lease is None:
+        return grant.lease not in gone
+    return lease.status.closed_at is None
+
+
+def _repriced(grant: Grant, lease: Lease | None) -> Grant:
+    """Once leased, a grant holds what the lease costs, no more."""
+    if lease is None or lease.status.price_per_hour is None:
+        return grant
+    if lease.status.price_per_hour == grant.price_per_hour or grant.attempt != lease.status.attempt:
+        return grant
+    return replace(grant, price_per_hour=lease.status.price_per_hour)
+
+
+def _waiting(leases: Sequence[Lease], ceilings: Mapping[str, MicroUSD]) -> list[Request]:
+    """Leases that may order, in the order in which they were created."""
+    queue = [
+        each
+        for each in leases
+        if each.status.phase == "Pending" and not each.meta.deleting and each.status.failure is None
+    ]
+    return [
+        Request(
+            lease=each.meta.uid,
+            namespace=each.meta.namespace,
+            name=each.meta.name,
+            attempt=each.status.attempt,
+            price_per_hour=ceilings[each.meta.uid],
+        )
+        for each in sorted(queue, key=lambda each: (each.meta.created_at, each.meta.uid))
+    ]
+
+
+def _is_create_unknown(leases: Sequence[Lease], now: datetime) -> bool:
+    return any(
+        intent is not None and now - intent.at > UNKNOWN_AFTER
+        for intent in (unresolved_create(each.status) for each in leases)
+    )
+
+
+def _released(status: AccountStatus, leases: Sequence[Lease]) -> tuple[str, ...]:
+    """Deployments that their owner let go on purpose: never closed by the sweep."""
+    new = [
+        each.status.deployment.id
+        for each in leases
+        if each.meta.deleting
+        and each.spec.deletion_policy == "Orphan"
+        and each.status.deployment is not None
+        and each.status.closed_at is None
+        and each.status.deployment.id not in status.released
+    ]
+    return (*status.released, *new)[-MAX_RELEASED:]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketView:
+    """What the newest survey said. ``error`` "" when it worked; None balance when never read."""
+
+    balance: Balance | None
+    error: str
+    error_reason: str
+
+
+def summarise(
+    account: Account,
+    now_standing: Standing,
+    market: MarketView | None,
+    strangers: tuple[Stranger, ...],
+    now: datetime,
+) -> AccountStatus:
+    """Return the whole new status."""
+    old = account.status
+    burn = reserved(now_standing.grants)
+    balance = market.balance if market is not None else None
+    shown = _shown_balance(old, balance)
+    return replace(
+        old,
+        observed_generation=account.meta.generation,
+        address=(balance.address or None) if balance is not None else old.address,
+        balance=shown,
+        burn_per_hour=format_dollars(burn),
+        runway_hours=_runway(shown, burn),
+        open_leases=now_standing.open_leases,
+        grants=now_standing.grants,
+        granted_at=now_standing.granted_at,
+        strangers=strangers,
+        released=now_standing.released,
+        conditions=_conditions(account, now_standing, market, strangers, now),
+    )
+
+
+def _shown_balance(old: AccountStatus, balance: Balance | None) -> str | None:
+    """The balance, rewritten only at a change of 1 % or more: a status is no ticker."""
+    if balance is None:
+        return old.balance
+    if old.balance is not None:
+        known = parse_dollars(old.balance)
+        if abs(balance.available - known) * 100 < max(known, 1):
+            return old.balance
+    return format_dollars(balance.available)
+
+
+def _runway(balance: str | None, burn: int) -> int | None:
+    return None if balance is None or burn == 0 else parse_dollars(balance) // burn
+
+
+def _conditions(
+    account: Account,
+    now_standing: Standing,
+    market: MarketView | None,
+    strangers: tuple[Stranger, ...],
+    now: datetime,
+) -> tuple[Condition, ...]:
+    found = [
+        _condition(account, "Ready", _ready(market), now),
+        _condition(account, "Funded", _funded(market), now),
+        _condition(account, "WithinLimits", _within(now_standing), now),
+        _condition(account, "NoOrphans", _orphans(strangers), now),
+    ]
+    old = {each.type: each for each in account.status.conditions}
+    return tuple(
+        replace(each, last_transition_time=old[each.type].last_transition_time)
+        if each.type in old and old[each.type].status == each.status
+        else each
+        for each in found
+    )
+
+
+def _condition(
+    account: Account, type_: str, verdict: tuple[ConditionStatus, str, str], now: datetime
+) -> Condition:
+    status, reason, message = verdict
+    return Condition(
+        type=type_,
+        status=status,
+        reason=reason,
+        message=message[:1024],
+        observed_generation=account.meta.generation,
+        last_transition_time=now.replace(microsecond=0),
+    )
+
+
+def _ready(market: MarketView | None) -> tuple[ConditionStatus, str, str]:
+    if market is None:
+        return "Unknown", "NotRead", "the market has not been read yet"
+    if market.error:
+        return "False", market.error_reason, market.error
+    return "True", "Reachable", "the market answers and accepts the credential"
+
+
+def _funded(market: MarketView | None) -> tuple[ConditionStatus, str, str]:
+    if market is None or market.balance is None:
+        return "Unknown", "NotRead", "the balance has not been read yet"
+    if market.balance.available <= 0:
+        return "False", "Empty", "nothing is left to deposit; add credit to the account"
+    return "True", "Funded", "the account can pay for deposits"
+
+
+def _within(now_standing: Standing) -> tuple[ConditionStatus, str, str]:
+    if now_standing.refusal is None:
+        return "True", "WithinLimits", "no lease waits for a ceiling"
+    return "False", now_standing.refusal.reason, now_standing.refusal.message
+
+
+def _orphans(strangers: tuple[Stranger, ...]) -> tuple[ConditionStatus, str, str]:
+    lost = [each.deployment for each in strangers if each.kind == "Orphan"]
+    if not lost:
+        return "True", "NoOrphans", "every deployment with this installation's marker has an owner"
+    return "False", "Orphans", f"no AkashLease owns {', '.join(lost[:5])}"
