@@ -1,0 +1,77 @@
+"""A lease: an order taken by one provider's bid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class LeaseState(StrEnum):
+    ACTIVE = "active"
+    RECLAIMING = "reclaiming"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    CLOSED = "closed"
+
+
+class CloseReason(StrEnum):
+    """Why a lease ended, in the chain's words; the providers' reasons have codes 10000 to 19999."""
+
+    NONE = "lease_closed_invalid"
+    OWNER = "lease_closed_owner"
+    UNSTABLE = "lease_closed_reason_unstable"
+    DECOMMISSION = "lease_closed_reason_decommission"
+    UNSPECIFIED = "lease_closed_reason_unspecified"
+    MANIFEST_TIMEOUT = "lease_closed_reason_manifest_timeout"
+    INSUFFICIENT_FUNDS = "lease_closed_reason_insufficient_funds"
+
+
+PROVIDER_REASONS = (
+    CloseReason.UNSTABLE,
+    CloseReason.DECOMMISSION,
+    CloseReason.UNSPECIFIED,
+    CloseReason.MANIFEST_TIMEOUT,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reclamation:
+    """A provider's notice: it takes the hardware back at ``deadline`` (Unix seconds)."""
+
+    window_seconds: int
+    started_at: int
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseKey:
+    """Names a lease within the account."""
+
+    dseq: str
+    gseq: int
+    oseq: int
+    provider: str
+
+    def __str__(self) -> str:
+        return f"{self.dseq}/{self.gseq}/{self.oseq}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """``price`` is uact per block; ``leased`` is in Unix seconds; ``closed_on`` 0 while open."""
+
+    gseq: int
+    oseq: int
+    provider: str
+    state: LeaseState
+    price: int
+    gpu_key: str
+    created_at: int
+    leased: float
+    closed_on: int = 0
+    reason: CloseReason = CloseReason.NONE
+    reclamation: Reclamation | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still burns escrow and runs its workload."""
+        return self.state in (LeaseState.ACTIVE, LeaseState.RECLAIMING)

@@ -1,0 +1,203 @@
+"""The local market's configuration: one YAML file, every field with a default."""
+
+from __future__ import annotations
+
+from dataclasses import field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from akash_sandbox.bech32 import address
+from akash_sandbox.market.provider import Dollars, GpuStock, Provider
+
+_STRICT = ConfigDict(extra="forbid")
+AUDITOR = "akash1365yvmc4s7awdyj3n2sav7xfx76adc6dnmlx63"
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+RuntimeName = Literal["auto", "runc", "crun", "bubblewrap", "unshare", "process"]
+
+
+def default_providers() -> tuple[Provider, ...]:
+    """Return five providers: two in Europe, two in America, one in Asia."""
+    return (
+        Provider(
+            name="frost",
+            region="eu-west",
+            country="NL",
+            city="Amsterdam",
+            audited_by=(AUDITOR,),
+            attributes={"tier": "community"},
+            gpus=(
+                GpuStock(
+                    model="h100", ram="80Gi", interface="sxm", price_low=1.84, price_high=2.10
+                ),
+                GpuStock(model="rtx4090", ram="24Gi", price_low=0.44, price_high=0.52),
+            ),
+            price_low=0.06,
+            price_high=0.09,
+            uptime_1d=1.0,
+            uptime_7d=0.9991,
+            uptime_30d=0.998,
+        ),
+        Provider(
+            name="harbor",
+            region="eu-central",
+            country="DE",
+            city="Frankfurt",
+            audited_by=(AUDITOR,),
+            attributes={"tier": "community"},
+            gpus=(
+                GpuStock(
+                    model="a100", ram="80Gi", interface="sxm", price_low=1.20, price_high=1.35
+                ),
+                GpuStock(
+                    model="h100", ram="80Gi", interface="sxm", price_low=1.95, price_high=2.20
+                ),
+                GpuStock(model="rtx4090", ram="24Gi", price_low=0.49, price_high=0.55),
+            ),
+            price_low=0.07,
+            price_high=0.10,
+            uptime_7d=0.9985,
+            uptime_30d=0.996,
+        ),
+        Provider(
+            name="prairie",
+            region="us-central",
+            country="US",
+            city="Dallas",
+            audited_by=(AUDITOR,),
+            attributes={"tier": "community"},
+            gpus=(
+                GpuStock(
+                    model="h100", ram="80Gi", interface="sxm", price_low=1.70, price_high=1.99
+                ),
+                GpuStock(
+                    model="a100", ram="80Gi", interface="pcie", price_low=1.05, price_high=1.20
+                ),
+                GpuStock(model="rtx4090", ram="24Gi", price_low=0.39, price_high=0.48),
+            ),
+            price_low=0.05,
+            price_high=0.08,
+            uptime_7d=0.997,
+            uptime_30d=0.991,
+        ),
+        Provider(
+            name="cascade",
+            region="us-west",
+            country="US",
+            city="Portland",
+            attributes={"tier": "community"},
+            gpus=(GpuStock(model="rtx4090", ram="24Gi", price_low=0.31, price_high=0.40),),
+            price_low=0.04,
+            price_high=0.05,
+            uptime_1d=0.998,
+            uptime_7d=0.985,
+            uptime_30d=0.962,
+        ),
+        Provider(
+            name="monsoon",
+            region="ap-southeast",
+            country="SG",
+            city="Singapore",
+            gpus=(
+                GpuStock(model="h100", ram="80Gi", interface="pcie", price_low=1.60),
+                GpuStock(model="rtx3090", ram="24Gi", price_low=0.22, price_high=0.25),
+            ),
+            price_low=0.03,
+            price_high=0.04,
+            uptime_1d=0.97,
+            uptime_7d=0.94,
+            uptime_30d=0.90,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Registry:
+    """``insecure``: registry hosts (``host``, ``host:port`` or networks) spoken to in plain HTTP."""
+
+    insecure: tuple[str, ...] = ("127.0.0.0/8", "::1/128", "localhost")
+    timeout_seconds: Seconds = 60
+    greatest_layer_bytes: int = 16 * 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Workloads:
+    """How containers run. ``public_host`` is what tenants dial, by default the listen address."""
+
+    runtime: RuntimeName = "auto"
+    restart_first_seconds: Seconds = 1
+    restart_greatest_seconds: Seconds = 30
+    stop_grace_seconds: Seconds = 2
+    cache: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Settings:
+    """Everything that can be set; see docs/local-market.md."""
+
+    balance: Dollars = 100.0
+    bid_delay_seconds: Seconds = 0.0
+    bid_timeout_seconds: Seconds = 300
+    block_seconds: Annotated[float, Field(ge=0.001, le=600)] = 6.0
+    settle_seconds: Annotated[float, Field(ge=0.05, le=3600)] = 5.0
+    index_lag_seconds: Seconds = 0.0
+    requests_per_second: Annotated[float, Field(ge=0)] = 0.0
+    api_key: str = ""
+    public_host: str = ""
+    registry: Registry = field(default_factory=Registry)
+    workloads: Workloads = field(default_factory=Workloads)
+    providers: tuple[Provider, ...] = field(default_factory=default_providers)
+
+
+class SettingsError(ValueError):
+    """The configuration cannot be used; the message names file, field and remedy."""
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Return the settings of a YAML file, or the defaults; raises SettingsError."""
+    raw = {} if path is None else _read(path)
+    try:
+        settings = TypeAdapter(Settings).validate_python(raw)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors()
+        )
+        raise SettingsError(f"{path}: {problems}") from error
+    return _completed(settings, path)
+
+
+def provider_id(name: str) -> str:
+    """Return the address that a provider of this name gets when none is configured."""
+    return address(sha256(f"local market provider {name}".encode()).digest()[:20])
+
+
+def _read(path: Path) -> object:
+    try:
+        return yaml.safe_load(path.read_text()) or {}
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: {error.strerror}; give a readable file to --config"
+        ) from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: not YAML: {error}") from error
+
+
+def _completed(settings: Settings, path: Path | None) -> Settings:
+    providers = tuple(
+        replace(
+            provider,
+            id=provider.id or provider_id(provider.name),
+            bid_delay_seconds=provider.bid_delay_seconds or settings.bid_delay_seconds,
+        )
+        for provider in settings.providers
+    )
+    for attribute in ("name", "id"):
+        values = [getattr(provider, attribute) for provider in providers]
+        if len(set(values)) != len(values):
+            raise SettingsError(f"{path}: providers: two providers share the same {attribute}")
+    return replace(settings, providers=providers)
