@@ -1,0 +1,83 @@
+"""What the market asks of whatever runs its leases' containers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadAsk:
+    """One service of one lease. CPU in thousandths of a core, memory in bytes.
+
+    ``id`` is safe as a file name and unique per lease, ``image`` a reference by digest, ``ports``
+    the container ports to forward.
+    """
+
+    id: str
+    image: str
+    command: tuple[str, ...]
+    args: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    ports: tuple[int, ...]
+    cpu_millis: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadState:
+    """How a workload is. ``message`` says why it is not running, ``""`` otherwise.
+
+    ``forwarded`` pairs a container port with the external port on the sandbox's public host.
+    """
+
+    running: bool
+    restarts: int
+    message: str
+    forwarded: tuple[tuple[int, int], ...]
+
+
+class Workloads(Protocol):
+    """Runs workloads and forwards their ports; external ports stay the same across restarts."""
+
+    @property
+    def isolation(self) -> str:
+        """Say in words how tenants are kept apart."""
+        ...
+
+    async def open(self) -> None:
+        """Clean up what an earlier run left."""
+        ...
+
+    async def deploy(self, ask: WorkloadAsk) -> None:
+        """Start or change a workload; idempotent. Returns at once; pulls and starts in the background.
+
+        A workload that exits is started again with back-off.
+        """
+        ...
+
+    async def remove(self, id: str) -> None:
+        """End a workload for good and give its ports back; an unknown id is done already."""
+        ...
+
+    async def restart(self, id: str) -> None:
+        """Stop a workload's container and start it again at once."""
+        ...
+
+    def state(self, id: str) -> WorkloadState | None:
+        """Return how a workload is, None for an unknown id."""
+        ...
+
+    async def suspend(self, id: str, suspended: bool) -> None:
+        """Stop a workload as if its provider were dead: its ports refuse; or start it again."""
+        ...
+
+    async def shape(
+        self, id: str, *, latency_ms: int, bytes_per_second: int, speed_percent: int
+    ) -> None:
+        """Slow a workload's network and processor; 0 ms, 0 bytes/s and 100 % mean untouched."""
+        ...
+
+    async def close(self) -> None:
+        """Stop every workload of this process; what is kept on disk stays."""
+        ...
