@@ -1,0 +1,67 @@
+"""What every container runtime is asked for, and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+class RuntimeFailure(Exception):  # noqa: N818 -- the container, not the program, failed
+    """A container did not start; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSpec:
+    """One container. CPU in thousandths of a core, memory in bytes.
+
+    ``rootfs`` is the image's shared, read-only tree; ``folder`` is the container's own.
+    """
+
+    id: str
+    rootfs: Path
+    folder: Path
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    cwd: str
+    uid: int
+    gid: int
+    cpu: int
+    memory: int
+    hostname: str
+    log: Path
+
+
+class Container(Protocol):
+    """A running container."""
+
+    @property
+    def pid(self) -> int:
+        """A process inside the container's namespaces, as seen from here."""
+
+    async def wait(self) -> int:
+        """Return the exit code, 128 plus the signal's number for a signal."""
+
+    async def stop(self, grace: float) -> None:
+        """Ask it to end, insist after ``grace`` seconds, and remove its traces."""
+
+
+class Runtime(Protocol):
+    """Starts containers."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def isolation(self) -> str:
+        """What separates the workload from this machine, in words."""
+
+    @property
+    def own_network(self) -> bool:
+        """Whether every container has a network namespace of its own."""
+
+    async def start(self, spec: ContainerSpec) -> Container:
+        """Raises RuntimeFailure."""
+
+    async def clean(self) -> None:
+        """Remove what an earlier run left behind."""
