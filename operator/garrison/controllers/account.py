@@ -211,19 +211,19 @@ class AccountController:
             waits.append(10.0)
         return min(waits)
 
-    async def act(self, action: AccountAction, observed: Books) -> object:
+    async def act(self, action: AccountAction, observed: Books) -> None:
         """Perform one write."""
         account = observed.account
         match action:
             case Hold():
-                return await self._finalizers(account, (*account.meta.finalizers, FINALIZER))
+                await self._finalizers(account, (*account.meta.finalizers, FINALIZER))
             case Release():
-                return await self._release(account)
+                await self._release(account)
             case CloseOrphan():
                 exchange = await self._exchanges.of(account)
-                return await exchange.market.close(action.deployment)
+                await exchange.market.close(action.deployment)
             case Introduce():
-                return await self._introduce(action.provider)
+                await self._introduce(action.provider)
             case _:
                 assert_never(action)
 

@@ -25,11 +25,12 @@ from garrison.core.lifecycle import (
     RemoveFinalizer,
     SendManifest,
     StartBenchmark,
+    Step,
     Timing,
     unresolved_create,
 )
 from garrison.core.order import price_ceiling
-from garrison.core.replica import Step, finished, settle, step
+from garrison.core.replica import finished, settle, step
 from garrison.core.winding import is_winding
 from garrison.errors import TransientError, UnavailableError
 from garrison.ports.clock import Chance, Clock
@@ -290,18 +291,19 @@ class LeaseController:
                 return await exchange.market.create(action.order, action.deployment)
             case AcceptBid():
                 self._tokens.pop(o.lease.meta.uid, None)
-                return await exchange.market.accept(action.bid, action.order)
+                await exchange.market.accept(action.bid, action.order)
             case SendManifest():
                 target = self._target(o)
                 if target is None:
                     raise UnavailableError(
                         f"the host of provider {o.status.provider} is not known yet"
                     )
-                return await exchange.gateway.send_manifest(target, action.order)
+                await exchange.gateway.send_manifest(target, action.order)
             case CloseDeployment():
-                return await exchange.market.close(action.deployment)
+                await exchange.market.close(action.deployment)
             case _:
                 assert_never(action)
+        return None
 
     def conclude(
         self, observed: Observation, outcomes: tuple[Outcome[Action], ...], now: datetime

@@ -267,29 +267,29 @@ class WorkloadController:
             return retire
         return (Release(),)
 
-    async def act(self, action: WorkloadAction, observed: Seen) -> object:
+    async def act(self, action: WorkloadAction, observed: Seen) -> None:
         """Perform one write."""
         workload = observed.workload
         assert workload is not None  # noqa: S101 - plan() has no action without one
         namespace = workload.meta.namespace
         match action:
             case Hold():
-                return await self._finalizers(workload, (*workload.meta.finalizers, FINALIZER))
+                await self._finalizers(workload, (*workload.meta.finalizers, FINALIZER))
             case Release():
                 kept = tuple(each for each in workload.meta.finalizers if each != FINALIZER)
-                return await self._finalizers(workload, kept)
+                await self._finalizers(workload, kept)
             case Accept():
-                return await self._accept(workload, action.name)
+                await self._accept(workload, action.name)
             case Create():
-                return await self._create(observed, workload, action.entry)
+                await self._create(observed, workload, action.entry)
             case Retire():
-                return await self._kube.delete(LEASE, namespace, action.name, uid=action.uid)
+                await self._kube.delete(LEASE, namespace, action.name, uid=action.uid)
             case Route():
-                return await self._router.apply(workload, (action.kind, action.body))
+                await self._router.apply(workload, (action.kind, action.body))
             case Unroute():
-                return await self._router.remove(workload, action.name)
+                await self._router.remove(workload, action.name)
             case Prune():
-                return await self._prune(workload, observed)
+                await self._prune(workload, observed)
             case _:
                 assert_never(action)
 

@@ -12,7 +12,6 @@ from garrison.ports.kube import Note
 
 Observed = TypeVar("Observed")
 Action = TypeVar("Action")
-ObservedIn = TypeVar("ObservedIn", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
