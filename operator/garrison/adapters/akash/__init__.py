@@ -1,0 +1,1 @@
+"""The Akash market through the Console API, and the providers' gateways."""

@@ -1,0 +1,1 @@
+"""OpenAI-compatible servers, probed and benchmarked from outside."""
