@@ -1,47 +1,114 @@
-"""Faults switched on by request: the market's and the network's bad days."""
+"""Faults switched on by request: the market's, the providers' and the network's bad days."""
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pydantic import TypeAdapter
 
-@dataclass(slots=True, kw_only=True)
-class Faults:
-    """What goes wrong at the moment. ``error_count`` and ``drop_answers`` count down to zero."""
+CONSOLE = "console"
+"""The scope of the Console API; every other scope is a provider's name."""
 
-    bids_off: bool = False
-    latency_ms: int = 0
-    error_code: int = 500
-    error_count: int = 0
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpFault:
+    """What goes wrong at one HTTP server.
+
+    ``status`` answers every request with that code, ``errors_left`` times (None: until cleared).
+    ``hang_seconds`` keeps requests waiting; ``drops_left`` writes take effect without an answer.
+    """
+
+    status: int = 0
+    errors_left: int | None = None
     hang_seconds: float = 0.0
-    drop_answers: int = 0
+    drops_left: int = 0
 
-    def take_error(self) -> int | None:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderFault:
+    """What is wrong with one provider. ``slowdown`` 2 serves at half the promised speed."""
+
+    dead: bool = False
+    silent: bool = False
+    latency_ms: int = 0
+    bytes_per_second: int = 0
+    slowdown: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultSet:
+    """Every fault that is on; a missing key means that nothing is wrong there."""
+
+    no_bids: bool = False
+    http: Mapping[str, HttpFault] = field(default_factory=dict)
+    providers: Mapping[str, ProviderFault] = field(default_factory=dict)
+
+
+_SET = TypeAdapter(FaultSet)
+_NO_HTTP = HttpFault()
+_NO_PROVIDER = ProviderFault()
+
+
+class Faults:
+    """The faults that are on at the moment; counted ones use themselves up."""
+
+    def __init__(self, current: FaultSet | None = None) -> None:
+        self.current = current or FaultSet()
+
+    def http(self, scope: str) -> HttpFault:
+        """Return what is wrong at the Console or at a provider's gateway."""
+        return self.current.http.get(scope, _NO_HTTP)
+
+    def provider(self, name: str) -> ProviderFault:
+        """Return what is wrong with a provider."""
+        return self.current.providers.get(name, _NO_PROVIDER)
+
+    def set_http(self, scope: str, fault: HttpFault) -> None:
+        others = {k: v for k, v in self.current.http.items() if k != scope}
+        kept = others if fault == _NO_HTTP else {**others, scope: fault}
+        self.current = replace(self.current, http=kept)
+
+    def set_provider(self, name: str, fault: ProviderFault) -> None:
+        others = {k: v for k, v in self.current.providers.items() if k != name}
+        kept = others if fault == _NO_PROVIDER else {**others, name: fault}
+        self.current = replace(self.current, providers=kept)
+
+    def set_no_bids(self, on: bool) -> None:
+        """Silence every provider at once, or let them bid again."""
+        self.current = replace(self.current, no_bids=on)
+
+    def clear(self) -> None:
+        """Switch everything off."""
+        self.current = FaultSet()
+
+    def take_error(self, scope: str) -> int | None:
         """Return the status code that this request must fail with, None when it may pass."""
-        if self.error_count <= 0:
+        fault = self.http(scope)
+        if not fault.status:
             return None
-        self.error_count -= 1
-        return self.error_code
+        if fault.errors_left is None:
+            return fault.status
+        left = fault.errors_left - 1
+        status = fault.status if left > 0 else 0
+        self.set_http(scope, replace(fault, status=status, errors_left=left or None))
+        return fault.status
 
-    def take_drop(self) -> bool:
+    def take_drop(self, scope: str) -> bool:
         """Return whether the answer to this write must never arrive."""
-        if self.drop_answers <= 0:
+        fault = self.http(scope)
+        if fault.drops_left <= 0:
             return False
-        self.drop_answers -= 1
+        self.set_http(scope, replace(fault, drops_left=fault.drops_left - 1))
         return True
 
-    async def hang(self) -> None:
-        """Keep the request waiting for as long as is switched on when it arrives."""
-        if self.hang_seconds > 0:
-            await asyncio.sleep(self.hang_seconds)
-
-    def reset(self) -> None:
-        """Switch everything off."""
-        fresh = Faults()
-        for name, value in asdict(fresh).items():
-            setattr(self, name, value)
-
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Return the faults as a JSON object; ``faults_from_json`` reads it back."""
+        value: dict[str, Any] = _SET.dump_python(self.current, mode="json")
+        return value
+
+
+def faults_from_json(value: Any) -> Faults:
+    """Return the faults of an earlier run; raises pydantic's ValidationError."""
+    return Faults(None if value is None else _SET.validate_python(value))

@@ -18,7 +18,7 @@ _STRICT = ConfigDict(extra="forbid")
 AUDITOR = "akash1365yvmc4s7awdyj3n2sav7xfx76adc6dnmlx63"
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
-RuntimeName = Literal["auto", "runc", "crun", "bubblewrap", "unshare", "process"]
+RuntimeName = Literal["auto", "runc", "crun", "bubblewrap", "unshare", "process", "synthetic"]
 
 
 def default_providers() -> tuple[Provider, ...]:
@@ -127,7 +127,7 @@ class Registry:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class Workloads:
-    """How containers run. ``public_host`` is what tenants dial, by default the listen address."""
+    """How containers run; ``synthetic`` runs none, but answers like a small model in their place."""
 
     runtime: RuntimeName = "auto"
     restart_first_seconds: Seconds = 1
@@ -138,7 +138,10 @@ class Workloads:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class Settings:
-    """Everything that can be set; see docs/local-market.md."""
+    """Everything that can be set; see docs/local-market.md.
+
+    ``public_host`` is what tenants dial, by default 127.0.0.1.
+    """
 
     balance: Dollars = 100.0
     bid_delay_seconds: Seconds = 0.0

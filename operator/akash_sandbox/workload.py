@@ -56,24 +56,24 @@ class Workloads(Protocol):
         """
         ...
 
-    async def remove(self, id: str) -> None:
+    async def remove(self, workload: str, /) -> None:
         """End a workload for good and give its ports back; an unknown id is done already."""
         ...
 
-    async def restart(self, id: str) -> None:
+    async def restart(self, workload: str, /) -> None:
         """Stop a workload's container and start it again at once."""
         ...
 
-    def state(self, id: str) -> WorkloadState | None:
+    def state(self, workload: str, /) -> WorkloadState | None:
         """Return how a workload is, None for an unknown id."""
         ...
 
-    async def suspend(self, id: str, suspended: bool) -> None:
+    async def suspend(self, workload: str, /, suspended: bool) -> None:
         """Stop a workload as if its provider were dead: its ports refuse; or start it again."""
         ...
 
     async def shape(
-        self, id: str, *, latency_ms: int, bytes_per_second: int, speed_percent: int
+        self, workload: str, /, *, latency_ms: int, bytes_per_second: int, speed_percent: int
     ) -> None:
         """Slow a workload's network and processor; 0 ms, 0 bytes/s and 100 % mean untouched."""
         ...
