@@ -66,7 +66,7 @@ def resolve(root: Path, parts: list[str]) -> Path:
         links += 1
         if links > _GREATEST_LINKS:
             raise ImageError(f"too many links at {part!r}")
-        target = os.readlink(here)
+        target = str(here.readlink())
         done = [] if target.startswith("/") else done
         todo.extend(reversed(target.split("/")))
     return root.joinpath(*done)

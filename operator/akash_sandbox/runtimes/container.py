@@ -60,8 +60,23 @@ class Runtime(Protocol):
     def own_network(self) -> bool:
         """Whether every container has a network namespace of its own."""
 
-    async def start(self, spec: ContainerSpec) -> Container:
-        """Raises RuntimeFailure."""
+    async def usable(self) -> bool:
+        """Return whether it works on this machine, by trying."""
 
-    async def clean(self) -> None:
-        """Remove what an earlier run left behind."""
+    async def start(self, spec: ContainerSpec) -> Container:
+        """Return the container once it runs; raises RuntimeFailure."""
+
+
+def limits_in_words(*, limited: bool) -> str:
+    """Say which limits hold."""
+    if limited:
+        return "memory, CPU and process limits by control groups"
+    return "memory limited per process only, CPU not limited: no control groups can be made here"
+
+
+def tail(log: Path) -> str:
+    """Return the end of a container's output."""
+    try:
+        return log.read_text(errors="replace")[-500:].strip() or "no output"
+    except OSError:
+        return "no output"

@@ -5,38 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import shutil
+import os
 from pathlib import Path
 from typing import Any
 
+from akash_sandbox.runtimes.capabilities import KEPT
+from akash_sandbox.runtimes.cgroup import PERIOD, Cgroups, quota
 from akash_sandbox.runtimes.command import attempt, output
-from akash_sandbox.runtimes.container import ContainerSpec, RuntimeFailure
+from akash_sandbox.runtimes.container import (
+    ContainerSpec,
+    RuntimeFailure,
+    limits_in_words,
+    tail,
+)
 from akash_sandbox.runtimes.rootfs import discard, prepare
 
 _START_SECONDS = 20.0
 _POLL_SECONDS = 0.005
-_PERIOD = 100_000
 _GREATEST_LIMIT = 20_000
-# Docker's and containerd's default set, as a real provider's pods have it.
-_CAPABILITIES = [
-    f"CAP_{name}"
-    for name in (
-        "CHOWN",
-        "DAC_OVERRIDE",
-        "FSETID",
-        "FOWNER",
-        "MKNOD",
-        "NET_RAW",
-        "SETGID",
-        "SETUID",
-        "SETFCAP",
-        "SETPCAP",
-        "NET_BIND_SERVICE",
-        "SYS_CHROOT",
-        "KILL",
-        "AUDIT_WRITE",
-    )
-]
+_CAPABILITIES = [f"CAP_{name}" for name in KEPT]
+# crun refuses the hybrid of both versions: it gets a view in which only version 1 is mounted.
+_WITHOUT_UNIFIED = (
+    "unshare",
+    "--mount",
+    "sh",
+    "-c",
+    '! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified; exec "$@"',
+    "sh",
+)
 _MASKED = ("acpi", "asound", "kcore", "keys", "latency_stats", "timer_list", "sched_debug", "scsi")
 _READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 
@@ -46,66 +42,86 @@ class OciRuntime:
 
     own_network = True
 
-    def __init__(self, program: str, folder: Path) -> None:
+    def __init__(self, program: str, folder: Path, cgroups: Cgroups | None) -> None:
         self.name = program
         self.isolation = (
-            f"{program}: own pid, mount, network, ipc and uts namespaces, default capabilities, "
-            "cgroup limits"
+            f"{program}: own pid, mount, network, ipc and uts namespaces, default capabilities; "
+            f"{limits_in_words(limited=cgroups is not None)}"
         )
+        self._folder = folder
         self._state = folder / program
+        self._cgroups = cgroups
+
+    async def usable(self) -> bool:
+        """Return whether it works on this machine, tried with the machine's own files."""
+        if self._cgroups is None or os.geteuid() != 0:
+            return False
+        folder = self._folder / "probe"
+        folder.mkdir(parents=True, exist_ok=True)
+        content = bundle(_probe(folder), Path("/"), self._cgroups)
+        content["root"]["readonly"] = True
+        (folder / "config.json").write_text(json.dumps(content))
+        worked = await attempt([*self._argv(), "run", "--bundle", str(folder), "probe"])
+        await attempt([*self._argv(), "delete", "--force", "probe"])
+        return worked
 
     async def start(self, spec: ContainerSpec) -> OciContainer:
-        """Start a container in the foreground of its own runtime process."""
-        root = await prepare(spec.rootfs, spec.folder)
+        """Start a container in the foreground of its own runtime process; raises RuntimeFailure."""
+        if self._cgroups is None:
+            raise RuntimeFailure(f"{self.name}: no control groups can be made on this machine")
+        root = await prepare(spec.rootfs, spec.folder, spec.hostname)
         pid_file = spec.folder / "pid"
-        pid_file.unlink(missing_ok=True)
-        (spec.folder / "config.json").write_text(json.dumps(bundle(spec, root)))
+        content = json.dumps(bundle(spec, root, self._cgroups))
+        await asyncio.to_thread(_write_bundle, spec.folder, content)
         argv = [*self._argv(), "run", "--bundle", str(spec.folder), "--pid-file", str(pid_file)]
         with spec.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *argv, spec.id, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
+                *argv,
+                spec.id,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
-        pid = await self._started(process, pid_file, spec)
-        return OciContainer(self._argv(), spec, process, pid)
-
-    async def clean(self) -> None:
-        """Delete every container of this state folder."""
-        if not self._state.exists():
-            return
-        for name in (await output([*self._argv(), "list", "-q"])).split():
-            await attempt([*self._argv(), "delete", "--force", name])
+        container = OciContainer(self._argv(), spec, process, self._cgroups)
+        try:
+            container.pid = await self._started(process, pid_file, spec)
+        except BaseException:
+            await asyncio.shield(container.stop(0))
+            raise
+        return container
 
     async def _started(
         self, process: asyncio.subprocess.Process, pid_file: Path, spec: ContainerSpec
     ) -> int:
-        ended = asyncio.ensure_future(process.wait())
         try:
             async with asyncio.timeout(_START_SECONDS):
-                while not ended.done():
-                    with contextlib.suppress(OSError, ValueError):
-                        return int(pid_file.read_text())
-                    await asyncio.wait([ended], timeout=_POLL_SECONDS)
+                while (pid := await asyncio.to_thread(_read_pid, pid_file)) is None:
+                    if process.returncode is not None:
+                        raise RuntimeFailure(
+                            f"{self.name} exited with {process.returncode}: {tail(spec.log)}"
+                        )
+                    await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
-            process.kill()
             raise RuntimeFailure(f"{self.name}: no start within {_START_SECONDS} s") from None
-        finally:
-            ended.cancel()
-        with contextlib.suppress(OSError, ValueError):
-            return int(pid_file.read_text())
-        await discard(spec.folder)
-        raise RuntimeFailure(f"{self.name} exited with {process.returncode}: {_tail(spec.log)}")
+        return pid
 
     def _argv(self) -> list[str]:
-        return [self.name, "--root", str(self._state)]
+        return _argv(self.name, self._state)
 
 
 class OciContainer:
     """A container and the runtime process in whose foreground it runs."""
 
     def __init__(
-        self, argv: list[str], spec: ContainerSpec, process: asyncio.subprocess.Process, pid: int
+        self,
+        argv: list[str],
+        spec: ContainerSpec,
+        process: asyncio.subprocess.Process,
+        cgroups: Cgroups,
     ) -> None:
-        self.pid = pid
+        self.pid = process.pid
+        self._cgroups = cgroups
         self._argv = argv
         self._spec = spec
         self._process = process
@@ -126,10 +142,20 @@ class OciContainer:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
+        await self._cgroups.remove(self._spec.id)
         await discard(self._spec.folder)
 
 
-def bundle(spec: ContainerSpec, root: Path) -> dict[str, Any]:
+async def clean(folder: Path) -> None:
+    """Delete every container that an earlier process left, whichever program ran it."""
+    for program in ("runc", "crun"):
+        state = folder / program
+        if await asyncio.to_thread(state.exists):
+            for name in (await output([*_argv(program, state), "list", "-q"])).split():
+                await attempt([*_argv(program, state), "delete", "--force", name])
+
+
+def bundle(spec: ContainerSpec, root: Path, cgroups: Cgroups) -> dict[str, Any]:
     """Return the OCI runtime configuration of a container."""
     return {
         "ociVersion": "1.0.2",
@@ -138,7 +164,7 @@ def bundle(spec: ContainerSpec, root: Path) -> dict[str, Any]:
         "hostname": spec.hostname,
         "mounts": _mounts(),
         "linux": {
-            "cgroupsPath": f"/akash-sandbox/{spec.id}",
+            "cgroupsPath": cgroups.path(spec.id),
             "resources": _limits(spec),
             "namespaces": [{"type": t} for t in ("pid", "network", "ipc", "uts", "mount")],
             "maskedPaths": [*(f"/proc/{name}" for name in _MASKED), "/sys/firmware"],
@@ -170,7 +196,7 @@ def _limits(spec: ContainerSpec) -> dict[str, Any]:
     return {
         "devices": [{"allow": False, "access": "rwm"}],
         "memory": {"limit": spec.memory},
-        "cpu": {"period": _PERIOD, "quota": max(1000, spec.cpu * _PERIOD // 1000)},
+        "cpu": {"period": PERIOD, "quota": quota(spec.cpu)},
         "pids": {"limit": 4096},
     }
 
@@ -195,12 +221,35 @@ def _mount(target: str, kind: str, options: list[str]) -> dict[str, Any]:
     return {"destination": target, "type": kind, "source": kind, "options": options}
 
 
-def _tail(log: Path) -> str:
+def _argv(program: str, state: Path) -> list[str]:
+    argv = [program, "--root", str(state)]
+    return argv if program != "crun" else [*_WITHOUT_UNIFIED, *argv]
+
+
+def _probe(folder: Path) -> ContainerSpec:
+    return ContainerSpec(
+        id="probe",
+        rootfs=Path("/"),
+        folder=folder,
+        argv=("/bin/true",),
+        env=(),
+        cwd="/",
+        uid=0,
+        gid=0,
+        cpu=1000,
+        memory=1 << 28,
+        hostname="probe",
+        log=folder / "log",
+    )
+
+
+def _write_bundle(folder: Path, content: str) -> None:
+    (folder / "pid").unlink(missing_ok=True)
+    (folder / "config.json").write_text(content)
+
+
+def _read_pid(path: Path) -> int | None:
     try:
-        return log.read_text(errors="replace")[-500:].strip()
-    except OSError:
-        return "no output"
-
-
-def installed(program: str) -> bool:
-    return shutil.which(program) is not None
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,1 @@
+"""Leases' containers on this machine: started, restarted, forwarded to, slowed and removed."""

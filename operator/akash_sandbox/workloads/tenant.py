@@ -1,0 +1,197 @@
+"""One workload: pulled, started, forwarded to, and started again when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from akash_sandbox import netns
+from akash_sandbox.external_ports import ExternalPorts
+from akash_sandbox.images.reference import ImageError
+from akash_sandbox.images.registry import Login
+from akash_sandbox.images.store import ImageStore
+from akash_sandbox.runtimes.cgroup import Cgroups
+from akash_sandbox.runtimes.container import Container, Runtime, RuntimeFailure
+from akash_sandbox.settings import Workloads as WorkloadSettings
+from akash_sandbox.workload import WorkloadAsk, WorkloadState
+from akash_sandbox.workloads.command import container_spec
+from akash_sandbox.workloads.forward import Forward
+from akash_sandbox.workloads.throttle import Throttle
+from akash_sandbox.workloads.traffic import Line
+
+_LOOPBACK = "127.0.0.1"
+_KILLED = 137
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What every workload of a sandbox shares."""
+
+    runtime: Runtime
+    cgroups: Cgroups | None
+    images: ImageStore
+    ports: ExternalPorts
+    folder: Path
+    host: str
+    settings: WorkloadSettings
+
+
+class Tenant:
+    """Keeps one workload running until it is halted."""
+
+    def __init__(self, ask: WorkloadAsk, place: Place) -> None:
+        self.ask = ask
+        self._place = place
+        self._folder = place.folder / ask.id
+        self._there, self._back = Line(), Line()
+        self._throttle = Throttle(ask.id, ask.cpu_millis, place.cgroups)
+        self._external = {port: place.ports.of(f"{ask.id}/{port}") for port in ask.ports}
+        self._forwards = {
+            port: Forward(place.host, external, self._there, self._back)
+            for port, external in self._external.items()
+        }
+        self._container: Container | None = None
+        self._unstopped: Container | None = None
+        self._restarts = 0
+        self._message = "starting"
+        self._suspended = False
+        self._task: asyncio.Task[None] | None = None
+
+    def state(self) -> WorkloadState:
+        """Return how the workload is now."""
+        return WorkloadState(
+            running=self._container is not None,
+            restarts=self._restarts,
+            message=self._message,
+            forwarded=tuple(self._external.items()),
+        )
+
+    def start(self) -> None:
+        """Run the workload in the background from now on."""
+        for forward in self._forwards.values():
+            forward.hold()
+        if self._task is None and not self._suspended:
+            self._task = asyncio.create_task(self._keep_running(), name=f"workload {self.ask.id}")
+
+    async def restart(self) -> None:
+        """Stop the container and start it again without back-off; nothing while suspended."""
+        if not self._suspended:
+            await self._halt("restarting")
+            self._restarts += 1
+            self.start()
+
+    async def suspend(self, suspended: bool) -> None:
+        """Stop the container and refuse connections, or start it again."""
+        self._suspended = suspended
+        if suspended:
+            await self._halt("suspended")
+        else:
+            self.start()
+
+    async def shape(self, *, latency_ms: int, bytes_per_second: int, speed_percent: int) -> None:
+        """Slow network and processor; half of the latency is added each way."""
+        for line in (self._there, self._back):
+            line.delay = latency_ms / 2000
+            line.rate = bytes_per_second
+        self._throttle.percent = speed_percent
+        if self._container is not None:
+            await self._throttle.start(self._container.pid)
+
+    async def close(self) -> None:
+        """Stop the container and give its ports back to the machine."""
+        await self._halt("stopped")
+        await asyncio.gather(*(forward.close() for forward in self._forwards.values()))
+
+    async def _halt(self, message: str) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        # The task may have been interrupted while it was stopping an ended container.
+        await self._stop()
+        self._message = message
+
+    async def _keep_running(self) -> None:
+        loop = asyncio.get_running_loop()
+        first, greatest = self._bounds()
+        wait = first
+        while True:
+            began = loop.time()
+            try:
+                self._message = await self._run_once()
+            except (ImageError, RuntimeFailure, OSError) as error:
+                self._message = str(error)
+            if loop.time() - began > greatest:
+                wait = first
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, greatest)
+            self._restarts += 1
+
+    def _bounds(self) -> tuple[float, float]:
+        first = self._place.settings.restart_first_seconds
+        return first, max(first, self._place.settings.restart_greatest_seconds)
+
+    async def _run_once(self) -> str:
+        """Run the container until it ends and return why it ended."""
+        async with self._started() as container:
+            self._container, self._message = container, ""
+            try:
+                code = await container.wait()
+            finally:
+                self._container = None
+                await self._shut()
+        return self._ended(code)
+
+    @contextlib.asynccontextmanager
+    async def _started(self) -> AsyncIterator[Container]:
+        image = await self._place.images.pull(self.ask.image, Login())
+        await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
+        spec = container_spec(self.ask, image, self._folder)
+        container = await self._place.runtime.start(spec)
+        self._unstopped = container
+        try:
+            await self._connect(container)
+            yield container
+        finally:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        if self._unstopped is not None:
+            await self._throttle.end()
+            await self._unstopped.stop(self._place.settings.stop_grace_seconds)
+            self._unstopped = None
+
+    async def _connect(self, container: Container) -> None:
+        """Lead the external ports into the container and apply the wanted speed."""
+        pid = container.pid
+        if self._place.runtime.own_network:
+            await asyncio.to_thread(netns.prepare, pid)
+        await self._throttle.start(pid)
+        try:
+            for port, forward in self._forwards.items():
+                forward.open(partial(self._dial, pid, port))
+        except OSError as error:
+            await self._shut()
+            raise RuntimeFailure(f"external port of {port} is taken on this machine") from error
+
+    async def _dial(self, pid: int, port: int) -> socket.socket:
+        if self._place.runtime.own_network:
+            return await netns.connect(pid, port)
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        made.setblocking(False)
+        return await netns.connected(made, _LOOPBACK, port)
+
+    async def _shut(self) -> None:
+        await asyncio.gather(*(forward.shut() for forward in self._forwards.values()))
+
+    def _ended(self, code: int) -> str:
+        if code == _KILLED:
+            return (
+                f"killed with exit code {code}; its memory limit is {self.ask.memory_bytes} bytes"
+            )
+        return f"ended with exit code {code}"
