@@ -19,6 +19,17 @@ HTTP_PORT = 80
 ALTERNATE_PORT = 8080
 
 
+class _Quoting(yaml.SafeDumper):
+    """Writes every string in double quotes."""
+
+
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+
+
+_Quoting.add_representer(str, _quoted)
+
+
 def sdl_of(order: Order) -> Document:
     """Return the order as an SDL document. Raises InvalidSpecError when its price is unusable."""
     return {
@@ -33,8 +44,11 @@ def sdl_of(order: Order) -> Document:
 
 
 def sdl_text(order: Order) -> str:
-    """Return the order's SDL as YAML: every string is quoted where YAML would read it otherwise."""
-    return yaml.safe_dump(sdl_of(order), sort_keys=False, allow_unicode=True, width=1 << 16)
+    """Return the order's SDL as YAML with every string quoted.
+
+    YAML's dialects disagree on what a plain ``1e3`` or ``no`` is; on quoted strings they agree.
+    """
+    return yaml.dump(sdl_of(order), Dumper=_Quoting, sort_keys=False, width=1 << 16)
 
 
 def external_port(port: int) -> int:

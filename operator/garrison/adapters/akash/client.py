@@ -1,0 +1,145 @@
+"""HTTPS to the Console API: one key, bounded, no redirects, errors in Garrison's terms."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+import aiohttp
+from yarl import URL
+
+from garrison.adapters.akash.body import BodyError, decode, excerpt, read_bounded
+from garrison.errors import (
+    AuthError,
+    ConflictError,
+    FundsError,
+    GarrisonError,
+    NotFoundError,
+    RateLimitedError,
+    RejectedError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+
+Method: TypeAlias = Literal["GET", "POST", "DELETE"]
+
+TIMEOUT = aiohttp.ClientTimeout(total=20, connect=10, sock_connect=5)
+MAX_BODY = 32 << 20
+MAX_RETRY_AFTER = 3600.0
+_POOR = ("insufficient balance", "insufficient funds", "not enough funds", "insufficient credit")
+
+
+class ConsoleClient:
+    """Calls one Console API with one key.
+
+    A write whose answer is lost, broken or 5xx raises UnknownOutcomeError; the same happening to a
+    read, or to any call before it was sent, raises UnavailableError.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        key: str,
+        context: ssl.SSLContext,
+        timeout: aiohttp.ClientTimeout = TIMEOUT,
+        max_body: int = MAX_BODY,
+    ) -> None:
+        self._base = URL(endpoint.rstrip("/"))
+        self._max_body = max_body
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context, limit=32),
+            timeout=timeout,
+            headers={"x-api-key": key, "accept": "application/json"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """Return the JSON answer of a read."""
+        return await self._call("GET", path, params=params, write=False)
+
+    async def ask(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return the JSON answer of a POST that changes nothing on the market."""
+        return await self._call("POST", path, body=body, write=False)
+
+    async def write(self, method: Method, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Return the JSON answer of a call that changes the market."""
+        return await self._call(method, path, body=body, write=True)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def _call(
+        self,
+        method: Method,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        write: bool,
+    ) -> Any:
+        what = f"{method} {self._base.host}{path}"
+        try:
+            async with self._session.request(
+                method, f"{self._base}{path}", params=params, json=body, allow_redirects=False
+            ) as response:
+                raw = await read_bounded(response, self._max_body)
+                if response.status // 100 != 2:
+                    raise refusal(what, response.status, response.headers, raw, write=write)
+                return await decode(raw)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise UnavailableError(f"{what} cannot be reached: {error}; {_HINT}") from error
+        except TimeoutError as error:
+            raise lost(what, "did not answer in time", write=write) from error
+        except aiohttp.ClientError as error:
+            raise lost(what, f"broke off: {error}", write=write) from error
+        except BodyError as error:
+            raise lost(what, f"answered nonsense: {error}", write=write) from error
+
+
+_HINT = "check the endpoint, the network and, for a local market, caBundle"
+
+
+def lost(what: str, why: str, *, write: bool) -> GarrisonError:
+    """Return the error for an answer that never came whole."""
+    if write:
+        return UnknownOutcomeError(f"{what} {why}; whether it took effect is looked up")
+    return UnavailableError(f"{what} {why}; it is asked again later")
+
+
+def refusal(
+    what: str, status: int, headers: Mapping[str, str], raw: bytes, *, write: bool
+) -> GarrisonError:
+    """Return the error for an answer that is not 2xx."""
+    said = f"{what} answered {status}: {excerpt(raw)}"
+    match status:
+        case 401 | 403:
+            return AuthError(f"{said}; check the API key in the account's Secret")
+        case 402:
+            return FundsError(f"{said}; add credit to the account")
+        case 404:
+            return NotFoundError(said)
+        case 409:
+            return ConflictError(said)
+        case 429:
+            return RateLimitedError(said, retry_after=_retry_after(headers))
+        case _ if 400 <= status < 500 and status not in {408, 425}:
+            return rejection(said)
+        case _ if status < 400:
+            return UnavailableError(f"{said}; redirects are not followed: check the endpoint")
+        case _:
+            return lost(what, f"failed with {status}: {excerpt(raw)}", write=write)
+
+
+def rejection(said: str) -> RejectedError:
+    """Return the error for a refused request: the chain's word for an empty wallet is FundsError."""
+    if any(word in said.lower() for word in _POOR):
+        return FundsError(f"{said}; add credit to the account")
+    return RejectedError(said)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    text = headers.get("Retry-After", "")
+    return min(float(text), MAX_RETRY_AFTER) if text.isdecimal() and len(text) < 10 else None
