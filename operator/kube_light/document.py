@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kube_light.resource import Object
 
-STEP = re.compile(r"\.?(?P<name>[A-Za-z0-9_\-/]+(?:\\\.[A-Za-z0-9_\-/]+)*)|\[(?P<index>\d+)\]")
+STEP = re.compile(
+    r"""\.?(?P<name>(?:[\w/-]|\\\.)+)"""
+    r"""|\[(?P<index>\d+)\]"""
+    r"""|\[\?\(@\.(?P<key>\w+)\s*==\s*(["'])(?P<value>[^"']*)\4\)\]"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Picks the first item of a list with a field's value: ``[?(@.type=="Ready")]``."""
+
+    key: str
+    value: str
+
+    def first(self, items: Sequence[Any]) -> Any:
+        """Return the item, None when there is none."""
+        matching = (
+            each for each in items if isinstance(each, dict) and each.get(self.key) == self.value
+        )
+        return next(matching, None)
 
 
 def clone(value: Any) -> Any:
@@ -20,25 +40,30 @@ def clone(value: Any) -> Any:
     return clone(dict(value)) if isinstance(value, Mapping) else value
 
 
-def steps(path: str) -> list[str | int]:
-    """Return the steps of a simple path: ``.spec.ports[0].port``; a dot in a name is ``\\.``."""
-    return [
-        int(match["index"]) if match["index"] else match["name"].replace("\\.", ".")
-        for match in STEP.finditer(path)
-    ]
+def steps(path: str) -> Sequence[str | int | Where]:
+    """Return the steps of a simple JSONPath; a dot in a name is written ``\\.``."""
+    return [_step(match) for match in STEP.finditer(path)]
 
 
 def look(value: Any, path: str) -> Any:
-    """Return what is at a simple path, None where there is nothing."""
+    """Return what is at a simple JSONPath, None where there is nothing."""
     for step in steps(path):
         match value, step:
             case dict(), str():
                 value = value.get(step)
             case list(), int() if step < len(value):
                 value = value[step]
+            case list(), Where():
+                value = step.first(value)
             case _:
                 return None
     return value
+
+
+def _step(match: re.Match[str]) -> str | int | Where:
+    if match["name"]:
+        return match["name"].replace("\\.", ".")
+    return int(match["index"]) if match["index"] else Where(match["key"], match["value"])
 
 
 def put(target: Object, path: str, value: Any) -> None:

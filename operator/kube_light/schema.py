@@ -16,6 +16,8 @@ from kube_light.resource import Object
 
 Schema: TypeAlias = Mapping[str, Any]
 
+PRESERVE = "x-kubernetes-preserve-unknown-fields"
+OPEN: Schema = {PRESERVE: True}
 UNTOUCHED = frozenset({"apiVersion", "kind", "metadata"})
 
 PRIMITIVES: Mapping[str, tuple[type, ...]] = {
@@ -43,12 +45,44 @@ def check(schema: Schema, body: Object) -> list[Cause]:
     return list(_causes({**schema, "required": required}, inner, ""))
 
 
+def unknown_fields(schema: Schema, body: Object) -> list[str]:
+    """Return the paths of the fields that ``shape`` would drop."""
+    inner = {key: value for key, value in body.items() if key not in UNTOUCHED}
+    return list(_unknown(schema, inner, ""))
+
+
+def _unknown(schema: Schema, value: Any, path: str) -> Iterator[str]:
+    match value:
+        case list():
+            for index, each in enumerate(value):
+                items = OPEN if schema.get(PRESERVE) else schema.get("items") or {}
+                yield from _unknown(items, each, f"{path}[{index}]")
+        case dict():
+            for key, each in value.items():
+                inner = _field(schema, key)
+                if inner is None:
+                    yield _join(path, key)
+                else:
+                    yield from _unknown(inner, each, _join(path, key))
+
+
+def _field(schema: Schema, key: str) -> Schema | None:
+    """Return a field's schema, OPEN where anything goes, None where it is unknown."""
+    properties, extra = schema.get("properties", {}), schema.get("additionalProperties")
+    if key in properties:
+        known: Schema = properties[key]
+        return known
+    if isinstance(extra, Mapping):
+        return extra
+    return OPEN if extra is True or schema.get(PRESERVE) else None
+
+
 def _shaped(schema: Schema, value: Any) -> Any:
     match value:
         case dict():
             return _shaped_object(schema, value)
         case list():
-            items = schema.get("items") or {}
+            items = OPEN if schema.get(PRESERVE) else schema.get("items") or {}
             return [_shaped(items, each) for each in value]
         case _:
             return value
@@ -56,18 +90,12 @@ def _shaped(schema: Schema, value: Any) -> Any:
 
 def _shaped_object(schema: Schema, value: Object) -> Object:
     properties = schema.get("properties", {})
-    extra = schema.get("additionalProperties")
-    open_ended = extra is True or schema.get("x-kubernetes-preserve-unknown-fields")
     result: Object = {}
     for key, each in value.items():
-        if key in properties:
-            if each is None and not properties[key].get("nullable"):
-                continue
-            result[key] = _shaped(properties[key], each)
-        elif isinstance(extra, Mapping):
-            result[key] = _shaped(extra, each)
-        elif open_ended:
-            result[key] = each
+        inner = _field(schema, key)
+        dropped = each is None and key in properties and not properties[key].get("nullable")
+        if inner is not None and not dropped:
+            result[key] = _shaped(inner, each)
     for key, each in properties.items():
         if key not in result and "default" in each:
             result[key] = _shaped(each, clone(each["default"]))

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from kube_light import admission, lifecycle, patch
 from kube_light.document import clone, deleting, finalizers_of
-from kube_light.errors import already_exists, not_found, unknown_path
+from kube_light.errors import already_exists, expired, not_found, unknown_path
 from kube_light.event import inward, outward
 from kube_light.history import Change, ChangeType, History
 from kube_light.resource import BUILT_IN, NAMESPACE, Object, Resource, Storage
@@ -98,10 +98,22 @@ class Store:
         return outward(resource, self._current(resource, namespace, name))
 
     def list(
-        self, resource: Resource, *, namespace: str = "", selector: Selector = EVERYTHING
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        selector: Selector = EVERYTHING,
+        revision: int | None = None,
     ) -> Sequence[Object]:
-        """Return objects by namespace and name; namespace "" means all."""
-        return self._picked(resource, self._objects[resource.storage], namespace, selector)
+        """Return objects by namespace and name, "" for all, as of a resourceVersion if given.
+
+        ApiError 410 when the history no longer reaches the resourceVersion.
+        """
+        objects: Mapping[Key, Object] = self._objects[resource.storage]
+        if revision is not None and revision < self._revision:
+            newer = self._history.since(revision, resource.storage)
+            objects = _undone(objects, newer[::-1])
+        return self._picked(resource, objects, namespace, selector)
 
     def get_as_of(
         self, moment: datetime | None, resource: Resource, namespace: str, name: str
@@ -236,6 +248,8 @@ class Store:
 
     def changes_since(self, revision: int, resource: Resource) -> Sequence[Change]:
         """Return the changes after a resourceVersion; ApiError 410 when it is too old."""
+        if revision > self._revision:
+            raise expired(revision)
         return self._history.since(revision, resource.storage)
 
     def compact(self) -> None:
@@ -320,14 +334,7 @@ class Store:
         current = self._objects[resource.storage]
         if moment is None:
             return current
-        undone = self._history.after(moment, resource.storage)
-        objects = dict(current) if undone else current
-        for change in undone:
-            if change.before is None:
-                objects.pop(_key(change.object), None)
-            else:
-                objects[_key(change.object)] = change.before
-        return objects
+        return _undone(current, self._history.after(moment, resource.storage))
 
     def _picked(
         self,
@@ -347,3 +354,14 @@ class Store:
 def _key(body: Object) -> Key:
     meta = body["metadata"]
     return meta.get("namespace") or "", meta["name"]
+
+
+def _undone(objects: Mapping[Key, Object], changes: Sequence[Change]) -> Mapping[Key, Object]:
+    """Return objects as they were before changes, given newest first."""
+    result = dict(objects)
+    for change in changes:
+        if change.before is None:
+            result.pop(_key(change.object), None)
+        else:
+            result[_key(change.object)] = change.before
+    return result
