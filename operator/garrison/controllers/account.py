@@ -21,7 +21,7 @@ from garrison.core.sweep import strangers
 from garrison.errors import AlreadyExistsError
 from garrison.ports.clock import Clock
 from garrison.ports.kube import Kube, Note
-from garrison.ports.market import Exchanges
+from garrison.ports.market import DeploymentState, Exchanges
 from garrison.runtime.cache import Cache
 from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
 
@@ -166,7 +166,23 @@ class AccountController:
         if any(each.kind == "Orphan" for each in found):
             fresh = [parse_lease(raw) for raw in await self._kube.list(LEASE)]
             found = self._strangers(books, {each.meta.uid: each for each in fresh})
+            found = await self._still_open(books.account, found)
         return replace(books, strangers=found)
+
+    async def _still_open(
+        self, account: Account, found: tuple[Stranger, ...]
+    ) -> tuple[Stranger, ...]:
+        """A survey is a while old: an orphan counts only while the market says it is open now."""
+        market = (await self._exchanges.of(account)).market
+        kept = []
+        for each in found:
+            if each.kind == "Orphan":
+                deployment = await market.deployment(each.deployment)
+                if deployment is None or deployment.state is DeploymentState.CLOSED:
+                    self._surveys.strike(account, each.deployment)
+                    continue
+            kept.append(each)
+        return tuple(kept)
 
     def _strangers(self, books: Books, leases: Mapping[str, Lease]) -> tuple[Stranger, ...]:
         assert books.survey is not None  # noqa: S101 - the caller checked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -159,6 +159,7 @@ class LeaseController:
             for name, each in self._catalog.leases_of(workload).items()
             if name != o.lease.meta.name and each.status.closed_at is None
         ]
+        held = sorted({name for each in siblings if (name := _held(each)) is not None})
         return replace(
             o,
             policy=policy.spec if policy is not None else None,
@@ -170,9 +171,17 @@ class LeaseController:
             ceiling=price_ceiling(spec.budget, policy.spec if policy else None, o.account)
             if o.account is not None
             else o.ceiling,
-            taken=frozenset(each.status.provider for each in siblings if each.status.provider),
-            taken_regions=frozenset(each.status.region for each in siblings if each.status.region),
+            taken=frozenset(held),
+            taken_regions=frozenset(self._regions(held)),
+            yields=any(
+                each.status.phase == "Bidding" and each.meta.name < o.lease.meta.name
+                for each in siblings
+            ),
         )
+
+    def _regions(self, providers: Sequence[str]) -> list[str]:
+        known = [self._catalog.provider(each) for each in providers]
+        return [each.status.region for each in known if each is not None and each.status.region]
 
     def _is_recorded(self, lease: Lease) -> bool:
         provider = self._catalog.provider(lease.status.provider) if lease.status.provider else None
@@ -323,6 +332,12 @@ class LeaseController:
             notes=lease_notes(observed.lease, status),
             requeue_after=taken.requeue,
         )
+
+
+def _held(lease: Lease) -> str | None:
+    """The provider that a lease is at, or is about to be."""
+    intent = lease.status.intent
+    return lease.status.provider or (intent.provider if intent is not None else None)
 
 
 def _leases_of_workload(raw: Raw) -> list[Key]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from garrison.api.account import Account
@@ -54,6 +54,14 @@ class Surveys:
         if due and not fresh and not self._jobs.running(key, JOB):
             self._jobs.start(key, JOB, lambda: self._look(account))
         return known, fresh
+
+    def strike(self, account: Account, deployment: str) -> None:
+        """Take a deployment that was seen to be closed out of the newest survey."""
+        key = Key(kind=ACCOUNT.kind, namespace="", name=account.meta.name)
+        known = self._known.get(key)
+        if known is not None:
+            kept = tuple(each for each in known.deployments if each.id != deployment)
+            self._known[key] = replace(known, deployments=kept)
 
     def _folded(self, value: object, error: Exception | None, old: Survey | None) -> Survey:
         if isinstance(value, Survey):

@@ -88,6 +88,8 @@ class Observation:
     providers: Mapping[str, Provider] = field(default_factory=dict)
     taken: frozenset[str] = frozenset()
     taken_regions: frozenset[str] = frozenset()
+    yields: bool = False
+    """whether a sibling that chooses first has not chosen yet"""
     service: ServiceStatus | None = None
     gateway_error: str = ""
     gateway_down_since: datetime | None = None

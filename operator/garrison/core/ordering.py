@@ -116,16 +116,24 @@ def bidding(o: Observation) -> Step:
     choice = choose(o.bids, criteria(o), o.providers, o.now)
     status = replace(o.status, bids=choice.verdicts)
     waited = age(o.status.deployment.ordered_at if o.status.deployment else None, o.now)
-    if choice.bid is not None and (waited >= o.timing.collect or _all_bid(o)):
+    if choice.bid is not None and _may_choose(o, waited):
         return Step(status=_intend(o, status, choice.bid), requeue=0.0)
     if choice.bid is None and waited >= o.timing.bid_timeout:
         return Step(status=_given_up(o, status, choice), requeue=0.0)
     return Step(status=status, requeue=_next_look(o, waited, choice))
 
 
+def _may_choose(o: Observation, waited: float) -> bool:
+    """Siblings choose one after another, so that spreading sees what is taken; none waits for long."""
+    if o.yields and o.spread != "None" and waited < 2 * o.timing.collect:
+        return False
+    return waited >= o.timing.collect or _all_bid(o)
+
+
 def _next_look(o: Observation, waited: float, choice: Choice) -> float:
     if choice.bid is not None:
-        return max(0.05, min(o.timing.poll, o.timing.collect - waited))
+        end = o.timing.collect * (2 if o.yields else 1)
+        return max(0.05, min(o.timing.poll, end - waited))
     return min(o.timing.poll, max(0.1, waited))
 
 

@@ -7,6 +7,9 @@ import heapq
 
 from garrison.api.meta import Key
 
+RESOLUTION = 0.001
+"""Seconds; what is due sooner than this is due now, so that rounding of loop time cannot spin."""
+
 
 class KeyedQueue:
     """Deduplicating; the earliest asked time wins; a key added while it is worked on comes again.
@@ -78,7 +81,7 @@ class KeyedQueue:
             if self._due.get(key) != due:
                 heapq.heappop(self._heap)
                 continue
-            if due > now:
+            if due > now + RESOLUTION:
                 return None, due - now
             heapq.heappop(self._heap)
             del self._due[key]

@@ -1,0 +1,136 @@
+"""The five controllers on one engine, given their ports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from garrison.controllers.account import AccountController
+from garrison.controllers.catalog import Catalog
+from garrison.controllers.directory import Directory
+from garrison.controllers.images import Images, PullSecrets
+from garrison.controllers.lease import LeaseController
+from garrison.controllers.measurements import Measurements
+from garrison.controllers.policy import PolicyController
+from garrison.controllers.provider import ProviderController
+from garrison.controllers.routes import Router
+from garrison.controllers.surveys import Surveys
+from garrison.controllers.workload import WorkloadController
+from garrison.core.lifecycle import Timing
+from garrison.ports.clock import Chance, Clock
+from garrison.ports.kube import Kube
+from garrison.ports.market import Exchanges
+from garrison.ports.probe import Prober, Screen
+from garrison.ports.registry import Registry
+from garrison.runtime.engine import RESYNC_SECONDS, WORKERS, Engine
+from garrison.runtime.meter import Meter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything that the operator reaches the outside through."""
+
+    kube: Kube
+    clock: Clock
+    chance: Chance
+    exchanges: Exchanges
+    registry: Registry
+    pull_secrets: PullSecrets
+    screen: Screen
+    prober: Prober
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often things are looked at, in seconds, and how many passes run at once."""
+
+    workers: int = WORKERS
+    resync: float = RESYNC_SECONDS
+    survey: float = 30.0
+    timing: Timing = field(default_factory=Timing)
+
+
+def assemble(
+    ports: Ports, *, installation: str, pace: Pace | None = None, meter: Meter | None = None
+) -> Engine:
+    """Return an engine with all controllers registered, not yet running."""
+    pace = pace or Pace()
+    engine = Engine(
+        kube=ports.kube,
+        clock=ports.clock,
+        chance=ports.chance,
+        meter=meter,
+        workers=pace.workers,
+        resync_seconds=pace.resync,
+    )
+    catalog = Catalog(engine.cache, ports.kube)
+    directory = Directory()
+    engine.register(
+        (
+            _workloads(ports, engine, catalog),
+            _leases(ports, engine, catalog, installation, pace),
+            _accounts(ports, engine, catalog, directory, installation=installation, pace=pace),
+            ProviderController(catalog=catalog, directory=directory, clock=ports.clock),
+            PolicyController(cache=engine.cache, catalog=catalog, clock=ports.clock),
+        )
+    )
+    return engine
+
+
+def _workloads(ports: Ports, engine: Engine, catalog: Catalog) -> WorkloadController:
+    return WorkloadController(
+        cache=engine.cache,
+        catalog=catalog,
+        kube=ports.kube,
+        clock=ports.clock,
+        images=Images(
+            jobs=engine.jobs,
+            registry=ports.registry,
+            secrets=ports.pull_secrets,
+            clock=ports.clock,
+        ),
+        router=Router(kube=ports.kube, screen=ports.screen, clock=ports.clock),
+    )
+
+
+def _leases(
+    ports: Ports, engine: Engine, catalog: Catalog, installation: str, pace: Pace
+) -> LeaseController:
+    return LeaseController(
+        cache=engine.cache,
+        catalog=catalog,
+        kube=ports.kube,
+        clock=ports.clock,
+        chance=ports.chance,
+        exchanges=ports.exchanges,
+        measurements=Measurements(
+            jobs=engine.jobs, screen=ports.screen, prober=ports.prober, clock=ports.clock
+        ),
+        installation=installation,
+        timing=pace.timing,
+    )
+
+
+def _accounts(
+    ports: Ports,
+    engine: Engine,
+    catalog: Catalog,
+    directory: Directory,
+    *,
+    installation: str,
+    pace: Pace,
+) -> AccountController:
+    return AccountController(
+        cache=engine.cache,
+        catalog=catalog,
+        kube=ports.kube,
+        clock=ports.clock,
+        exchanges=ports.exchanges,
+        surveys=Surveys(
+            jobs=engine.jobs,
+            exchanges=ports.exchanges,
+            clock=ports.clock,
+            period=pace.survey,
+        ),
+        directory=directory,
+        installation=installation,
+    )
