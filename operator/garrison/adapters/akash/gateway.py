@@ -67,6 +67,7 @@ class ProviderGateway:
         self._status_timeout = status_timeout
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context, limit=64, force_close=True),
+            auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -112,7 +113,7 @@ class ProviderGateway:
         method: Literal["GET", "PUT"],
         target: LeaseTarget,
         path: str,
-        timeout: aiohttp.ClientTimeout,
+        limits: aiohttp.ClientTimeout,
         body: bytes | None = None,
     ) -> _Answer:
         base = _base(target)
@@ -122,6 +123,7 @@ class ProviderGateway:
         headers = {
             "authorization": f"Bearer {await self._tokens.of(target)}",
             "host": _authority(host, port),
+            "accept-encoding": "identity",
             "content-type": "application/json",
         }
         what = f"{method} {host}:{port}{path}"
@@ -133,7 +135,7 @@ class ProviderGateway:
                 data=body,
                 allow_redirects=False,
                 server_hostname=host,
-                timeout=timeout,
+                timeout=limits,
             ) as response:
                 raw = await read_bounded(response, MAX_BODY)
                 return _Answer(what=what, status=response.status, body=raw)

@@ -1,0 +1,67 @@
+"""HTTP to a screened address: bounded, no redirects, no compression, one connection per call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from garrison.ports.probe import Destination
+
+CONNECT_SECONDS = 10.0
+
+
+@asynccontextmanager
+async def exchange(
+    destination: Destination, path: str, *, timeout_seconds: float, body: Any = None
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """Yield the response to a GET, or to a POST of JSON when there is a body.
+
+    Raises TimeoutError and aiohttp.ClientError; ``timeout_seconds`` covers reading the body too.
+    """
+    timeout = aiohttp.ClientTimeout(
+        total=timeout_seconds, sock_connect=min(CONNECT_SECONDS, timeout_seconds)
+    )
+    connector = aiohttp.TCPConnector(force_close=True, limit=1)
+    async with (
+        aiohttp.ClientSession(
+            connector=connector,
+            timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+        ) as session,
+        session.request(
+            "GET" if body is None else "POST",
+            _url(destination, path),
+            json=body,
+            headers={"host": _authority(destination), "accept-encoding": "identity"},
+            allow_redirects=False,
+        ) as response,
+    ):
+        yield response
+
+
+async def read_some(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Return the body's first ``limit`` bytes."""
+    kept = bytearray()
+    async for chunk in response.content.iter_any():
+        kept += chunk
+        if len(kept) >= limit:
+            break
+    return bytes(kept[:limit])
+
+
+def _url(destination: Destination, path: str) -> URL:
+    rooted = path if path.startswith("/") else f"/{path}"
+    host = destination.address
+    authority = f"[{host}]" if ":" in host else host
+    return URL(f"http://{authority}:{destination.port}{rooted}")
+
+
+def _authority(destination: Destination) -> str:
+    host = destination.host
+    name = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return f"{name}:{destination.port}"

@@ -1,0 +1,55 @@
+"""Probes and benchmarks of a served model (``ports.probe.Prober``)."""
+
+from __future__ import annotations
+
+import aiohttp
+
+from garrison.adapters.openai.benchmark import benchmark
+from garrison.adapters.openai.http import exchange, read_some
+from garrison.ports.probe import (
+    BenchmarkAsk,
+    BenchmarkFigures,
+    Destination,
+    ProbeOutcome,
+    ProbeResult,
+)
+
+MAX_BODY = 1 << 16
+"""What is read of a probe's answer; a health page says everything in its status."""
+
+
+class HttpProber:
+    """Talks plain HTTP to the forwarded port at the screened address."""
+
+    async def probe(
+        self, destination: Destination, path: str, *, timeout_seconds: float
+    ) -> ProbeResult:
+        """Return how one GET went; 2xx is healthy, a redirect is not followed and is not healthy."""
+        where = f"GET {path} at {destination.host}:{destination.port}"
+        try:
+            async with exchange(destination, path, timeout_seconds=timeout_seconds) as response:
+                await read_some(response, MAX_BODY)
+                return _judged(where, response.status)
+        except TimeoutError:
+            return ProbeResult(
+                outcome=ProbeOutcome.TIMED_OUT,
+                message=f"{where}: no answer within {timeout_seconds:g} s",
+            )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return ProbeResult(
+                outcome=ProbeOutcome.REFUSED, message=f"{where}: {_line(str(error))}"
+            )
+
+    async def benchmark(self, destination: Destination, ask: BenchmarkAsk) -> BenchmarkFigures:
+        """Return the figures. Raises UnavailableError when there is no usable answer."""
+        return await benchmark(destination, ask)
+
+
+def _judged(where: str, status: int) -> ProbeResult:
+    if status // 100 == 2:
+        return ProbeResult(outcome=ProbeOutcome.HEALTHY)
+    return ProbeResult(outcome=ProbeOutcome.BAD_STATUS, message=f"{where}: answered {status}")
+
+
+def _line(text: str) -> str:
+    return "".join(each if each.isprintable() else " " for each in text)[:300]
