@@ -1,0 +1,145 @@
+"""GETs to registries: screened, bounded, TLS except where plain HTTP is allowed by name."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import aiohttp
+from yarl import URL
+
+from garrison.errors import UnavailableError, UnsafeDestinationError
+from garrison.ports.probe import Screen
+
+TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10, sock_connect=5)
+MAX_REDIRECTS = 3
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """``url`` is what was asked; ``challenges`` are the WWW-Authenticate lines."""
+
+    url: URL
+    status: int
+    body: bytes
+    location: str
+    challenges: Sequence[str]
+    retry_after: str
+
+
+class Transport:
+    """``insecure_hosts`` (``host`` or ``host:port``) are spoken to in plain HTTP, wherever they are.
+
+    Everything else is HTTPS at public addresses, or also at private ones if ``allow_private``.
+    """
+
+    def __init__(
+        self,
+        *,
+        screen: Screen,
+        insecure_hosts: Collection[str] = (),
+        allow_private: bool = False,
+        context: ssl.SSLContext | None = None,
+        timeout: aiohttp.ClientTimeout = TIMEOUT,
+    ) -> None:
+        self._screen = screen
+        self._insecure = frozenset(insecure_hosts)
+        self._allow_private = allow_private
+        self._context = context or ssl.create_default_context()
+        self._timeout = timeout
+
+    def base(self, authority: str) -> URL:
+        """Return the URL of a registry's API."""
+        scheme = "http" if self._is_insecure(authority) else "https"
+        return URL(f"{scheme}://{authority}")
+
+    async def get(self, url: URL, headers: Mapping[str, str], *, limit: int) -> Answer:
+        """Return an answer whatever its status; a redirect is returned, not followed.
+
+        Raises UnsafeDestinationError, and UnavailableError when no whole answer comes.
+        """
+        insecure = self._is_insecure(_authority(url))
+        if not url.host or url.scheme != ("http" if insecure else "https"):
+            raise UnsafeDestinationError(
+                f"{_shown(url)} is not https; plain HTTP is only for registries listed as insecure"
+            )
+        port = url.port or 443
+        destination = await self._screen.destination(
+            url.host, port, allow_private=self._allow_private or insecure
+        )
+        try:
+            return await self._fetch(url, destination.address, headers, limit)
+        except TimeoutError as error:
+            raise UnavailableError(f"{_shown(url)}: no answer in time") from error
+        except (aiohttp.ClientError, ValueError) as error:
+            raise UnavailableError(f"{_shown(url)}: {error}") from error
+
+    async def follow(self, url: URL, headers: Mapping[str, str], *, limit: int) -> Answer:
+        """Return the answer at the end of at most three redirects.
+
+        Headers, and with them credentials, go to the first host only.
+        """
+        answer = await self.get(url, headers, limit=limit)
+        for _ in range(MAX_REDIRECTS):
+            if answer.status not in _REDIRECTS or not answer.location:
+                return answer
+            answer = await self.get(_target(answer), {}, limit=limit)
+        return answer
+
+    def _is_insecure(self, authority: str) -> bool:
+        return authority in self._insecure or authority.rpartition(":")[0] in self._insecure
+
+    async def _fetch(
+        self, url: URL, address: str, headers: Mapping[str, str], limit: int
+    ) -> Answer:
+        connector = aiohttp.TCPConnector(ssl=self._context, force_close=True, limit=1)
+        sent = {**headers, "host": _authority(url), "accept-encoding": "identity"}
+        async with (
+            aiohttp.ClientSession(
+                connector=connector,
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+            ) as session,
+            session.get(
+                url.with_host(address),
+                headers=sent,
+                allow_redirects=False,
+                server_hostname=url.host if url.scheme == "https" else None,
+            ) as response,
+        ):
+            return Answer(
+                url=url,
+                status=response.status,
+                body=await _bounded(response, limit),
+                location=response.headers.get("Location", ""),
+                challenges=response.headers.getall("WWW-Authenticate", []),
+                retry_after=response.headers.get("Retry-After", ""),
+            )
+
+
+async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    kept = bytearray()
+    async for chunk in response.content.iter_any():
+        kept += chunk
+        if len(kept) > limit:
+            raise ValueError(f"the answer is longer than {limit} bytes")
+    return bytes(kept)
+
+
+def _target(answer: Answer) -> URL:
+    try:
+        return answer.url.join(URL(answer.location, encoded=True))
+    except ValueError as error:
+        raise UnavailableError(f"{_shown(answer.url)}: redirects nowhere: {error}") from error
+
+
+def _authority(url: URL) -> str:
+    return url.authority.rpartition("@")[2]
+
+
+def _shown(url: URL) -> str:
+    """Return a URL without its query: signed ones carry credentials there."""
+    return str(url.with_query(None).with_user(None))
