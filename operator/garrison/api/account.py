@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from garrison.api.form import Form
 from garrison.api.meta import (
     SPEC,
     STATUS,
@@ -27,10 +28,15 @@ Short = Annotated[str, Field(max_length=253)]
 class ConsoleBackend:
     """The Console API: a managed wallet behind an API key."""
 
-    api_key_secret_ref: SecretKeyRef
-    endpoint: Annotated[str, Field(pattern=r"^https://[^\s/]+(/.*)?$", max_length=512)] = (
-        "https://console-api.akash.network"
-    )
+    api_key_secret_ref: SecretKeyRef = Field(description="Where the API key is.")
+    endpoint: Annotated[
+        str,
+        Field(max_length=512),
+        Form(
+            r"^https://[!-.0-~]+(/[!-~]*)?$",
+            "must be an https URL without spaces, such as https://console-api.akash.network",
+        ),
+    ] = Field(default="https://console-api.akash.network", description="URL of the API.")
     ca_bundle: Annotated[str, Field(max_length=65536)] | None = Field(
         default=None,
         description="PEM certificates to trust beside the system's, for a local market.",
@@ -45,8 +51,8 @@ class ConsoleBackend:
 class Backend:
     """How the market is reached. ``Chain`` comes with the self-custody wallet."""
 
-    type: Literal["Console"] = "Console"
-    console: ConsoleBackend
+    type: Literal["Console"] = Field(default="Console", description="Which backend.")
+    console: ConsoleBackend = Field(description="Settings of the Console API.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -56,10 +62,12 @@ class Limits:
     max_price_per_hour: Price = Field(
         description="Highest sum over all leases, open orders included, US dollars per hour."
     )
-    max_leases: Annotated[int, Field(ge=0, le=500)]
+    max_leases: Annotated[int, Field(ge=0, le=500)] = Field(
+        description="Highest number of leases at a time, open orders included."
+    )
     max_new_leases_per10_minutes: Annotated[
         int, Field(ge=0, le=500, alias="maxNewLeasesPer10Minutes")
-    ]
+    ] = Field(description="Highest number of orders in any ten minutes.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -75,15 +83,17 @@ class Treasury:
 class AllowedNamespaces:
     """Namespaces whose workloads may spend from this account; empty: all."""
 
-    names: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
+    names: Annotated[tuple[Name, ...], Field(max_length=64)] = Field(
+        default=(), description="Names of namespaces; empty: all."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class AccountSpec:
     """Limits are required; the rest has safe defaults."""
 
-    backend: Backend
-    limits: Limits
+    backend: Backend = Field(description="How the market is reached.")
+    limits: Limits = Field(description="Ceilings of this account; no default is guessed.")
     default: bool = Field(default=False, description="Used by workloads that name no account.")
     treasury: Treasury = Field(default_factory=Treasury)
     orphans: Literal["Report", "Close"] = Field(

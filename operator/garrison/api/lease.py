@@ -57,12 +57,18 @@ Short = Annotated[str, Field(max_length=253)]
 class LeaseSpec:
     """Why this lease exists. The manifest is rendered from the revision, never stored."""
 
-    workload: Name
+    workload: Name = Field(description="Name of the InferenceWorkload.")
     revision: Name = Field(description="Name of the ControllerRevision to run.")
-    account: Name
-    role: Literal["Active", "Standby"] = "Active"
-    excluded_providers: Annotated[tuple[Short, ...], Field(max_length=64)] = ()
-    deletion_policy: Literal["Delete", "Orphan"] = "Delete"
+    account: Name = Field(description="Name of the AkashAccount that pays.")
+    role: Literal["Active", "Standby"] = Field(
+        default="Active", description="Whether the replica may get traffic."
+    )
+    excluded_providers: Annotated[tuple[Short, ...], Field(max_length=64)] = Field(
+        default=(), description="Providers whose bids are not taken."
+    )
+    deletion_policy: Literal["Delete", "Orphan"] = Field(
+        default="Delete", description="Orphan leaves the lease running, and paid, on deletion."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)

@@ -11,6 +11,8 @@ from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic.dataclasses import dataclass
 
+from garrison.api.form import Form, IntOrText
+
 GROUP = "garrison.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
@@ -36,7 +38,15 @@ Raw: TypeAlias = Mapping[str, Any]
 
 Name = Annotated[str, Field(min_length=1, max_length=253)]
 Message = Annotated[str, Field(max_length=1024)]
-Price = Annotated[str, Field(pattern=r"^[0-9]{1,7}(\.[0-9]{1,6})?$", max_length=14)]
+Price = Annotated[
+    str,
+    Field(max_length=14),
+    Form(
+        r"^[0-9]{1,7}(\.[0-9]{1,6})?$",
+        'must be US dollars with at most 7 digits before the point and 6 after, such as "1.25"',
+    ),
+    IntOrText(),
+]
 """US dollars (per hour, where the field says so) as a decimal string."""
 
 
@@ -63,7 +73,7 @@ WORKLOAD = _own("InferenceWorkload", "inferenceworkloads")
 LEASE = _own("AkashLease", "akashleases")
 ACCOUNT = _own("AkashAccount", "akashaccounts", namespaced=False)
 PROVIDER = _own("AkashProvider", "akashproviders", namespaced=False)
-POLICY = _own("ProviderPolicy", "providerpolicies", namespaced=False)
+POLICY = _own("ProviderPolicy", "providerpolicies")
 REVISION = Kind(group="apps", version="v1", kind="ControllerRevision", plural="controllerrevisions")
 SERVICE = Kind(group="", version="v1", kind="Service", plural="services")
 SLICE = Kind(group="discovery.k8s.io", version="v1", kind="EndpointSlice", plural="endpointslices")

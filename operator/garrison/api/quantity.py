@@ -34,6 +34,11 @@ def _parse(text: str) -> Decimal:
     return Decimal(match[1]) * _FACTORS[match[2]]
 
 
+def parse_millis(text: str) -> int:
+    """Return a quantity in thousandths of its unit, rounded up. Raises InvalidSpecError."""
+    return int((_parse(text) * 1000).to_integral_value(ROUND_CEILING))
+
+
 def parse_bytes(text: str) -> int:
     """Return a quantity in bytes, rounded up. Raises InvalidSpecError."""
     return int(_parse(text).to_integral_value(ROUND_CEILING))
@@ -41,4 +46,4 @@ def parse_bytes(text: str) -> int:
 
 def parse_millicores(text: str) -> int:
     """Return a quantity of CPU in thousandths of a core, rounded up. Raises InvalidSpecError."""
-    return int((_parse(text) * 1000).to_integral_value(ROUND_CEILING))
+    return parse_millis(text)

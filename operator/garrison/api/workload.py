@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, TypeAdapter
+from pydantic import AwareDatetime, Field, TypeAdapter, model_validator
 from pydantic.dataclasses import dataclass
 
+from garrison.api.form import Between, Form, IntOrText, refusal
 from garrison.api.meta import (
     SPEC,
     STATUS,
@@ -21,85 +23,187 @@ from garrison.api.meta import (
 )
 from garrison.api.parsing import parse
 from garrison.api.quantity import PATTERN as QUANTITY
+from garrison.errors import InvalidSpecError
 
-Quantity = Annotated[str, Field(pattern=QUANTITY, max_length=24)]
+IS_QUANTITY = Form(QUANTITY, "must be a quantity such as 500m, 8 or 32Gi")
 Text = Annotated[str, Field(max_length=4096)]
 
 IMAGE = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64}$"
+CREDENTIAL = (
+    r"(?i)(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?"
+    r"|API_?KEY|ACCESS_?KEY|SECRET_?KEY|PRIVATE_?KEY)$"
+)
+NAME = r"^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$"
+NAME_REMEDY = (
+    "metadata.name must be at most 50 lower-case letters, digits and -, start with a letter and "
+    "end with a letter or digit: it names the Service, such as chat"
+)
+REPEATED_MODEL = "models lists the same GPU model twice; remove one"
+THRESHOLDS = (
+    "a threshold needs benchmark.api: OpenAI, which measures it; set it or remove the threshold"
+)
+REPEATED_ENV = "env sets {name} twice; remove one"
+REPEATED_PULL = "imagePullSecrets names {name} twice; remove one"
+
+
+def _refuse_repeats(remedy: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise refusal(remedy.format(name=name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class EnvVar:
     """One environment variable. The provider can read it: no credentials here."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$", max_length=128)]
-    value: Text = ""
+    name: Annotated[
+        str,
+        Field(max_length=128),
+        Form(
+            r"^[A-Za-z_][A-Za-z0-9_]{0,127}$",
+            "must be letters, digits and _, not starting with a digit, such as LOG_LEVEL",
+        ),
+        Form(
+            CREDENTIAL,
+            "looks like a credential, and the provider can read every environment variable: "
+            "remove it; put what it fetches into the image instead",
+            refused=True,
+        ),
+    ] = Field(description="Name of the variable; names of credentials are refused.")
+    value: Text = Field(default="", description="Its value, readable by the provider.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class GpuModel:
     """A GPU model, exact: nothing inferior is substituted."""
 
-    vendor: Literal["nvidia"] = "nvidia"
-    model: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", max_length=63)] = Field(
-        description="The market's name of the model, such as h100, a100, rtx4090."
-    )
-    memory: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}Gi$", max_length=8)] | None = Field(
+    vendor: Literal["nvidia"] = Field(default="nvidia", description="Who makes it.")
+    model: Annotated[
+        str,
+        Field(max_length=63),
+        Form(
+            r"^[a-z0-9][a-z0-9-]{0,62}$",
+            "must be the market's name in lower case, such as h100, a100 or rtx4090",
+        ),
+    ] = Field(description="The market's name of the model, such as h100, a100, rtx4090.")
+    memory: (
+        Annotated[
+            str,
+            Field(max_length=8),
+            Form(r"^[1-9][0-9]{0,3}Gi$", "must be whole gibibytes, such as 80Gi"),
+        ]
+        | None
+    ) = Field(
         default=None,
         description="GPU memory, such as 80Gi; providers that do not advertise it do not bid.",
     )
-    interface: Literal["pcie", "sxm"] | None = None
+    interface: Literal["pcie", "sxm"] | None = Field(
+        default=None, description="How it is connected; default: either."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class Gpu:
     """GPUs of one replica."""
 
-    count: Annotated[int, Field(ge=1, le=24)] = 1
+    count: Annotated[int, Field(ge=1, le=24)] = Field(default=1, description="GPUs of one replica.")
     models: Annotated[tuple[GpuModel, ...], Field(min_length=1, max_length=8)] = Field(
         description="Acceptable models in order of preference; the next is tried when no bid comes."
     )
+
+    @model_validator(mode="after")
+    def _is_free_of_repeats(self) -> Gpu:
+        if len(set(self.models)) < len(self.models):
+            raise refusal(REPEATED_MODEL)
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class Resources:
     """What one replica rents."""
 
-    cpu: Quantity = Field(description="CPU cores, such as 500m or 8.")
-    memory: Quantity = Field(description="Memory, such as 32Gi.")
-    storage: Quantity = Field(default="10Gi", description="Ephemeral disk, such as 100Gi.")
-    gpu: Gpu | None = None
+    cpu: Annotated[
+        str,
+        Field(max_length=24),
+        IS_QUANTITY,
+        Between("10m", "384", "write cores, such as 500m or 8"),
+        IntOrText(),
+    ] = Field(description="CPU cores, such as 500m or 8.")
+    memory: Annotated[
+        str,
+        Field(max_length=24),
+        IS_QUANTITY,
+        Between("1Mi", "2Ti", "a number without a unit means bytes: write 32Gi"),
+        IntOrText(),
+    ] = Field(description="Memory, such as 32Gi.")
+    storage: Annotated[
+        str,
+        Field(max_length=24),
+        IS_QUANTITY,
+        Between("5Mi", "32Ti", "a number without a unit means bytes: write 100Gi"),
+        IntOrText(),
+    ] = Field(default="10Gi", description="Ephemeral disk, such as 100Gi.")
+    gpu: Gpu | None = Field(default=None, description="GPUs; default: none.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class Health:
     """How the served model is probed from outside."""
 
-    path: Annotated[str, Field(pattern=r"^/[^\s]*$", max_length=512)] = "/health"
-    period_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
-    timeout_seconds: Annotated[int, Field(ge=1, le=300)] = 15
-    failure_threshold: Annotated[int, Field(ge=1, le=100)] = 3
-    startup_grace_seconds: Annotated[int, Field(ge=1, le=86400)] = 1200
+    path: Annotated[
+        str,
+        Field(max_length=512),
+        Form(r"^/[!-~]*$", "must start with / and hold no spaces, such as /health"),
+    ] = Field(default="/health", description="What is asked for by GET; 2xx means healthy.")
+    period_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        default=10, description="Time between two probes."
+    )
+    timeout_seconds: Annotated[int, Field(ge=1, le=300)] = Field(
+        default=15, description="How long an answer may take."
+    )
+    failure_threshold: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=3, description="Failed probes in a row that make a replica unhealthy."
+    )
+    startup_grace_seconds: Annotated[int, Field(ge=1, le=86400)] = Field(
+        default=1200, description="How long a new replica may take to answer for the first time."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class Benchmark:
     """Thresholds that a replica must meet before it gets traffic."""
 
-    api: Literal["OpenAI", "None"] = "None"
+    api: Literal["OpenAI", "None"] = Field(
+        default="None", description="Which API is measured; thresholds need OpenAI."
+    )
     model: Annotated[str, Field(max_length=253)] | None = Field(
         default=None, description="Model name to ask for; default: the first of /v1/models."
     )
-    min_tokens_per_second: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    max_time_to_first_token_milliseconds: Annotated[int, Field(ge=1, le=600_000)] | None = None
-    repeat_every_seconds: Annotated[int, Field(ge=60, le=2_592_000)] = 21_600
+    min_tokens_per_second: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="Lowest accepted output tokens per second."
+    )
+    max_time_to_first_token_milliseconds: Annotated[int, Field(ge=1, le=600_000)] | None = Field(
+        default=None, description="Longest accepted time to the first token."
+    )
+    repeat_every_seconds: Annotated[int, Field(ge=60, le=2_592_000)] = Field(
+        default=21_600, description="Time between two benchmarks of a serving replica."
+    )
+
+    @model_validator(mode="after")
+    def _is_measurable(self) -> Benchmark:
+        thresholds = (self.min_tokens_per_second, self.max_time_to_first_token_milliseconds)
+        if self.api == "None" and thresholds != (None, None):
+            raise refusal(THRESHOLDS)
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class Traffic:
     """How a replica leaves the traffic."""
 
-    drain_seconds: Annotated[int, Field(ge=0, le=3600)] = 30
+    drain_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
+        default=30, description="How long a leaving replica may finish its requests."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -115,7 +219,15 @@ class Budget:
 class WorkloadSpec:
     """Only image, port and resources are required; everything else has a safe default."""
 
-    image: Annotated[str, Field(pattern=IMAGE, max_length=512)]
+    image: Annotated[
+        str,
+        Field(max_length=512),
+        Form(
+            IMAGE,
+            "must name registry, repository and digest, such as ghcr.io/acme/vllm@sha256:<64 hex "
+            "digits>; `docker buildx imagetools inspect IMAGE:TAG` prints the digest",
+        ),
+    ] = Field(description="Image by digest, such as ghcr.io/acme/vllm@sha256:...")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(
         description="Where the server listens inside the container."
     )
@@ -123,16 +235,30 @@ class WorkloadSpec:
     account_ref: LocalRef | None = Field(
         default=None, description="Who pays; default: the AkashAccount with spec.default."
     )
-    image_pull_secrets: Annotated[tuple[LocalRef, ...], Field(max_length=4)] = ()
-    command: Annotated[tuple[Text, ...], Field(max_length=64)] = ()
-    args: Annotated[tuple[Text, ...], Field(max_length=256)] = ()
-    env: Annotated[tuple[EnvVar, ...], Field(max_length=128)] = ()
-    replicas: Annotated[int, Field(ge=0, le=50)] = 1
+    image_pull_secrets: Annotated[tuple[LocalRef, ...], Field(max_length=4)] = Field(
+        default=(),
+        description="Secrets of type kubernetes.io/dockerconfigjson in the workload's namespace.",
+    )
+    command: Annotated[tuple[Text, ...], Field(max_length=64)] = Field(
+        default=(), description="As in a Pod; empty: the image's own."
+    )
+    args: Annotated[tuple[Text, ...], Field(max_length=256)] = Field(
+        default=(), description="As in a Pod; empty: the image's own."
+    )
+    env: Annotated[tuple[EnvVar, ...], Field(max_length=128)] = Field(
+        default=(), description="Environment variables; the provider can read them."
+    )
+    replicas: Annotated[int, Field(ge=0, le=50)] = Field(
+        default=1, description="How many replicas to hold."
+    )
     spread: Literal["Provider", "Region", "None"] = Field(
         default="Provider",
         description="What replicas should not share; a preference, never a reason to stay down.",
     )
-    provider_policy_ref: LocalRef | None = None
+    provider_policy_ref: LocalRef | None = Field(
+        default=None,
+        description="Who may host: a ProviderPolicy in the same namespace; default: anyone.",
+    )
     health: Health = Field(default_factory=Health)
     benchmark: Benchmark = Field(default_factory=Benchmark)
     traffic: Traffic = Field(default_factory=Traffic)
@@ -141,6 +267,12 @@ class WorkloadSpec:
         default="Delete",
         description="Orphan leaves the leases running, and paid, when the workload is deleted.",
     )
+
+    @model_validator(mode="after")
+    def _is_free_of_repeats(self) -> WorkloadSpec:
+        _refuse_repeats(REPEATED_ENV, [each.name for each in self.env])
+        _refuse_repeats(REPEATED_PULL, [each.name for each in self.image_pull_secrets])
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
@@ -228,8 +360,11 @@ TEMPLATE_ADAPTER: TypeAdapter[Template] = TypeAdapter(Template)
 
 def parse_workload(raw: Raw) -> Workload:
     """Return the typed workload. Raises InvalidSpecError that names the field and the remedy."""
+    meta = parse_meta(raw)
+    if re.fullmatch(NAME, meta.name) is None:
+        raise InvalidSpecError(NAME_REMEDY)
     return Workload(
-        meta=parse_meta(raw),
+        meta=meta,
         spec=parse(SPEC_ADAPTER, raw.get("spec") or {}, "spec"),
         status=parse(STATUS_ADAPTER, raw.get("status") or {}, "status"),
     )

@@ -1,0 +1,132 @@
+"""What a field's text must look like, told once for the operator and for the API server.
+
+Each annotation checks on the operator's side and leaves the same rule, as CEL, in the JSON schema
+under ``RULES``; ``garrison.api.schema`` moves it into the CustomResourceDefinition.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from garrison.api.quantity import parse_millis
+from garrison.errors import InvalidSpecError
+
+RULES = "x-garrison-rules"
+INT_OR_STRING = "x-kubernetes-int-or-string"
+
+
+def refusal(remedy: str) -> PydanticCustomError:
+    """Return the error to raise in a validator; its text is shown to people as it is."""
+    return PydanticCustomError("garrison", "{remedy}", {"remedy": remedy})
+
+
+def _with_rule(schema: dict[str, Any], rule: str, message: str) -> dict[str, Any]:
+    earlier = schema.get(RULES, [])
+    return {**schema, RULES: [*earlier, {"rule": rule, "message": message}]}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Text that matches a pattern, or with ``refused`` must not; ``remedy`` says what to write.
+
+    Patterns keep to what Python and RE2 (which CEL uses) read alike: no classes such as ``\\w``.
+    """
+
+    pattern: str
+    remedy: str
+    refused: bool = False
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        negation = "!" if self.refused else ""
+        return _with_rule(
+            handler(schema), f"{negation}self.matches(r'{self.pattern}')", self.remedy
+        )
+
+    def _check(self, text: str) -> str:
+        found = re.search(self.pattern, text) is not None and not text.endswith("\n")
+        if found == self.refused:
+            raise refusal(self.remedy)
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A quantity within bounds that are quantities themselves."""
+
+    low: str
+    high: str
+    hint: str
+
+    @property
+    def message(self) -> str:
+        return f"must be from {self.low} to {self.high}; {self.hint}"
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        rule = (
+            "!isQuantity(self) || "
+            f"(quantity(self).compareTo(quantity('{self.low}')) >= 0 && "
+            f"quantity(self).compareTo(quantity('{self.high}')) <= 0)"
+        )
+        return _with_rule(handler(schema), rule, self.message)
+
+    def _check(self, text: str) -> str:
+        try:
+            value = parse_millis(text)
+        except InvalidSpecError as error:
+            raise refusal(str(error)) from None
+        if not parse_millis(self.low) <= value <= parse_millis(self.high):
+            raise refusal(self.message)
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class IntOrText:
+    """Text that may also be written as a whole number without quotes, as people do in YAML.
+
+    A number with a fraction is refused: its digits are already lost when a program reads it.
+    """
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._text, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        inner = handler(schema)
+        rules = [
+            {**each, "rule": each["rule"].replace("self", "string(self)")}
+            for each in inner.get(RULES, [])
+        ]
+        return {**inner, RULES: rules, INT_OR_STRING: True}
+
+    def _text(self, value: object) -> object:
+        match value:
+            case bool():
+                return value
+            case int():
+                return str(value)
+            case float():
+                raise refusal(f'put a number with a fraction in quotes: "{value}"')
+            case _:
+                return value
