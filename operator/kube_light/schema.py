@@ -106,7 +106,8 @@ def _causes(schema: Schema, value: Any, path: str) -> Iterator[Cause]:
     if value is None and schema.get("nullable"):
         return
     if not _has_type(schema, value):
-        yield _wrong(path, value, f"must be of type {schema['type']}: {_type_of(value)}")
+        expected = schema.get("type", "integer or string")
+        yield _wrong(path, value, f"must be of type {expected}: {_type_of(value)}")
         return
     yield from _enum(schema, value, path)
     match value:

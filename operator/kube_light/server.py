@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 
 from aiohttp import web
 
@@ -185,12 +185,11 @@ class Api:
         wanted = parse_watch(target.resource, target.namespace, request.query)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
-        try:
-            async for event in watch(self._store, wanted, self._bookmark_seconds):
-                line = {"type": event.type, "object": self._shown(request, target, event)}
-                await response.write(json.dumps(line).encode() + b"\n")
-        except ConnectionError:
-            return response
+        async with aclosing(watch(self._store, wanted, self._bookmark_seconds)) as events:
+            with suppress(ConnectionError):
+                async for event in events:
+                    line = {"type": event.type, "object": self._shown(request, target, event)}
+                    await response.write(json.dumps(line).encode() + b"\n")
         return response
 
     def _shown(self, request: web.Request, target: Target, event: WatchEvent) -> Object:

@@ -6,7 +6,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kube_light.document import clone
@@ -64,7 +64,7 @@ def parse_watch(resource: Resource, namespace: str, query: Mapping[str, str]) ->
 
 async def watch(
     store: Store, wanted: WatchRequest, bookmark_seconds: float
-) -> AsyncIterator[WatchEvent]:
+) -> AsyncGenerator[WatchEvent, None]:
     """Yield events until the watch's time is over."""
     queue: asyncio.Queue[Change] = asyncio.Queue()
     deadline = asyncio.get_running_loop().time() + wanted.seconds

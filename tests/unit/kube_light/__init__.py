@@ -1,0 +1,1 @@
+"""The light API server, by itself."""
