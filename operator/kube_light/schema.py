@@ -20,6 +20,9 @@ PRESERVE = "x-kubernetes-preserve-unknown-fields"
 OPEN: Schema = {PRESERVE: True}
 UNTOUCHED = frozenset({"apiVersion", "kind", "metadata"})
 
+DATE_TIME = re.compile(r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$", re.ASCII)
+"""RFC 3339; other formats are not looked at."""
+
 PRIMITIVES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "boolean": (bool,),
@@ -160,6 +163,8 @@ def _string(schema: Schema, value: str, path: str) -> Iterator[Cause]:
         yield Cause(field=path, message=text, reason="FieldValueTooLong")
     if len(value) < schema.get("minLength", 0):
         yield _wrong(path, value, f"should be at least {schema['minLength']} chars long")
+    if schema.get("format") == "date-time" and not DATE_TIME.match(value):
+        yield _wrong(path, value, f"must be of type date-time: {json.dumps(value)}")
     if "pattern" in schema and not re.search(schema["pattern"], value):
         yield _wrong(path, value, f"should match '{schema['pattern']}'")
 

@@ -17,6 +17,7 @@ SCHEMA = {
             "properties": {
                 "port": {"x-kubernetes-int-or-string": True},
                 "price": {"type": "string", "pattern": "^[0-9]+$", "minLength": 2},
+                "at": {"type": "string", "format": "date-time"},
                 "ratio": {"type": "number", "minimum": 0, "exclusiveMinimum": True},
                 "note": {"type": "string", "nullable": True},
                 "tags": {
@@ -65,6 +66,8 @@ def _spec(**spec: Any) -> dict[str, Any]:
         ({"price": "1"}, ["spec.price"]),
         ({"price": "ab"}, ["spec.price"]),
         ({"price": 12}, ["spec.price"]),
+        ({"at": "2026-01-01T10:00:00.5Z"}, []),
+        ({"at": "yesterday"}, ["spec.at"]),
         ({"ratio": 0}, ["spec.ratio"]),
         ({"ratio": 0.5}, []),
         ({"note": None}, []),
