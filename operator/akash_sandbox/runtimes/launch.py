@@ -105,9 +105,10 @@ async def clean(folders: Sequence[Path]) -> None:
             send(await asyncio.to_thread(tree, recorded.pid), signal.SIGKILL)
 
 
-def clean_environment(env: Sequence[tuple[str, str]]) -> list[str]:
+def clean_environment(env: Sequence[tuple[str, str]], *options: str) -> list[str]:
     """Return the start of a command line that runs the rest with this environment only."""
-    return [shutil.which("env") or "env", "-i", *(f"{name}={value}" for name, value in env)]
+    program = shutil.which("env") or "env"
+    return [program, "-i", *options, *(f"{name}={value}" for name, value in env)]
 
 
 async def runs(argv: Sequence[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from akash_sandbox.runtimes.container import (
     limits_in_words,
     tail,
 )
-from akash_sandbox.runtimes.rootfs import discard, prepare
+from akash_sandbox.runtimes.rootfs import discard, prepare, unmount_below
 
 _START_SECONDS = 20.0
 _POLL_SECONDS = 0.005
@@ -33,6 +34,7 @@ _WITHOUT_UNIFIED = (
     '! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified; exec "$@"',
     "sh",
 )
+_log = logging.getLogger(__name__)
 _MASKED = ("acpi", "asound", "kcore", "keys", "latency_stats", "timer_list", "sched_debug", "scsi")
 _READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 
@@ -57,13 +59,22 @@ class OciRuntime:
         if self._cgroups is None or os.geteuid() != 0:
             return False
         folder = self._folder / "probe"
-        folder.mkdir(parents=True, exist_ok=True)
-        content = bundle(_probe(folder), Path("/"), self._cgroups)
+        root = folder / "rootfs"
+        await asyncio.to_thread(root.mkdir, parents=True, exist_ok=True)
+        content = bundle(_probe(folder), root, self._cgroups)
         content["root"]["readonly"] = True
-        (folder / "config.json").write_text(json.dumps(content))
-        worked = await attempt([*self._argv(), "run", "--bundle", str(folder), "probe"])
-        await attempt([*self._argv(), "delete", "--force", "probe"])
-        return worked
+        await asyncio.to_thread(_write_bundle, folder, json.dumps(content))
+        try:
+            # Not "/" itself: a runtime cannot pivot away from the root it has.
+            await output(["mount", "--bind", "/", str(root)])
+            await output([*self._argv(), "run", "--bundle", str(folder), "probe"])
+        except RuntimeFailure as error:
+            _log.debug("probe: %s", error)
+            return False
+        finally:
+            await attempt([*self._argv(), "delete", "--force", "probe"])
+            await unmount_below(folder)
+        return True
 
     async def start(self, spec: ContainerSpec) -> OciContainer:
         """Start a container in the foreground of its own runtime process; raises RuntimeFailure."""

@@ -35,7 +35,7 @@ class ProcessRuntime:
         root = await prepare(spec.rootfs, spec.folder, spec.hostname)
         program = _program(root, spec)
         cwd = resolve(root, spec.cwd.split("/"))
-        argv = [*clean_environment(spec.env), f"--chdir={cwd}", str(program), *spec.argv[1:]]
+        argv = [*clean_environment(spec.env, f"--chdir={cwd}"), str(program), *spec.argv[1:]]
         return await launch(spec, argv, self._cgroups, own_network=False)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from akash_sandbox.workloads.traffic import Line, relay, reset
 
@@ -70,7 +71,12 @@ class Forward:
                     continue
                 task = asyncio.create_task(self._connect(caller, dial))
                 self._connections.add(task)
-                task.add_done_callback(self._connections.discard)
+                task.add_done_callback(partial(self._ended, caller))
+
+    def _ended(self, caller: socket.socket, task: asyncio.Task[None]) -> None:
+        self._connections.discard(task)
+        # A task that is cancelled before its first step has not closed it.
+        caller.close()
 
     async def _connect(self, caller: socket.socket, dial: Dial) -> None:
         caller.setblocking(False)

@@ -1,0 +1,112 @@
+"""A tiny real image, a registry that has it, and the runtimes that work on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from akash_sandbox.runtimes import cgroup
+from akash_sandbox.runtimes.choice import choose
+from akash_sandbox.runtimes.container import RuntimeFailure
+from akash_sandbox.settings import RuntimeName
+from tests.sandbox.workloads.bench import Bench
+from tests.sandbox.workloads.image import Entry, ImageFiles, image, layer
+from tests.sandbox.workloads.registry import LoopbackRegistry
+
+RUNTIMES: tuple[RuntimeName, ...] = ("runc", "crun", "bubblewrap", "unshare", "process")
+_SOURCE = Path(__file__).with_name("program")
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The tenant's program, built once."""
+    if shutil.which("go") is None:
+        pytest.skip("needs the Go tool chain to build the program of the image")
+    target = tmp_path_factory.mktemp("program") / "program"
+    subprocess.run(
+        ["go", "build", "-trimpath", "-ldflags=-s", "-o", str(target), "."],
+        cwd=_SOURCE,
+        env={**os.environ, "CGO_ENABLED": "0"},
+        check=True,
+        timeout=300,
+    )
+    return target.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def tiny(program: bytes) -> ImageFiles:
+    """An image in two layers: the program and its users, then its folders."""
+    users = b"root:x:0:0:root:/root:/bin/sh\nserver:x:1001:1002:server:/home/server:/bin/sh\n"
+    first = layer(
+        [
+            Entry(path="etc"),
+            Entry(path="etc/passwd", content=users, mode=0o644),
+            Entry(path="bin"),
+            Entry(path="bin/program", content=program),
+        ]
+    )
+    second = layer(
+        [
+            Entry(path="tmp", mode=0o1777),
+            Entry(path="work"),
+            Entry(path="serve", link="/bin/program"),
+        ]
+    )
+    config = {
+        "Entrypoint": ["/serve"],
+        "Cmd": ["from-image"],
+        "Env": ["PORT=8000", "COLOUR=blue"],
+        "WorkingDir": "/work",
+    }
+    return image([first, second], config)
+
+
+@pytest.fixture(scope="session")
+def usable(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
+    """The runtimes that work on this machine."""
+    return asyncio.run(_usable(tmp_path_factory.mktemp("probe")))
+
+
+@pytest.fixture(params=RUNTIMES)
+def runtime(request: pytest.FixtureRequest, usable: frozenset[str]) -> RuntimeName:
+    """Each runtime that works on this machine."""
+    name: RuntimeName = request.param
+    if name not in usable:
+        pytest.skip(f"{name} is not installed or does not work on this machine")
+    return name
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[LoopbackRegistry]:
+    async with LoopbackRegistry() as serving:
+        yield serving
+
+
+@pytest.fixture
+async def bench(
+    tmp_path: Path, registry: LoopbackRegistry, tiny: ImageFiles
+) -> AsyncIterator[Bench]:
+    """Supervisors on one folder, closed at the end."""
+    made = Bench(folder=tmp_path / "data", image=registry.add(tiny))
+    yield made
+    await made.close()
+
+
+async def _usable(folder: Path) -> frozenset[str]:
+    groups = cgroup.find("probe")
+    found = set()
+    for name in RUNTIMES:
+        try:
+            await choose(name, folder, groups)
+        except RuntimeFailure:
+            continue
+        found.add(name)
+    if groups is not None:
+        await groups.clear()
+    return frozenset(found)

@@ -1,0 +1,91 @@
+// The only program of the image under test: what a tenant can do, on request over HTTP.
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+)
+
+var hoard [][]byte
+
+func number(r *http.Request, name string) int {
+	n, err := strconv.Atoi(r.URL.Query().Get(name))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func who(w http.ResponseWriter, _ *http.Request) {
+	host, _ := os.Hostname()
+	cwd, _ := os.Getwd()
+	names := []string{}
+	faces, _ := net.Interfaces()
+	for _, face := range faces {
+		names = append(names, face.Name)
+	}
+	entries := []string{}
+	found, _ := os.ReadDir("/")
+	for _, entry := range found {
+		entries = append(entries, entry.Name())
+	}
+	json.NewEncoder(w).Encode(map[string]any{
+		"pid": os.Getpid(), "uid": os.Getuid(), "gid": os.Getgid(), "hostname": host, "cwd": cwd,
+		"args": os.Args[1:], "env": os.Environ(), "interfaces": names, "root": entries,
+	})
+}
+
+func eat(_ http.ResponseWriter, r *http.Request) {
+	block := make([]byte, number(r, "bytes"))
+	for i := 0; i < len(block); i += 1024 {
+		block[i] = 1
+	}
+	hoard = append(hoard, block)
+}
+
+// spin counts how often the clock can be read while one core is kept busy.
+func spin(w http.ResponseWriter, r *http.Request) {
+	end := time.Now().Add(time.Duration(number(r, "ms")) * time.Millisecond)
+	count := 0
+	for time.Now().Before(end) {
+		count++
+	}
+	json.NewEncoder(w).Encode(count)
+}
+
+func write(w http.ResponseWriter, r *http.Request) {
+	if err := os.WriteFile(r.URL.Query().Get("path"), []byte("written"), 0o644); err != nil {
+		http.Error(w, err.Error(), http.StatusForbidden)
+	}
+}
+
+func dial(w http.ResponseWriter, r *http.Request) {
+	made, err := net.DialTimeout("tcp", r.URL.Query().Get("to"), time.Second)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	made.Close()
+}
+
+func main() {
+	http.HandleFunc("/who", who)
+	http.HandleFunc("/eat", eat)
+	http.HandleFunc("/spin", spin)
+	http.HandleFunc("/write", write)
+	http.HandleFunc("/dial", dial)
+	http.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
+	http.HandleFunc("/exit", func(_ http.ResponseWriter, r *http.Request) { os.Exit(number(r, "code")) })
+	if code, err := strconv.Atoi(os.Getenv("EXIT_AT_ONCE")); err == nil {
+		os.Exit(code)
+	}
+	port := os.Getenv("PORT")
+	if err := http.ListenAndServe(":"+port, nil); err != nil {
+		os.Exit(3)
+	}
+}
