@@ -312,7 +312,7 @@ class _Structure:
         return result | _validations(rules)
 
     def _int_or_string(self, node: Schema) -> Schema:
-        result = {key: node[key] for key in ("description", "maxLength") if key in node}
+        result: Schema = {key: node[key] for key in ("description", "maxLength") if key in node}
         result |= {INT_OR_STRING: True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
         return self._finished(result, node)
 
