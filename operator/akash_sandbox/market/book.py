@@ -16,6 +16,7 @@ from akash_sandbox.market.deployment import (
     Group,
     GroupState,
     closed,
+    exhausted,
     post_order,
     settled,
     with_bids,
@@ -202,6 +203,12 @@ class Book:
         """Settle everything that is open; return the deployments that ran out of funds."""
         open_ones = [d.dseq for d in self.deployments.values() if d.is_active]
         return [dseq for dseq in open_ones if not self.settle(now, dseq).is_active]
+
+    def exhaust(self, now: float, dseq: str) -> Deployment:
+        """Let a deployment run out of money at once, as a fault on request."""
+        deployment = self._active(now, dseq)
+        drained = replace(deployment, escrow=escrows.drained(deployment.escrow))
+        return self._keep(exhausted(drained, self.blocks.height(now)))
 
     # -- looking
 

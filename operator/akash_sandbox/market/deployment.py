@@ -122,13 +122,17 @@ def settled(deployment: Deployment, height: int) -> Deployment:
 
     When the escrow cannot pay, leases end with insufficient funds and the deployment closes.
     """
-    paid = replace(deployment, escrow=escrows.settle(deployment.escrow, deployment.rate, height))
+    escrow = escrows.settle(deployment.escrow, deployment.rate, height)
+    if escrow is deployment.escrow:
+        return deployment
+    paid = replace(deployment, escrow=escrow)
     if paid.escrow.state is EscrowState.OVERDRAWN and paid.is_active:
-        return _exhausted(paid, height)
+        return exhausted(paid, height)
     return paid
 
 
-def _exhausted(deployment: Deployment, height: int) -> Deployment:
+def exhausted(deployment: Deployment, height: int) -> Deployment:
+    """Return the deployment closed for want of money."""
     ended = end_leases(
         deployment, height, LeaseState.INSUFFICIENT_FUNDS, CloseReason.INSUFFICIENT_FUNDS
     )

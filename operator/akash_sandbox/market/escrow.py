@@ -80,3 +80,13 @@ def close(escrow: Escrow) -> tuple[Escrow, int]:
     refund = escrow.funds
     closed = replace(escrow, funds=0, refunded=escrow.refunded + refund, state=EscrowState.CLOSED)
     return closed, refund
+
+
+def drained(escrow: Escrow) -> Escrow:
+    """Return the account overdrawn by nothing: all its funds went to the providers."""
+    return replace(
+        escrow,
+        funds=0,
+        transferred=escrow.transferred + escrow.funds,
+        state=EscrowState.OVERDRAWN,
+    )

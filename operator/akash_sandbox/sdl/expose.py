@@ -34,7 +34,7 @@ def endpoints(exposed: list[dict[str, Any]]) -> list[dict[str, int]]:
 
 def is_shared_http(entry: dict[str, Any]) -> bool:
     """Whether the provider would serve this port through its HTTP ingress."""
-    return entry["proto"] == "TCP" and (entry["externalPort"] or entry["port"]) == 80
+    return bool(entry["proto"] == "TCP" and (entry["externalPort"] or entry["port"]) == 80)
 
 
 def _endpoint(entry: dict[str, Any]) -> dict[str, int]:

@@ -1,0 +1,128 @@
+"""What the admin API takes and gives."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(extra="forbid")
+
+Reason = Literal[
+    "owner",
+    "unstable",
+    "decommission",
+    "unspecified",
+    "manifest_timeout",
+    "insufficient_funds",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Network:
+    """A provider's network; 0 means untouched."""
+
+    latency_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
+    bytes_per_second: Annotated[int, Field(ge=0)] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Hardware:
+    """``slowdown`` 2 serves at half the promised speed; 1 is as promised."""
+
+    slowdown: Annotated[float, Field(ge=1, le=100)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Bidding:
+    """Whether one provider bids, or with ``provider`` empty, anybody."""
+
+    silent: bool
+    provider: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Errors:
+    """Answers with ``status``, ``count`` times or until cleared; status 0 ends it."""
+
+    status: Annotated[int, Field(ge=0, le=599)] = 500
+    count: Annotated[int, Field(ge=1)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Hang:
+    """Keeps requests waiting; 0 ends it."""
+
+    seconds: Annotated[float, Field(ge=0, le=3600)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Drops:
+    """So many of the next writes take effect without an answer."""
+
+    count: Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class LeaseClose:
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class ReclaimNotice:
+    seconds: Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminInfo:
+    """The sandbox itself."""
+
+    account: str
+    console_url: str
+    isolation: str
+    balance_micro_usd: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminProvider:
+    """A provider, with what is wrong with it."""
+
+    name: str
+    address: str
+    host_uri: str
+    region: str
+    gpus: tuple[str, ...]
+    leases: int
+    dead: bool
+    silent: bool
+    latency_ms: int
+    bytes_per_second: int
+    slowdown: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminWorkload:
+    id: str
+    image: str
+    running: bool
+    restarts: int
+    message: str
+    forwarded: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminLease:
+    """A lease in whatever state; ``price_micro_usd_per_hour`` for the whole lease."""
+
+    dseq: str
+    gseq: int
+    oseq: int
+    provider: str
+    provider_address: str
+    group: str
+    state: str
+    reason: str
+    price_micro_usd_per_hour: int
+    escrow_micro_usd: int
+    workloads: tuple[AdminWorkload, ...]

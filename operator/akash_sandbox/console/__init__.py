@@ -1,0 +1,1 @@
+"""The Console API over HTTPS, in the shapes of its published contract."""

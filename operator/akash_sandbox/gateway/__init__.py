@@ -1,0 +1,1 @@
+"""The providers' gateways, each over HTTPS on its own port."""

@@ -1,0 +1,69 @@
+"""All gateways: which of them listen depends on which providers live."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+from aiohttp import web
+
+from akash_sandbox.gateway.server import Gateway
+from akash_sandbox.market.provider import Provider
+from akash_sandbox.tls import Authority
+from akash_sandbox.venue import Venue
+
+_HOST = "127.0.0.1"
+
+
+class Fleet:
+    """Starts and stops the providers' gateways."""
+
+    def __init__(self, venue: Venue, authority: Authority) -> None:
+        self._venue = venue
+        self._authority = authority
+        self._runners: dict[str, web.AppRunner] = {}
+        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._lock = asyncio.Lock()
+
+    async def sync(self) -> None:
+        """Let every living provider's gateway listen, and no dead one's."""
+        async with self._lock:
+            for provider in self._venue.book.providers.values():
+                dead = self._venue.faults.provider(provider.name).dead
+                if dead:
+                    await self._stop(provider.name)
+                elif provider.name not in self._runners:
+                    await self._start(provider)
+
+    async def close(self) -> None:
+        """Stop every gateway."""
+        async with self._lock:
+            for name in list(self._runners):
+                await self._stop(name)
+
+    async def _start(self, provider: Provider) -> None:
+        app = Gateway(self._venue, provider).app()
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+        await runner.setup()
+        self._runners[provider.name] = runner
+        site = web.TCPSite(
+            runner,
+            _HOST,
+            self._venue.gateway_port(provider),
+            ssl_context=self._context(provider),
+            reuse_address=True,
+        )
+        await site.start()
+
+    async def _stop(self, name: str) -> None:
+        runner = self._runners.pop(name, None)
+        if runner is not None:
+            await runner.cleanup()
+
+    def _context(self, provider: Provider) -> ssl.SSLContext:
+        context = self._contexts.get(provider.name)
+        if context is None:
+            hosts = {"localhost", _HOST, provider.host} - {""}
+            context = self._authority.server_context(f"gateway-{provider.name}", hosts)
+            self._contexts[provider.name] = context
+        return context

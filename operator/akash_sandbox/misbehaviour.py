@@ -1,0 +1,40 @@
+"""A server's faults as middleware: hanging, failing, being slow, swallowing answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from akash_sandbox.venue import Venue
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def misbehaving(venue: Venue, scope: str) -> Middleware:
+    """Return a middleware that makes one server suffer the faults switched on for it."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        fault = venue.faults.http(scope)
+        latency = venue.faults.provider(scope).latency_ms
+        await asyncio.sleep(fault.hang_seconds + latency / 1000)
+        status = venue.faults.take_error(scope)
+        if status is not None:
+            await venue.commit()
+            return web.json_response({"message": "fault switched on by request"}, status=status)
+        response = await handler(request)
+        if request.method != "GET" and response.status < 400 and venue.faults.take_drop(scope):
+            await venue.commit()
+            _cut(request)
+        return response
+
+    return middleware
+
+
+def _cut(request: web.Request) -> None:
+    """Drop the connection, so that the client never learns what happened."""
+    if request.transport is not None:
+        request.transport.abort()

@@ -1,0 +1,111 @@
+"""The sandbox as one process: every server, started in order and ended in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from akash_sandbox.admin.server import Admin
+from akash_sandbox.console.server import console_app
+from akash_sandbox.gateway.fleet import Fleet
+from akash_sandbox.settings import Settings
+from akash_sandbox.simulated import SimulatedWorkloads
+from akash_sandbox.tls import Authority
+from akash_sandbox.venue import Venue
+from akash_sandbox.workload import Workloads
+from akash_sandbox.workloads.supervisor import Supervisor
+
+_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """Where a running sandbox answers."""
+
+    console_url: str
+    ca_file: Path
+    admin_url: str
+    api_key: str
+    isolation: str
+
+    @property
+    def ready_line(self) -> str:
+        """The line that says that everything listens."""
+        return f"ready {self.console_url} {self.ca_file} {self.admin_url} {self.api_key}"
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path, settings: Settings, port: int) -> AsyncIterator[Running]:
+    """Run the sandbox as long as the context is open; port 0 means the one of the last time.
+
+    Raises OSError when a port is taken.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        venue = Venue(folder, settings, _workloads(folder, settings))
+        stack.push_async_callback(venue.close)
+        await venue.open()
+        authority = Authority(folder / "tls")
+        fleet = Fleet(venue, authority)
+        stack.push_async_callback(fleet.close)
+        await fleet.sync()
+        console_port = port or venue.ports.of("console")
+        console_url = f"https://localhost:{console_port}"
+        admin_port = venue.ports.of("admin")
+        admin = Admin(venue, fleet, console_url).app()
+        await _serve(stack, admin, admin_port)
+        context = authority.server_context("console", ("localhost", _HOST))
+        await _serve(stack, console_app(venue), console_port, context)
+        stack.push_async_callback(_cancel, asyncio.create_task(_keep_time(venue)))
+        yield Running(
+            console_url=console_url,
+            ca_file=authority.ca_file.resolve(),
+            admin_url=f"http://{_HOST}:{admin_port}",
+            api_key=venue.api_key,
+            isolation=venue.workloads.isolation,
+        )
+
+
+def _workloads(folder: Path, settings: Settings) -> Workloads:
+    if settings.workloads.runtime == "synthetic":
+        host = settings.public_host or _HOST
+        return SimulatedWorkloads(folder, settings.workloads, host)
+    return Supervisor(
+        folder=folder / "workloads",
+        registry=settings.registry,
+        workloads=settings.workloads,
+        public_host=settings.public_host,
+    )
+
+
+async def _serve(
+    stack: contextlib.AsyncExitStack,
+    app: web.Application,
+    port: int,
+    context: ssl.SSLContext | None = None,
+) -> None:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, _HOST, port, ssl_context=context, reuse_address=True).start()
+
+
+async def _keep_time(venue: Venue) -> None:
+    """Keep time; a failure there ends the process, for a market that stands still misleads."""
+    try:
+        await venue.keep_time()
+    except Exception:
+        os.kill(os.getpid(), 15)
+        raise
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,222 @@
+"""The running market: the book, its state on disk, the faults that are on, and the workloads."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from akash_sandbox import leased_service
+from akash_sandbox.account import AccountKey, load_or_create
+from akash_sandbox.external_ports import ExternalPorts
+from akash_sandbox.faults import Faults, faults_from_json
+from akash_sandbox.files import write_private
+from akash_sandbox.market.blocks import Blocks
+from akash_sandbox.market.book import Book, Terms
+from akash_sandbox.market.deployment import Deployment
+from akash_sandbox.market.lease import Lease, LeaseKey
+from akash_sandbox.market.provider import Provider
+from akash_sandbox.sdl.canonical import manifest_hash
+from akash_sandbox.settings import Settings
+from akash_sandbox.store import Store
+from akash_sandbox.workload import WorkloadAsk, Workloads
+
+Json = dict[str, Any]
+
+_MICRO = 1_000_000
+_LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """One workload with the provider that runs it."""
+
+    provider: Provider
+    key: LeaseKey
+    ask: WorkloadAsk
+
+
+class Venue:
+    """One account's market. Writes its state before any answer goes out.
+
+    The store is SQLite on the local disk: a write takes well under a millisecond, so it is not
+    worth a thread.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        workloads: Workloads,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self.workloads = workloads
+        self.now = clock
+        self.account: AccountKey = load_or_create(folder / "account.pem")
+        self.api_key = _secret(folder / "api-key", settings.api_key)
+        self.admin_token = _secret(folder / "admin-token", "")
+        self.ports = ExternalPorts(folder / "server-ports.json", _LOOPBACK)
+        self._store = Store(folder / "market.sqlite")
+        self.faults: Faults = faults_from_json(self._store.fact("faults"))
+        self.book = self._open_book()
+        self._manifests: dict[str, list[Json]] = {
+            name.removeprefix("manifest/"): body
+            for name, body in self._store.named("manifest/").items()
+        }
+        self._deployed: set[str] = set()
+        self._lock = asyncio.Lock()
+
+    @property
+    def public_host(self) -> str:
+        """The host at which tenants reach forwarded ports."""
+        return self.settings.public_host or _LOOPBACK
+
+    def provider(self, name_or_address: str) -> Provider | None:
+        """Return a provider by its name or its address."""
+        for provider in self.book.providers.values():
+            if name_or_address in (provider.name, provider.id):
+                return provider
+        return None
+
+    def host_uri(self, provider: Provider) -> str:
+        """Return where a provider's gateway listens."""
+        return f"https://{provider.host or _LOOPBACK}:{self.gateway_port(provider)}"
+
+    def gateway_port(self, provider: Provider) -> int:
+        return self.ports.of(f"gateway/{provider.name}")
+
+    # -- time
+
+    async def open(self) -> None:
+        """Start again what ran before."""
+        await self.workloads.open()
+        await self.advance()
+
+    async def advance(self) -> None:
+        """Do everything that time alone makes happen, then bring the workloads in line."""
+        now = self.now()
+        self.book.settle_all(now)
+        self.book.reclaim_due(now)
+        self.book.expire_bids(now)
+        self.book.post_bids(now, self._silent())
+        await self.commit()
+
+    async def keep_time(self) -> None:
+        """Advance for ever."""
+        while True:
+            await asyncio.sleep(self.settings.settle_seconds)
+            await self.advance()
+
+    async def commit(self) -> None:
+        """Write what changed to the disk, and bring the workloads in line with the leases."""
+        facts = {"balance": self.book.balance, "faults": self.faults.as_json()}
+        self._store.save(self.book.deployments, facts)
+        async with self._lock:
+            await self._sync()
+
+    async def close(self) -> None:
+        """Stop the workloads; what is on disk starts them again next time."""
+        async with self._lock:
+            await self.workloads.close()
+        self._store.close()
+
+    # -- manifests and workloads
+
+    def accept_manifest(self, deployment: Deployment, provider: str, manifest: list[Json]) -> bool:
+        """Keep a manifest for a provider; return whether it is the deployment's own."""
+        if manifest_hash(manifest).hex() != deployment.hash:
+            return False
+        name = f"{deployment.dseq}/{provider}"
+        if self._manifests.get(name) != manifest:
+            self._manifests[name] = manifest
+            self._store.put(f"manifest/{name}", manifest)
+        return True
+
+    def manifest(self, dseq: str, provider: str) -> list[Json] | None:
+        """Return the manifest that a provider got for a deployment."""
+        return self._manifests.get(f"{dseq}/{provider}")
+
+    def lease_status(self, deployment: Deployment, lease: Lease) -> Json | None:
+        """Return the provider's status of an open lease, None before it has the manifest."""
+        manifest = self.manifest(deployment.dseq, lease.provider)
+        if manifest is None or not lease.is_open:
+            return None
+        found = {
+            service["name"]: (
+                service,
+                self.workloads.state(leased_service.workload_id(deployment, lease, service)),
+            )
+            for service in leased_service.services(deployment, lease, manifest)
+        }
+        return leased_service.status(found, self.public_host)
+
+    def placed(self) -> Iterator[Placed]:
+        """Yield every workload that has to exist now."""
+        for deployment, lease in self.book.open_leases():
+            manifest = self.manifest(deployment.dseq, lease.provider)
+            for service in leased_service.services(deployment, lease, manifest or []):
+                id_ = leased_service.workload_id(deployment, lease, service)
+                yield Placed(
+                    provider=self.book.providers[lease.provider],
+                    key=deployment.key(lease),
+                    ask=leased_service.ask(id_, service),
+                )
+
+    # -- inside
+
+    def _open_book(self) -> Book:
+        genesis = self._store.fact("genesis")
+        if genesis is None:
+            genesis = self.now()
+            self._store.put("genesis", genesis)
+        balance = self._store.fact("balance")
+        settings = self.settings
+        return Book(
+            blocks=Blocks(genesis=genesis, seconds=settings.block_seconds),
+            providers=settings.providers,
+            balance=round(settings.balance * _MICRO) if balance is None else balance,
+            terms=Terms(bid_timeout_seconds=settings.bid_timeout_seconds),
+            deployments=self._store.deployments(),
+        )
+
+    def _silent(self) -> frozenset[str]:
+        if self.faults.current.no_bids:
+            return frozenset(self.book.providers)
+        return frozenset(p.id for p in self.book.providers.values() if self._mute(p))
+
+    def _mute(self, provider: Provider) -> bool:
+        fault = self.faults.provider(provider.name)
+        return fault.dead or fault.silent
+
+    async def _sync(self) -> None:
+        wanted = {placed.ask.id: placed for placed in self.placed()}
+        for gone in self._deployed - wanted.keys():
+            await self.workloads.remove(gone)
+        self._deployed = set(wanted)
+        for placed in wanted.values():
+            await self.workloads.deploy(placed.ask)
+            await self._afflict(placed)
+
+    async def _afflict(self, placed: Placed) -> None:
+        """Make one workload suffer its provider's faults."""
+        fault = self.faults.provider(placed.provider.name)
+        slowdown = placed.provider.slowdown * fault.slowdown
+        await self.workloads.suspend(placed.ask.id, fault.dead)
+        await self.workloads.shape(
+            placed.ask.id,
+            latency_ms=fault.latency_ms,
+            bytes_per_second=fault.bytes_per_second,
+            speed_percent=max(1, round(100 / slowdown)),
+        )
+
+
+def _secret(path: Path, configured: str) -> str:
+    """Return the configured secret, else the one in the file, made on the first start."""
+    if configured or not path.exists():
+        write_private(path, (configured or secrets.token_urlsafe(24)).encode())
+    return path.read_text().strip()
