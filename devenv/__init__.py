@@ -1,0 +1,1 @@
+"""What the demo and the tests need around Garrison: real parts, built once and cached."""

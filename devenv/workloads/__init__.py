@@ -1,0 +1,1 @@
+"""What runs inside the images; each file stands alone there."""
