@@ -12,7 +12,6 @@ from akash_sandbox.workloads.traffic import Line, relay, reset
 
 _BACKLOG = 512
 _DIAL_SECONDS = 10.0
-_ACCEPT_PAUSE_SECONDS = 0.05
 
 Dial = Callable[[], Awaitable[socket.socket]]
 
@@ -25,7 +24,7 @@ class Forward:
         self._there = there
         self._back = back
         self._held: socket.socket | None = None
-        self._listener: asyncio.Task[None] | None = None
+        self._listener: socket.socket | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
     def hold(self) -> None:
@@ -39,12 +38,16 @@ class Forward:
         self._let_go()
         listener = _bound(self._address)
         listener.listen(_BACKLOG)
-        self._listener = asyncio.create_task(self._accept(listener, dial))
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener, dial)
+        self._listener = listener
 
     async def shut(self) -> None:
         """Break every connection and refuse new ones; the port stays held."""
-        tasks = [*self._connections, *([self._listener] if self._listener else [])]
-        self._listener = None
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.close()
+        tasks = list(self._connections)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -60,18 +63,15 @@ class Forward:
             self._held.close()
             self._held = None
 
-    async def _accept(self, listener: socket.socket, dial: Dial) -> None:
-        loop = asyncio.get_running_loop()
-        with listener:
-            while True:
-                try:
-                    caller, _ = await loop.sock_accept(listener)
-                except OSError:
-                    await asyncio.sleep(_ACCEPT_PAUSE_SECONDS)
-                    continue
-                task = asyncio.create_task(self._connect(caller, dial))
-                self._connections.add(task)
-                task.add_done_callback(partial(self._ended, caller))
+    def _accept(self, listener: socket.socket, dial: Dial) -> None:
+        try:
+            caller, _ = listener.accept()
+        except OSError:
+            # Gone again, or out of descriptors: the caller stays in the queue for the next time.
+            return
+        task = asyncio.create_task(self._connect(caller, dial))
+        self._connections.add(task)
+        task.add_done_callback(partial(self._ended, caller))
 
     def _ended(self, caller: socket.socket, task: asyncio.Task[None]) -> None:
         self._connections.discard(task)

@@ -170,14 +170,19 @@ class Tenant:
         """Lead the external ports into the container and apply the wanted speed."""
         pid = container.pid
         if self._place.runtime.own_network:
-            await asyncio.to_thread(netns.prepare, pid)
+            try:
+                await asyncio.to_thread(netns.prepare, pid)
+            except (FileNotFoundError, ProcessLookupError):
+                return  # It has ended already; waiting for it tells how.
         await self._throttle.start(pid)
         try:
             for port, forward in self._forwards.items():
                 forward.open(partial(self._dial, pid, port))
         except OSError as error:
             await self._shut()
-            raise RuntimeFailure(f"external port of {port} is taken on this machine") from error
+            raise RuntimeFailure(
+                f"external port {self._external[port]} is taken by another program of this machine"
+            ) from error
 
     async def _dial(self, pid: int, port: int) -> socket.socket:
         if self._place.runtime.own_network:
