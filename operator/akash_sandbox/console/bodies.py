@@ -66,6 +66,8 @@ class ListQuery(BaseModel):
 
     owner: str = Field("", alias="filters.owner")
     state: str = Field("", alias="filters.state")
+    dseq: str = Field("", alias="filters.dseq")
+    provider: str = Field("", alias="filters.provider")
     offset: Annotated[int, Field(ge=0, alias="pagination.offset")] = 0
     limit: Annotated[int, Field(ge=1, le=1000, alias="pagination.limit")] = 100
     reverse: bool = Field(default=False, alias="pagination.reverse")

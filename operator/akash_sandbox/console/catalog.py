@@ -55,10 +55,13 @@ class Catalog:
         asked = query(request, ListQuery)
         owner = self._venue.account.address
         found = [
-            {"lease": shapes.lease(owner, d.dseq, lease)}
+            {
+                "lease": shapes.lease(owner, d.dseq, lease),
+                "escrow_payment": shapes.payment(owner, d.dseq, lease),
+            }
             for d in self._indexed(asked)
             for lease in d.leases
-            if asked.state in ("", lease.state.value)
+            if asked.state in ("", lease.state.value) and asked.provider in ("", lease.provider)
         ]
         return web.json_response({"leases": _page(found, asked), "pagination": _total(found)})
 
@@ -67,7 +70,11 @@ class Catalog:
         if asked.owner not in ("", self._venue.account.address):
             return []
         newest = self._venue.now() - self._venue.settings.index_lag_seconds
-        return [d for d in self._venue.book.deployments.values() if d.posted <= newest]
+        return [
+            d
+            for d in self._venue.book.deployments.values()
+            if d.posted <= newest and asked.dseq in ("", d.dseq)
+        ]
 
     def _listed(self, found: Deployment) -> Json:
         owner = self._venue.account.address
@@ -84,6 +91,7 @@ class Catalog:
             **_record(provider),
             **_hardware(provider),
             "hostUri": self._venue.host_uri(provider),
+            "deploymentCount": self._venue.book.use(provider.id).leases,
             "leaseCount": self._venue.book.use(provider.id).leases,
             "isOnline": online,
             "lastCheckDate": checked,

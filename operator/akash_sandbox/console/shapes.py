@@ -55,6 +55,25 @@ def lease(owner: str, dseq: str, found: Lease) -> Json:
     return body
 
 
+def payment(owner: str, dseq: str, found: Lease) -> Json:
+    """Return the escrow payment of a lease; the market settles in full, so nothing is pending."""
+    nothing = coin(0)
+    return {
+        "id": {
+            "aid": {"scope": "deployment", "xid": f"{owner}/{dseq}"},
+            "xid": f"{found.gseq}/{found.oseq}/{found.provider}",
+        },
+        "state": {
+            "owner": found.provider,
+            "state": "open" if found.is_open else "closed",
+            "rate": coin(found.price),
+            "balance": nothing,
+            "unsettled": nothing,
+            "withdrawn": nothing,
+        },
+    }
+
+
 def bid(owner: str, found: Deployment, offered: Bid) -> Json:
     """Return a bid with its escrow account, as the bid list has it."""
     return {
