@@ -66,9 +66,6 @@ class LeaseSpec:
     excluded_providers: Annotated[tuple[Short, ...], Field(max_length=64)] = Field(
         default=(), description="Providers whose bids are not taken."
     )
-    deletion_policy: Literal["Delete", "Orphan"] = Field(
-        default="Delete", description="Orphan leaves the lease running, and paid, on deletion."
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)

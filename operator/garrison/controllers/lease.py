@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from garrison.api.lease import STATUS_ADAPTER, Lease
-from garrison.api.meta import FINALIZER, LEASE, Key, Kind, Raw
+from garrison.api.meta import FINALIZER, LEASE, WORKLOAD, Key, Kind, Raw
 from garrison.api.parsing import dump
 from garrison.api.workload import Workload
 from garrison.controllers.catalog import Catalog
@@ -137,6 +137,7 @@ class LeaseController:
             timing=self._timing,
             account=account,
             recorded=self._is_recorded(lease),
+            orphaned=lease.meta.deleting and await self._is_orphaned(lease),
         )
         if not is_winding(o) or status.phase == "Closing":
             o = replace(
@@ -145,6 +146,17 @@ class LeaseController:
                 providers=self._catalog.providers(),
             )
         return self._with_workload(o, workload) if workload is not None else o
+
+    async def _is_orphaned(self, lease: Lease) -> bool:
+        """Read afresh: a stale cache must neither close nor leave running what a person wants else."""
+        raw = await self._kube.get(WORKLOAD, lease.meta.namespace, lease.spec.workload)
+        workload = self._catalog.workloads.valid(raw) if raw is not None else None
+        return (
+            workload is not None
+            and workload.meta.uid in lease.meta.owners
+            and workload.meta.deleting
+            and workload.spec.deletion_policy == "Orphan"
+        )
 
     def _owner(self, lease: Lease) -> Workload | None:
         workload = self._catalog.workload(lease.meta.namespace, lease.spec.workload)

@@ -345,7 +345,6 @@ class WorkloadController:
             account=seen.account.meta.name,
             role=entry.role,
             excluded_providers=blame.excluded(seen.moves.failures, seen.now),
-            deletion_policy=workload.spec.deletion_policy,
         )
         body: Object = {
             "apiVersion": LEASE.api_version,

@@ -12,6 +12,7 @@ from garrison.api.meta import Condition, ConditionStatus
 from garrison.api.money import MicroUSD, format_dollars, parse_dollars
 from garrison.core.budget import Refusal, Request, grant_all, reserved
 from garrison.core.lifecycle import unresolved_create
+from garrison.core.winding import RELEASED
 from garrison.ports.market import Balance
 
 UNKNOWN_AFTER = timedelta(seconds=10)
@@ -111,7 +112,7 @@ def _released(status: AccountStatus, leases: Sequence[Lease]) -> tuple[str, ...]
         each.status.deployment.id
         for each in leases
         if each.meta.deleting
-        and each.spec.deletion_policy == "Orphan"
+        and each.status.close_reason == RELEASED
         and each.status.deployment is not None
         and each.status.closed_at is None
         and each.status.deployment.id not in status.released

@@ -81,6 +81,8 @@ class Observation:
     benchmark: Benchmark = field(default_factory=Benchmark)
     spread: str = "None"
     drain_seconds: int = 0
+    orphaned: bool = False
+    """whether the workload is being deleted with deletionPolicy Orphan"""
     ceiling: MicroUSD = FREE
     deployment: Deployment | None = None
     """the recorded deployment, or the one found by the intent's marker or id"""

@@ -21,6 +21,9 @@ from garrison.core.order import model_count
 from garrison.core.phase import enter
 from garrison.ports.market import DeploymentState
 
+RELEASED = "Released"
+"""The close reason of a lease that goes on running, and being paid, without Garrison."""
+
 
 def is_winding(o: Observation) -> bool:
     """Return whether this lease is on its way out (or this order of it is)."""
@@ -37,26 +40,31 @@ def wind(o: Observation) -> Step:
     status = o.status
     if status.closed_at is not None:
         return _forget(o)
-    if _is_released(o):
-        return Step(
-            status=replace(enter(status, "Closed", o.now), closed_at=o.now, close_reason="Released")
-        )
-    if o.lease.meta.deleting and o.lease.spec.deletion_policy == "Orphan" and status.deployment:
-        return Step(status=status, requeue=o.timing.poll)
+    if status.close_reason == RELEASED:
+        return _release(o)
+    if o.orphaned and _is_held(status):
+        return Step(status=replace(status, close_reason=RELEASED), requeue=o.timing.poll)
     draining = _drain(o)
     return draining if draining is not None else _close(o)
 
 
-def _is_released(o: Observation) -> bool:
-    """Whether the account lists the deployment as released: the explicit way out of closing."""
-    if not o.lease.meta.deleting or o.lease.spec.deletion_policy != "Orphan":
-        return False
-    deployment = o.status.deployment
+def _is_held(status: LeaseStatus) -> bool:
+    """Whether there is a working lease to leave behind; anything less is closed."""
     return (
-        deployment is not None
-        and o.account is not None
-        and deployment.id in o.account.status.released
+        status.deployment is not None
+        and status.provider is not None
+        and status.failure is None
+        and status.phase != "Closing"
     )
+
+
+def _release(o: Observation) -> Step:
+    """Let go without closing, once the account lists the deployment: the sweep leaves it alone."""
+    deployment = o.status.deployment
+    listed = o.account.status.released if o.account is not None else ()
+    if deployment is None or deployment.id not in listed:
+        return Step(status=o.status, requeue=o.timing.poll)
+    return Step(status=replace(enter(o.status, "Closed", o.now), closed_at=o.now))
 
 
 def _forget(o: Observation) -> Step:

@@ -14,6 +14,7 @@ from garrison.errors import GarrisonError
 from garrison.ports.clock import Chance, Clock
 from garrison.ports.kube import Kube
 from garrison.runtime.cache import Cache
+from garrison.runtime.canary import Canary
 from garrison.runtime.controller import Controller
 from garrison.runtime.executor import Executor, Passed
 from garrison.runtime.jobs import Jobs
@@ -47,6 +48,7 @@ class Engine:
         self.cache = Cache()
         self.queue = KeyedQueue()
         self.jobs = Jobs(self.queue.add)
+        self.canary = Canary(asyncio.get_running_loop().time)
         self._kube = kube
         self._chance = chance
         self._meter = meter or NoMeter()
@@ -57,6 +59,7 @@ class Engine:
             kube=kube,
             clock=clock,
             meter=self._meter,
+            canary=self.canary,
         )
         self._workers = workers
         self._resync_seconds = resync_seconds
@@ -82,7 +85,8 @@ class Engine:
         return bool(self._tasks) and not any(task.done() for task in self._tasks)
 
     def on_event(self, kind: str, raw: Raw) -> None:
-        """Take over a watch event: ``ADDED``, ``MODIFIED`` or ``DELETED``."""
+        """Take over a watch event: ``ADDED``, ``MODIFIED`` or ``DELETED``; "" for a first listing."""
+        self.canary.seen(raw)
         if kind == "DELETED":
             self.cache.remove(key_of(raw), raw["metadata"]["uid"])
         else:
@@ -151,7 +155,7 @@ class Engine:
 
     async def _resync(self) -> None:
         kinds = {name: each.kind for name, each in self._controllers.items()}
-        found = await resync(self._kube, self.cache, kinds)
+        found = await resync(self._kube, self.cache, self.canary, kinds)
         self._meter.resynced(found.objects, found.ghosts)
 
     def _look_at_everything(self) -> None:

@@ -12,6 +12,7 @@ from garrison.errors import ConflictError, GarrisonError, NotFoundError, Transie
 from garrison.ports.clock import Clock
 from garrison.ports.kube import Kube, Note
 from garrison.runtime.cache import Cache
+from garrison.runtime.canary import Canary
 from garrison.runtime.controller import Controller, Outcome, Verdict
 from garrison.runtime.meter import Meter
 
@@ -40,12 +41,14 @@ class Executor:
         kube: Kube,
         clock: Clock,
         meter: Meter,
+        canary: Canary,
     ) -> None:
         self._controllers = controllers
         self._cache = cache
         self._kube = kube
         self._clock = clock
         self._meter = meter
+        self._canary = canary
 
     async def run(self, key: Key) -> Passed:
         """Run one pass. Raises nothing but cancellation."""
@@ -138,6 +141,7 @@ class Executor:
             )
             self._meter.wrote(key, "status")
             self._cache.put(written)
+            self._canary.expect(written)
         for note in verdict.notes:
             await self._note(key, note)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from garrison.api.meta import Key, Kind, Raw, key_of
 from garrison.ports.kube import Kube
 from garrison.runtime.cache import Cache
+from garrison.runtime.canary import Canary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,7 @@ class Resynced:
     ghosts: int
 
 
-async def resync(kube: Kube, cache: Cache, kinds: Mapping[str, Kind]) -> Resynced:
+async def resync(kube: Kube, cache: Cache, canary: Canary, kinds: Mapping[str, Kind]) -> Resynced:
     """List every kind and bring the cache up to it. Raises what the API server answers."""
     objects = ghosts = 0
     for kind in kinds.values():
@@ -26,7 +27,8 @@ async def resync(kube: Kube, cache: Cache, kinds: Mapping[str, Kind]) -> Resynce
         listed = await kube.list(kind)
         objects += len(listed)
         for raw in listed:
-            cache.put(raw)
+            if cache.put(raw):
+                canary.expect(raw)
         ghosts += await _drop_ghosts(kube, cache, kind, listed, before)
     return Resynced(objects=objects, ghosts=ghosts)
 

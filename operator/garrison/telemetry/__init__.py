@@ -1,1 +1,1 @@
-"""."""
+"""Metrics, logs and the endpoint that shows them."""

@@ -467,11 +467,12 @@ def test_a_failed_lease_closes_at_once_and_stays_for_the_record() -> None:
 
 def test_orphaned_leases_go_only_once_the_account_lists_them_as_released() -> None:
     o = deleted("Ready", deployment=deployment(market_lease()))
-    o = replace(o, lease=replace(o.lease, spec=replace(o.lease.spec, deletion_policy="Orphan")))
-    assert step(o).action is None
-    assert step(o).status.closed_at is None
+    o = replace(o, orphaned=True)
+    leaving = step(o)
+    assert (leaving.action, leaving.status.close_reason) == (None, "Released")
+    assert leaving.status.closed_at is None
     listed = replace(granted(), released=("100",))
-    done = step(replace(o, account=account(listed))).status
+    done = step(_next(replace(o, account=account(listed)), leaving.status)).status
     assert (done.close_reason, done.closed_at) == ("Released", NOW)
 
 

@@ -125,7 +125,10 @@ class ConsoleMarket:
         return tuple(each for each in bids if each.deployment == deployment_id)
 
     async def accept(self, bid: Bid, order: Order) -> None:
-        """Create the lease; Console also sends the manifest, and repeats nothing it has done."""
+        """Create the lease; Console also sends the manifest, and repeats nothing it has done.
+
+        Raises RejectedError when the bid or the deployment is gone.
+        """
         lease = {
             "dseq": bid.deployment,
             "gseq": bid.gseq,
@@ -133,7 +136,11 @@ class ConsoleMarket:
             "provider": bid.provider,
         }
         manifest = self.manifest(bid.deployment, order)
-        await self._client.write("POST", "/v1/leases", {"manifest": manifest, "leases": [lease]})
+        body = {"manifest": manifest, "leases": [lease]}
+        try:
+            await self._client.write("POST", "/v1/leases", body)
+        except NotFoundError as error:
+            raise RejectedError(f"the bid of {bid.provider} is gone: {error}") from error
 
     async def close(self, deployment_id: str) -> None:
         """Close a deployment; one that is closed or unknown is left as it is."""
@@ -146,9 +153,12 @@ class ConsoleMarket:
         self._manifests.drop(deployment_id)
 
     async def deposit(self, deployment_id: str, amount: MicroUSD) -> None:
-        """Add to a deployment's escrow. Raises NotFoundError for an unknown one."""
+        """Add to a deployment's escrow. Raises RejectedError for an unknown or closed one."""
         data = {"dseq": deployment_id, "deposit": to_dollars(amount)}
-        await self._client.write("POST", "/v1/deposit-deployment", {"data": data})
+        try:
+            await self._client.write("POST", "/v1/deposit-deployment", {"data": data})
+        except NotFoundError as error:
+            raise RejectedError(f"deployment {deployment_id} is not open: {error}") from error
 
     async def balance(self) -> Balance:
         """Return the wallet's balance and what lies in escrow."""

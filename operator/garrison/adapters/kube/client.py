@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from garrison.adapters.event import Entry, Notebook
-from garrison.adapters.kube.connection import Connection, open_connection
+from garrison.adapters.kube.connection import Connection, Credentials, open_connection
 from garrison.api.meta import EVENT, Kind
 from garrison.errors import (
     AlreadyExistsError,
@@ -47,6 +47,10 @@ class KubeClient:
         self._page = page
         self._notebook = Notebook()
         self._instance = socket.gethostname()
+
+    async def credentials(self) -> Credentials:
+        """Return what this client logs in with."""
+        return await self._connection.credentials()
 
     async def close(self) -> None:
         await self._connection.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -26,8 +27,13 @@ class Connection:
     """One pool of connections. The pod's token is read again as it is renewed."""
 
     def __init__(self, configuration: Any, timeout: float = TIMEOUT_SECONDS) -> None:
+        self._configuration = configuration
         self._api = kubernetes_client.ApiClient(configuration)
         self._timeout = timeout
+
+    async def credentials(self) -> Credentials:
+        """Return what this connection logs in with, for the source of watch events."""
+        return await credentials_of(self._configuration)
 
     async def close(self) -> None:
         await self._api.close()
@@ -95,3 +101,28 @@ async def open_connection(kubeconfig: str | None, context: str | None) -> Connec
         message = f"{source}: {error}; name a kubeconfig and a context that exist"
         raise RejectedError(message, reason="KubeconfigInvalid") from error
     return Connection(configuration)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """How the API server is reached, for another client; paths of PEM files, empty where not used."""
+
+    server: str
+    ca_path: str = ""
+    token: str = field(default="", repr=False)
+    certificate_path: str = ""
+    key_path: str = ""
+    insecure: bool = False
+
+
+async def credentials_of(configuration: Any) -> Credentials:
+    """Return the credentials that a configuration holds now; a pod's token is read again."""
+    bearer = await configuration.get_api_key_with_prefix("BearerToken") or ""
+    return Credentials(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert or "",
+        token=str(bearer).removeprefix("Bearer ").removeprefix("bearer "),
+        certificate_path=configuration.cert_file or "",
+        key_path=configuration.key_file or "",
+        insecure=not configuration.verify_ssl,
+    )

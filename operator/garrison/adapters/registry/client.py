@@ -206,7 +206,7 @@ def _failure(text: str, answer: Answer) -> GarrisonError:
             return RateLimitedError(
                 f"{where}; it asks for fewer calls", retry_after=_seconds(answer.retry_after)
             )
-        case status if 400 <= status < 500:
+        case status if 300 <= status < 500:
             return ImageError(f"{where}; correct the reference")
         case _:
             return UnavailableError(f"{where}; it is asked again later")

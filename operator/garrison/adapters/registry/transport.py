@@ -142,4 +142,4 @@ def _authority(url: URL) -> str:
 
 def _shown(url: URL) -> str:
     """Return a URL without its query: signed ones carry credentials there."""
-    return str(url.with_query(None).with_user(None))
+    return f"{url.scheme}://{_authority(url)}{url.path}"

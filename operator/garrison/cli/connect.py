@@ -1,0 +1,156 @@
+"""``garrison connect``: a local port that follows a workload's Ready replicas."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import click
+from aiohttp import web
+
+from garrison.adapters.kube.client import KubeClient
+from garrison.adapters.kube.client import connect as connect_kube
+from garrison.adapters.net.screen import NetScreen
+from garrison.api.account import parse_account
+from garrison.api.meta import ACCOUNT, WORKLOAD
+from garrison.app import explain
+from garrison.cli.backends import Follower
+from garrison.cli.proxy import Address, Proxy
+from garrison.core.traffic import Backend
+from garrison.errors import GarrisonError, NotFoundError
+from garrison.ports.kube import Kube
+
+DRAIN_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The workload to reach."""
+
+    namespace: str
+    name: str
+
+
+class TargetType(click.ParamType[str]):
+    """``iw/chat`` or ``chat``."""
+
+    name = "iw/NAME"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        kind, _, name = value.rpartition("/")
+        if kind not in {"", "iw", "inferenceworkload", "inferenceworkloads"} or not name:
+            self.fail(f"{value!r} is not a workload; write iw/chat", param, ctx)
+        return name
+
+
+@click.command()
+@click.argument("workload", type=TargetType())
+@click.option("-n", "--namespace", default="default", show_default=True)
+@click.option(
+    "-p",
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Local port; 0: any.",
+)
+@click.option("--kubeconfig", envvar="KUBECONFIG", default=None)
+@click.option("--context", default=None)
+@click.option(
+    "--allow-private",
+    is_flag=True,
+    help="Dial private and loopback addresses. Default: what the AkashAccount allows, if you may read it.",
+)
+def connect(
+    *,
+    workload: str,
+    namespace: str,
+    port: int,
+    kubeconfig: str | None,
+    context: str | None,
+    allow_private: bool,
+) -> None:
+    """Open a local HTTP port whose requests go to WORKLOAD's Ready replicas.
+
+    Each request goes to the next Ready replica; one that breaks before the first byte of its
+    answer goes to another. Ctrl-C lets the requests in flight finish.
+
+    The way to the replica is unencrypted and unauthenticated for now: send nothing secret.
+    """
+    target = Target(namespace=namespace, name=workload)
+    try:
+        asyncio.run(_connect(target, port, kubeconfig, context, allow_private=allow_private))
+    except GarrisonError as error:
+        raise click.ClickException(explain(error)) from error
+    except OSError as error:
+        raise click.ClickException(
+            f"port {port}: {error.strerror}; choose another with -p"
+        ) from error
+
+
+async def _connect(
+    target: Target, port: int, kubeconfig: str | None, context: str | None, *, allow_private: bool
+) -> None:
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    async with contextlib.AsyncExitStack() as stack:
+        kube = await connect_kube(kubeconfig, context)
+        stack.push_async_callback(kube.close)
+        private = allow_private or await _account_allows_private(kube, target)
+        follower = Follower(
+            kube, target.namespace, target.name, lambda text: click.echo(text, err=True)
+        )
+        await follower.refresh()
+        proxy = Proxy(lambda: follower.ready, _screened(NetScreen(), allow_private=private))
+        bound = await stack.enter_async_context(_serving(proxy, port))
+        following = asyncio.create_task(follower.follow())
+        stack.callback(following.cancel)
+        click.echo(f"ready http://127.0.0.1:{bound}")
+        await stop.wait()
+        click.echo("letting the requests in flight finish", err=True)
+        if not await proxy.drained(DRAIN_SECONDS):
+            click.echo("some did not finish in time", err=True)
+
+
+async def _account_allows_private(kube: KubeClient, target: Target) -> bool:
+    raw = await kube.get(WORKLOAD, target.namespace, target.name)
+    if raw is None:
+        raise NotFoundError(
+            f"InferenceWorkload {target.namespace}/{target.name} does not exist; see: kubectl get iw -A"
+        )
+    wanted = (raw["spec"].get("accountRef") or {}).get("name")
+    with contextlib.suppress(GarrisonError):
+        accounts = [parse_account(each) for each in await _accounts(kube)]
+        return any(
+            each.spec.allow_private_addresses
+            for each in accounts
+            if (each.meta.name == wanted if wanted else each.spec.default)
+        )
+    return False
+
+
+async def _accounts(kube: Kube) -> list[dict[str, object]]:
+    return list(await kube.list(ACCOUNT))
+
+
+def _screened(screen: NetScreen, *, allow_private: bool) -> Address:
+    async def address(backend: Backend) -> str:
+        found = await screen.destination(backend.host, backend.port, allow_private=allow_private)
+        return found.address
+
+    return address
+
+
+@contextlib.asynccontextmanager
+async def _serving(proxy: Proxy, port: int) -> AsyncIterator[int]:
+    runner = web.AppRunner(proxy.application(), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,42 @@
+"""``garrison``, also ``kubectl garrison``."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
+
+import click
+
+from garrison.cli.connect import connect
+from garrison.cli.run import run
+from garrison.cli.sandbox import sandbox
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def main() -> None:
+    """Garrison holds ground you do not own.
+
+    It serves AI models from GPUs rented on the Akash market, under Kubernetes custom resources.
+
+    \b
+    In a cluster:        garrison run
+    On your laptop:      garrison connect iw/chat -n prod
+    Against a sandbox:   garrison sandbox providers
+    """
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    try:
+        click.echo(installed("garrison"))
+    except PackageNotFoundError:
+        click.echo("0.1.0 (from source)")
+
+
+main.add_command(run)
+main.add_command(connect)
+main.add_command(sandbox)
+
+if __name__ == "__main__":
+    main()

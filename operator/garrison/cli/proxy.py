@@ -1,0 +1,150 @@
+"""An HTTP/1.1 proxy on a local port: each request goes to a Ready replica, answers are streamed.
+
+A request that got no byte of an answer is sent to another replica: inference has no side effects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+import aiohttp
+from aiohttp import web
+
+from garrison.core.traffic import Backend
+
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "host",
+        "content-length",
+    }
+)
+"""RFC 9110, section 7.6.1; the length is set anew."""
+
+MAX_BODY = 256 * 1024 * 1024
+PATIENCE = 60.0
+"""Seconds that a request waits for a Ready replica."""
+
+Address = Callable[[Backend], Awaitable[str]]
+
+
+class Proxy:
+    """``ready`` returns the backends of the moment; ``address`` screens and resolves one."""
+
+    def __init__(self, ready: Callable[[], Sequence[Backend]], address: Address) -> None:
+        self._ready = ready
+        self._address = address
+        self._turn = itertools.count()
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._session: aiohttp.ClientSession | None = None
+
+    def application(self) -> web.Application:
+        """Return the proxy as an application."""
+        app = web.Application(client_max_size=MAX_BODY)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        app.cleanup_ctx.append(self._client)
+        return app
+
+    async def _client(self, _app: web.Application) -> AsyncIterator[None]:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=600)
+        self._session = aiohttp.ClientSession(
+            timeout=timeout,
+            auto_decompress=False,
+            connector=aiohttp.TCPConnector(force_close=True, limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        yield
+        await self._session.close()
+
+    async def drained(self, seconds: float) -> bool:
+        """Wait until no request is in flight; False when that took too long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self._busy += 1
+        self._idle.clear()
+        try:
+            return await self._forwarded(request, await request.read())
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._idle.set()
+
+    async def _forwarded(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        failure = "no replica is Ready"
+        tried: set[str] = set()
+        while asyncio.get_running_loop().time() < deadline:
+            backend = self._pick(tried)
+            if backend is None:
+                tried.clear()
+                await asyncio.sleep(0.25)
+                continue
+            tried.add(backend.lease)
+            try:
+                return await self._exchange(request, body, backend)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                failure = f"{backend.lease}: {error or type(error).__name__}"
+        return web.Response(status=503, text=f"garrison connect: {failure}\n")
+
+    def _pick(self, tried: set[str]) -> Backend | None:
+        fresh = [each for each in self._ready() if each.lease not in tried]
+        return fresh[next(self._turn) % len(fresh)] if fresh else None
+
+    async def _exchange(
+        self, request: web.Request, body: bytes, backend: Backend
+    ) -> web.StreamResponse:
+        assert self._session is not None  # noqa: S101 - made when the application starts
+        host = await self._address(backend)
+        bracketed = f"[{host}]" if ":" in host else host
+        headers = _end_to_end(request.headers.items())
+        async with self._session.request(
+            request.method,
+            f"http://{bracketed}:{backend.port}{request.rel_url}",
+            data=body or None,
+            headers=headers,
+            allow_redirects=False,
+        ) as answer:
+            first = await answer.content.readany()
+            response = web.StreamResponse(
+                status=answer.status, headers=_end_to_end(answer.headers.items())
+            )
+            response.headers["x-garrison-replica"] = backend.lease
+            await response.prepare(request)
+            await self._stream(first, answer, response)
+            return response
+
+    async def _stream(
+        self, first: bytes, answer: aiohttp.ClientResponse, response: web.StreamResponse
+    ) -> None:
+        """From here on the client has seen bytes: a break is passed on, never repeated."""
+        chunk = first
+        while chunk:
+            await response.write(chunk)
+            try:
+                chunk = await answer.content.readany()
+            except (aiohttp.ClientError, OSError):
+                response.force_close()
+                raise ConnectionAbortedError("the replica broke off its answer") from None
+        await response.write_eof()
+
+
+def _end_to_end(headers: object) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = list(headers)  # type: ignore[call-overload]
+    return [(name, value) for name, value in pairs if name.lower() not in HOP_BY_HOP]

@@ -1,0 +1,108 @@
+"""``garrison run``: the operator."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from garrison import app
+from garrison.controllers.assembly import Pace
+from garrison.errors import GarrisonError
+from garrison.settings import Settings
+from garrison.telemetry.logs import configure
+
+
+@click.command()
+@click.option(
+    "--namespace",
+    envvar="GARRISON_NAMESPACE",
+    default="garrison-system",
+    show_default=True,
+    help="Where the Secrets of AkashAccounts are; in a pod, the release's namespace.",
+)
+@click.option(
+    "--installation",
+    envvar="GARRISON_INSTALLATION",
+    default="",
+    help="8 hexadecimal digits that mark this installation's deployments on the market. "
+    "Default: derived from the namespace's uid. Keep it when you move to another cluster.",
+)
+@click.option(
+    "--kubeconfig",
+    envvar="KUBECONFIG",
+    default=None,
+    help="Default: in-cluster, else ~/.kube/config.",
+)
+@click.option("--context", default=None, help="Context in the kubeconfig.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address of health and metrics."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="0: any free one.",
+)
+@click.option(
+    "--insecure-registry",
+    "insecure_registries",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="Registry spoken to in plain HTTP, for tests. May be repeated.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=16,
+    show_default=True,
+    help="Passes at a time.",
+)
+@click.option(
+    "--survey-seconds",
+    type=click.FloatRange(1, 3600),
+    default=30.0,
+    show_default=True,
+    help="How often an account's market is listed: balance, providers, orphans.",
+)
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log every action.")
+def run(
+    *,
+    namespace: str,
+    installation: str,
+    kubeconfig: str | None,
+    context: str | None,
+    host: str,
+    port: int,
+    insecure_registries: tuple[str, ...],
+    workers: int,
+    survey_seconds: float,
+    log_format: str,
+    verbose: bool,
+) -> None:
+    """Run the operator until SIGTERM.
+
+    Needs the CustomResourceDefinitions of the Helm chart and the rights of its ClusterRole. Two
+    operators at once do no harm, but one is enough.
+    """
+    configure("json" if log_format == "json" else "text", verbose=verbose)
+    settings = Settings(
+        namespace=namespace,
+        installation=installation,
+        kubeconfig=kubeconfig,
+        context=context,
+        host=host,
+        port=port,
+        insecure_registries=insecure_registries,
+        pace=Pace(workers=workers, survey=survey_seconds),
+    )
+    try:
+        asyncio.run(app.run(settings, ready=lambda text: click.echo(f"ready {text}")))
+    except GarrisonError as error:
+        raise click.ClickException(app.explain(error)) from error
+    sys.exit(0)

@@ -1,0 +1,63 @@
+"""Runs kopf as the source of watch events until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+import kopf
+
+from garrison.api.meta import Kind
+from garrison.handlers.events import Deliver, register
+from garrison.handlers.settings import event_source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """How the API server is reached; paths of PEM files, empty where not used."""
+
+    server: str
+    ca_path: str = ""
+    token: str = ""
+    certificate_path: str = ""
+    key_path: str = ""
+    insecure: bool = False
+
+
+async def watch(
+    kinds: Iterable[Kind],
+    deliver: Deliver,
+    login: Callable[[], Awaitable[Login]],
+    stop: asyncio.Event,
+) -> None:
+    """Deliver events until ``stop`` is set. Raises what kopf cannot recover from.
+
+    ``login`` is asked again whenever the API server refuses the credentials.
+    """
+    registry = kopf.OperatorRegistry()
+    register(registry, kinds, deliver)
+
+    async def connection(**_: object) -> kopf.ConnectionInfo:
+        return _connection(await login())
+
+    kopf.on.login(registry=registry)(connection)
+    await kopf.operator(
+        registry=registry,
+        settings=event_source(),
+        clusterwide=True,
+        standalone=True,
+        stop_flag=stop,
+    )
+
+
+def _connection(login: Login) -> kopf.ConnectionInfo:
+    return kopf.ConnectionInfo(
+        server=login.server,
+        ca_path=login.ca_path or None,
+        insecure=login.insecure or None,
+        token=login.token or None,
+        scheme="Bearer" if login.token else None,
+        certificate_path=login.certificate_path or None,
+        private_key_path=login.key_path or None,
+    )

@@ -1,0 +1,21 @@
+"""How an operator process is set up: what the command line and the chart may say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from garrison.controllers.assembly import Pace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """``namespace`` holds the accounts' Secrets; ``installation`` "" is derived from its uid."""
+
+    namespace: str = "garrison-system"
+    installation: str = ""
+    kubeconfig: str | None = None
+    context: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8080
+    insecure_registries: tuple[str, ...] = ()
+    pace: Pace = field(default_factory=Pace)

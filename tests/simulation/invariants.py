@@ -1,0 +1,132 @@
+"""What must hold after every call of every port, whoever acted, whatever failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from garrison.adapters.memory.market import DeploymentRecord, MemoryMarket
+from garrison.core.marker import parse_marker
+from kube_light.store import Store
+from tests.simulation.operator import INSTALLATION
+from tests.simulation.scenario import LOST_LEASE, MAX_LEASES, MAX_NEW, MAX_PRICE
+
+SURGE = 1
+WINDING = frozenset({"Draining", "Closing", "Closed", "Failed"})
+
+
+def objects(store: Store, kind: str) -> list[Mapping[str, Any]]:
+    """Return the objects of a kind as they are stored."""
+    return [body for _, body in store.everything() if body.get("kind") == kind]
+
+
+def mine(record: DeploymentRecord) -> str | None:
+    """Return the uid of the lease that a deployment's marker names, None for somebody else's."""
+    marker = parse_marker(record.order.marker)
+    return marker.lease if marker is not None and marker.installation == INSTALLATION else None
+
+
+class Invariants:
+    """Checks the truth of market and store, never what an operator believes."""
+
+    def __init__(self, market: MemoryMarket, store: Store) -> None:
+        self._market = market
+        self._store = store
+        self.released: set[str] = set()
+        """uids of leases that were deleted with deletionPolicy Orphan"""
+        self._seen: set[str] = set()
+        """names of all leases that ever existed: a name is never used twice"""
+        self.stripped: set[str] = set()
+        """uids of leases whose finalizer a person took away: only the sweep can save those"""
+
+    def violations(self, now: datetime) -> Iterator[str]:
+        """Yield every broken promise."""
+        paid = [each for each in self._market.paid() if mine(each) is not None]
+        yield from self._doubled(paid)
+        ours = [
+            each
+            for each in paid
+            if not str(mine(each)).startswith(LOST_LEASE) and mine(each) not in self.released
+        ]
+        yield from self._ceilings(ours, now)
+
+    def _doubled(self, paid: list[DeploymentRecord]) -> Iterator[str]:
+        for uid, count in Counter(mine(each) for each in paid).items():
+            if count > 1:
+                yield f"{count} open deployments for one lease {uid}"
+
+    def _ceilings(self, paid: list[DeploymentRecord], now: datetime) -> Iterator[str]:
+        if len(paid) > MAX_LEASES:
+            names = sorted(f"{each.id}:{mine(each)}" for each in paid)
+            yield f"{len(paid)} open deployments, the ceiling is {MAX_LEASES}: {names}"
+        price = sum(
+            each.lease.price if each.lease is not None else each.order.max_price_per_hour
+            for each in paid
+        )
+        if price > MAX_PRICE:
+            yield f"{price} micro-dollars per hour, the ceiling is {MAX_PRICE}"
+        since = now - timedelta(minutes=10)
+        new = sum(
+            mine(each) is not None and each.since > since
+            for each in self._market.deployments.values()
+        )
+        if new > MAX_NEW:
+            yield f"{new} new deployments in ten minutes, the ceiling is {MAX_NEW}"
+
+    def on_ledger(
+        self, body: Mapping[str, Any], before: Mapping[str, Any] | None
+    ) -> Iterator[str]:
+        """Yield what is broken by a workload's status: it grows only up to replicas and surge."""
+        names = _ledger(body)
+        if names <= _ledger(before or {}):
+            return
+        leases = {each["metadata"]["name"]: each for each in objects(self._store, "AkashLease")}
+        active = sorted(
+            each
+            for each in names
+            if (not _is_winding(leases[each]) if each in leases else each not in self._seen)
+        )
+        wanted = body["spec"]["replicas"]
+        if len(active) > wanted + SURGE:
+            yield f"{body['metadata']['name']} holds {active}, wants {wanted}, surge {SURGE}"
+
+    def on_created(self, lease: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what is broken by a new lease object: its name is in the ledger first."""
+        meta = lease["metadata"]
+        self._seen.add(meta["name"])
+        owners = {each["uid"] for each in meta["ownerReferences"]}
+        known = [
+            _ledger(each)
+            for each in objects(self._store, "InferenceWorkload")
+            if each["metadata"]["uid"] in owners
+        ]
+        if not any(meta["name"] in each for each in known):
+            yield f"lease {meta['name']} was created and is in no ledger"
+
+    def on_removed(self, kind: str, body: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what is broken by an object that is gone for good."""
+        uid = body["metadata"]["uid"]
+        if kind != "AkashLease" or uid in self.released | self.stripped:
+            return
+        left = [each.id for each in self._market.paid() if mine(each) == uid]
+        if left:
+            yield f"lease {body['metadata']['name']} is gone, deployments {left} are still paid"
+
+    def on_slice(self, body: Mapping[str, Any], ever_ready: set[str]) -> Iterator[str]:
+        """Yield what is broken by a slice that was written."""
+        name = body["metadata"]["name"]
+        ready = any(each["conditions"]["ready"] for each in body["endpoints"])
+        if ready and name not in ever_ready:
+            yield f"replica {name} gets traffic and was never Ready"
+
+
+def _ledger(body: Mapping[str, Any]) -> set[str]:
+    return {each["name"] for each in (body.get("status") or {}).get("leases", ())}
+
+
+def _is_winding(lease: Mapping[str, Any]) -> bool:
+    status = lease.get("status") or {}
+    leaving = status.get("failure") is not None or status.get("phase") in WINDING
+    return leaving or bool(lease["metadata"].get("deletionTimestamp"))

@@ -1,0 +1,208 @@
+"""Performs the deeds of a scenario on a world, as kubectl users and providers would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from garrison.adapters.memory.market import DeploymentRecord
+from garrison.api.meta import LEASE, WORKLOAD
+from garrison.core.marker import Marker
+from garrison.ports.market import Order
+from kube_light.resource import Resource
+from tests.simulation.invariants import mine, objects
+from tests.simulation.operator import INSTALLATION
+from tests.simulation.scenario import (
+    ACCOUNT_NAME,
+    CRASHING,
+    GOOD,
+    LOST_LEASE,
+    MISSING,
+    NAMESPACE,
+    NEWER,
+    Deed,
+    workload,
+)
+from tests.simulation.world import World
+
+T = TypeVar("T")
+
+
+class People:
+    """One method per deed; a deed without a victim does nothing."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._created = 0
+        self._noise = 0
+
+    async def act(self, deed: Deed) -> None:
+        """Do it."""
+        world = self._world
+        world.say(f"deed: {deed.what}")
+        name = f"_{deed.what.replace(' ', '_')}"
+        await getattr(self, name)(deed.draw)
+
+    def _pick(self, found: Sequence[T], draw: float) -> T | None:
+        return found[int(draw * len(found))] if found else None
+
+    def _edit(self, draw: float, change: Callable[[dict[str, Any]], None]) -> None:
+        victim = self._pick(objects(self._world.store, WORKLOAD.kind), draw)
+        if victim is None or victim["metadata"].get("deletionTimestamp"):
+            return
+        name = victim["metadata"]["name"]
+        spec = dict(victim["spec"])
+        change(spec)
+        self._world.store.merge(self._resource(), {"spec": spec}, NAMESPACE, name)
+
+    def _resource(self) -> Resource:
+        return self._world.store.resource(WORKLOAD.group, WORKLOAD.version, WORKLOAD.plural)
+
+    async def _create_workload(self, draw: float) -> None:
+        del draw
+        self._created += 1
+        body = workload(f"chat{self._created}", self._world.chance)
+        await self._world.user.create(WORKLOAD, body)
+
+    async def _delete_workload(self, draw: float) -> None:
+        victim = self._pick(objects(self._world.store, WORKLOAD.kind), draw)
+        if victim is not None:
+            await self._world.user.delete(WORKLOAD, NAMESPACE, victim["metadata"]["name"])
+
+    async def _scale(self, draw: float) -> None:
+        self._edit(draw, lambda spec: spec.update(replicas=int(draw * 7919) % 4))
+
+    async def _edit_image(self, draw: float) -> None:
+        self._edit(draw, lambda spec: spec.update(image=NEWER if spec["image"] == GOOD else GOOD))
+
+    async def _crashing_image(self, draw: float) -> None:
+        self._edit(draw, lambda spec: spec.update(image=CRASHING))
+
+    async def _missing_image(self, draw: float) -> None:
+        self._edit(draw, lambda spec: spec.update(image=MISSING))
+
+    async def _bad_edit(self, draw: float) -> None:
+        self._edit(draw, lambda spec: spec.update(providerPolicyRef={"name": "nobody"}))
+
+    async def _edit_in_place(self, draw: float) -> None:
+        self._edit(draw, lambda spec: spec["health"].update(periodSeconds=5 + int(draw * 10)))
+
+    async def _delete_lease_object(self, draw: float) -> None:
+        victim = self._pick(objects(self._world.store, LEASE.kind), draw)
+        if victim is not None:
+            await self._world.user.delete(LEASE, NAMESPACE, victim["metadata"]["name"])
+
+    async def _strip_finalizer(self, draw: float) -> None:
+        """Somebody removes the finalizer of a lease that lives on."""
+        victim = self._pick(objects(self._world.store, LEASE.kind), draw)
+        if victim is not None and not victim["metadata"].get("deletionTimestamp"):
+            kind = self._world.store.resource(LEASE.group, LEASE.version, LEASE.plural)
+            bare = {"metadata": {"finalizers": []}}
+            self._world.invariants.stripped.add(victim["metadata"]["uid"])
+            self._world.store.merge(kind, bare, NAMESPACE, victim["metadata"]["name"])
+
+    async def _kill_provider(self, draw: float) -> None:
+        market = self._world.market
+        busy = [each.lease.provider for each in market.paid() if each.lease is not None]
+        victim = self._pick(busy or sorted(market.providers_by_id), draw)
+        if victim is not None:
+            market.kill(victim)
+
+    async def _revive_provider(self, draw: float) -> None:
+        market, now = self._world.market, self._world.clock.now()
+        dead = [each for each in sorted(market.alive) if not market.alive[each].at(now)]
+        victim = self._pick(dead, draw)
+        if victim is not None:
+            market.revive(victim)
+
+    def _leased(self, draw: float) -> DeploymentRecord | None:
+        found = [each for each in self._world.market.paid() if each.lease is not None]
+        return self._pick(found, draw)
+
+    async def _close_lease(self, draw: float) -> None:
+        victim = self._leased(draw)
+        if victim is not None:
+            self._world.market.close_lease(victim.id, "lease_closed_unstable")
+
+    async def _reclaim(self, draw: float) -> None:
+        victim = self._leased(draw)
+        if victim is not None:
+            deadline = self._world.clock.now() + timedelta(minutes=5)
+            self._world.market.reclaim(victim.id, deadline)
+
+    async def _slow_provider(self, draw: float) -> None:
+        victim = self._pick(sorted(self._world.market.providers_by_id), draw)
+        if victim is not None:
+            self._world.prober.slow.add(victim)
+
+    async def _sick_container(self, draw: float) -> None:
+        victim = self._leased(draw)
+        if victim is not None:
+            self._world.prober.sick.add(victim.id)
+
+    async def _no_bids(self, draw: float) -> None:
+        """Everybody who is cheap stops bidding: killed machines that come back in the calm."""
+        market = self._world.market
+        for each in sorted(market.providers_by_id)[: int(draw * 6)]:
+            market.kill(each)
+
+    async def _lose_account_key(self, draw: float) -> None:
+        if draw < 0.5:
+            self._world.exchanges.locked.add(ACCOUNT_NAME)
+
+    async def _start_operator(self, draw: float) -> None:
+        del draw
+        if len(self._world.alive()) < 3:
+            self._world.new_operator()
+
+    async def _stop_operator(self, draw: float) -> None:
+        victim = self._pick(self._world.alive(), draw)
+        if victim is not None:
+            await victim.stop()
+            loop_time = self._world.chance.random() * 60
+            self._world.later(loop_time, self._world.ensure_operator)
+
+    async def _orphan(self, draw: float) -> None:
+        """A deployment with our marker that no lease knows: a lost create of long ago."""
+        del draw
+        known = [each for each in self._world.market.paid() if mine(each) is not None]
+        if len(known) >= 3:
+            return
+        self._noise += 1
+        lost = f"{LOST_LEASE}{self._noise:012d}"
+        marker = Marker(installation=INSTALLATION, lease=lost, attempt=0)
+        order = Order(
+            marker=str(marker),
+            image=GOOD,
+            port=8000,
+            cpu_millis=1000,
+            memory_bytes=1 << 30,
+            storage_bytes=1 << 30,
+            max_price_per_hour=1_000_000,
+            deposit=1_000_000,
+        )
+        await self._world.market.create(order, self._world.market.propose_id())
+
+
+def everything_works(world: World) -> None:
+    """The calm after the chaos: every fault is lifted."""
+    world.weather.chaos = False
+    world.exchanges.locked.clear()
+    world.prober.slow.clear()
+    world.prober.sick.clear()
+    for each in sorted(world.market.alive):
+        world.market.revive(each)
+    world.ensure_operator()
+
+
+def fixed_spec(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the spec with what a person got wrong put right, None when nothing was wrong."""
+    spec = dict(body["spec"])
+    wrong = spec["image"] in {CRASHING, MISSING}
+    if wrong:
+        spec["image"] = GOOD
+    if (spec.get("providerPolicyRef") or {}).get("name") == "nobody":
+        spec["providerPolicyRef"] = {"name": "anyone"}
+        wrong = True
+    return spec if wrong else None

@@ -1,0 +1,183 @@
+"""Runs one seed: chaos, calm, quiet, deletion; and says what broke with a line to replay it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import looptime
+
+from garrison.api.meta import WORKLOAD
+from tests.simulation.coverage import Reached
+from tests.simulation.invariants import mine, objects
+from tests.simulation.people import People, everything_works, fixed_spec
+from tests.simulation.scenario import MAX_LEASES, NAMESPACE, Deed, script
+from tests.simulation.world import World
+
+CHAOS = 400.0
+SETTLE = 4 * 3600.0
+QUIET = 900.0
+GONE = 1800.0
+
+
+class Broken(AssertionError):
+    """A seed that broke a promise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """What a seed reached."""
+
+    seed: int
+    reached: Reached
+    broken: tuple[str, ...]
+
+
+def run_seed(seed: int, say: Callable[[str], None] = lambda _: None) -> Story:
+    """Run a seed on an event loop with virtual time."""
+    loop = looptime.new_event_loop(noop_cycles=0)
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(_run(seed, say))
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def check_seed(seed: int) -> Reached:
+    """Run a seed; raise Broken with the line that replays it."""
+    story = run_seed(seed)
+    if story.broken:
+        raise Broken(
+            f"seed {seed}: {'; '.join(story.broken[:5])}\n"
+            f"replay: make simulate SEEDS={seed} VERBOSE=1"
+        )
+    return story.reached
+
+
+async def _run(seed: int, say: Callable[[str], None]) -> Story:
+    world = World(seed, say)
+    await world.open()
+    people = People(world)
+    world.new_operator()
+    await people.act(Deed(at=0.0, what="create workload", draw=0.0))
+    await _chaos(world, people, random.Random(seed + 1_000_003))  # noqa: S311
+    everything_works(world)
+    world.say("calm")
+    try:
+        await _reached(world)
+        await _quiet(world)
+        await _deleted(world)
+    finally:
+        await world.close()
+    return Story(seed=seed, reached=world.reached, broken=tuple(world.broken))
+
+
+async def _chaos(world: World, people: People, chance: random.Random) -> None:
+    loop = asyncio.get_running_loop()
+    for deed in script(chance, CHAOS):
+        await asyncio.sleep(max(0.0, deed.at - loop.time()))
+        await people.act(deed)
+    await asyncio.sleep(max(0.0, CHAOS - loop.time()))
+
+
+async def _wait(world: World, seconds: float, done: Callable[[], str]) -> None:
+    """Wait until ``done`` has nothing to complain about."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while (complaint := done()) and not world.broken:
+        if loop.time() > deadline:
+            world.broken.append(f"after {seconds:.0f} calm seconds: {complaint}")
+            return
+        await asyncio.sleep(5.0)
+
+
+async def _shrink(world: World) -> None:
+    """Delete workloads until the ceilings leave room for all the rest, surge included."""
+    total = 0
+    for body in objects(world.store, WORKLOAD.kind):
+        total += int(body["spec"]["replicas"])
+        if total > MAX_LEASES - 2:
+            await world.user.delete(WORKLOAD, NAMESPACE, body["metadata"]["name"])
+
+
+async def _reached(world: World) -> None:
+    await _shrink(world)
+    for body in objects(world.store, WORKLOAD.kind):
+        spec = fixed_spec(body)
+        if spec is not None and not body["metadata"].get("deletionTimestamp"):
+            name = body["metadata"]["name"]
+            kind = world.store.resource(WORKLOAD.group, WORKLOAD.version, WORKLOAD.plural)
+            world.store.merge(kind, {"spec": spec}, NAMESPACE, name)
+    await _wait(world, SETTLE, lambda: _unreached(world))
+
+
+def _unreached(world: World) -> str:
+    for body in objects(world.store, WORKLOAD.kind):
+        complaint = _not_ready(body)
+        if complaint:
+            return complaint
+    orphans = [each.id for each in world.market.paid() if _is_orphan(world, mine(each))]
+    return f"orphans {orphans} are still paid" if orphans else ""
+
+
+def _is_orphan(world: World, uid: str | None) -> bool:
+    leases = {each["metadata"]["uid"] for each in objects(world.store, "AkashLease")}
+    return uid is not None and uid not in leases and uid not in world.invariants.released
+
+
+def _not_ready(body: Any) -> str:
+    meta, status = body["metadata"], body.get("status") or {}
+    if meta.get("deletionTimestamp"):
+        return f"{meta['name']} is still being deleted"
+    ready = next(
+        (each for each in status.get("conditions", ()) if each["type"] == "Ready"), None
+    )
+    if ready is None or ready["observedGeneration"] != meta["generation"]:
+        return f"{meta['name']} has no Ready condition of its generation"
+    if ready["status"] != "True":
+        return f"{meta['name']} is not Ready: {ready['reason']}: {ready['message']}"
+    if status["readyReplicas"] != body["spec"]["replicas"]:
+        return f"{meta['name']}: {status['readyReplicas']} of {body['spec']['replicas']} ready"
+    if len(status["leases"]) != body["spec"]["replicas"]:
+        return f"{meta['name']}: {len(status['leases'])} leases for {body['spec']['replicas']}"
+    return ""
+
+
+async def _quiet(world: World) -> None:
+    """Once reached, the operators write nothing more about workloads and leases."""
+    await asyncio.sleep(60.0)
+    if world.broken:
+        return
+    since = asyncio.get_running_loop().time()
+    await asyncio.sleep(QUIET)
+    noise = sorted({what for at, what in world.writes if at > since and not _is_measured(what)})
+    if noise and not _unreached(world):
+        world.broken.append(f"writes in {QUIET:.0f} quiet seconds: {noise}")
+
+
+def _is_measured(what: str) -> bool:
+    """A benchmark is repeated every ten minutes here, and its figures are written."""
+    return what.startswith("AkashLease/")
+
+
+async def _deleted(world: World) -> None:
+    for body in objects(world.store, WORKLOAD.kind):
+        await world.user.delete(WORKLOAD, NAMESPACE, body["metadata"]["name"])
+    await _wait(world, GONE, lambda: _left(world))
+
+
+def _left(world: World) -> str:
+    for kind in ("InferenceWorkload", "AkashLease"):
+        names = [each["metadata"]["name"] for each in objects(world.store, kind)]
+        if names:
+            return f"{kind} {names} are left"
+    paid = [
+        each.id
+        for each in world.market.paid()
+        if mine(each) is not None and mine(each) not in world.invariants.released
+    ]
+    return f"deployments {paid} are still paid" if paid else ""

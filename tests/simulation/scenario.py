@@ -1,0 +1,162 @@
+"""What people and providers do in one seed: edits, scaling, deletes, and machines that fail."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from garrison.adapters.memory.provider import MemoryProvider
+from garrison.api.meta import ACCOUNT, API_VERSION, POLICY, WORKLOAD
+from garrison.api.money import MicroUSD
+from garrison.ports.kube import Object
+from garrison.ports.market import ProviderGpu
+
+NAMESPACE = "prod"
+ACCOUNT_NAME = "treasury"
+LOST_LEASE = "00000000-0000-4000-8000-"
+"""how the uid of a lease begins that no operator of this seed ever made"""
+
+MAX_LEASES = 7
+MAX_NEW = 40
+MAX_PRICE = MicroUSD(20_000_000)
+
+
+def image(letter: str) -> str:
+    """Return an image reference; its letter tells images apart."""
+    return f"registry.example/acme/model@sha256:{letter * 64}"
+
+
+GOOD, NEWER, CRASHING, MISSING = image("a"), image("b"), image("c"), image("d")
+WORKING = (GOOD, NEWER)
+
+
+def providers(chance: random.Random) -> Sequence[MemoryProvider]:
+    """Return six providers: all have h100 or a100, some both."""
+    found = []
+    for number, models in enumerate((("h100",), ("h100", "a100"), ("a100",), ("h100",)) * 2):
+        found.append(
+            MemoryProvider(
+                id=f"akash1provider{number}",
+                host=f"provider{number}.example",
+                region=("eu-west", "us-east")[number % 2],
+                price_per_hour=MicroUSD(900_000 + 50_000 * number),
+                gpus=tuple(ProviderGpu(vendor="nvidia", model=model) for model in models),
+                bid_delay=timedelta(seconds=1 + chance.random() * 6),
+                lease_delay=timedelta(seconds=chance.random() * 3),
+                start_delay=timedelta(seconds=1 + chance.random() * 10),
+                capacity=chance.choice((2, 100)),
+            )
+        )
+    return found
+
+
+def account() -> Object:
+    """Return the account that pays."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": ACCOUNT.kind,
+        "metadata": {"name": ACCOUNT_NAME},
+        "spec": {
+            "default": True,
+            "backend": {"type": "Console", "console": {"apiKeySecretRef": {"name": "key"}}},
+            "limits": {
+                "maxPricePerHour": "20",
+                "maxLeases": MAX_LEASES,
+                "maxNewLeasesPer10Minutes": MAX_NEW,
+            },
+            "treasury": {"depositHours": 24},
+        },
+    }
+
+
+def policy() -> Object:
+    """Return a policy that every provider satisfies."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": POLICY.kind,
+        "metadata": {"name": "anyone", "namespace": NAMESPACE},
+        "spec": {"maxPricePerHour": "2.50"},
+    }
+
+
+def workload(name: str, chance: random.Random) -> Object:
+    """Return a workload of up to two replicas."""
+    models = chance.choice((("h100",), ("a100", "h100"), ("none-such", "h100")))
+    spec: Object = {
+        "image": GOOD,
+        "port": 8000,
+        "resources": {
+            "cpu": "4",
+            "memory": "16Gi",
+            "gpu": {"models": [{"model": each} for each in models]},
+        },
+        "replicas": chance.choice((1, 1, 2)),
+        "spread": chance.choice(("Provider", "Region", "None")),
+        "health": {"startupGraceSeconds": 90},
+        "benchmark": {"api": "OpenAI", "minTokensPerSecond": 20, "repeatEverySeconds": 600},
+        "traffic": {"drainSeconds": chance.choice((0, 10))},
+        "deletionPolicy": "Orphan" if chance.random() < 0.05 else "Delete",
+    }
+    if chance.random() < 0.3:
+        spec["providerPolicyRef"] = {"name": "anyone"}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": WORKLOAD.kind,
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": spec,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """Something that somebody does at a time (seconds from the start)."""
+
+    at: float
+    what: str
+    draw: float
+    """uniform in [0, 1): picks the victim"""
+
+
+DEEDS = (
+    "scale",
+    "scale",
+    "edit image",
+    "edit image",
+    "edit image",
+    "edit in place",
+    "bad edit",
+    "crashing image",
+    "missing image",
+    "delete workload",
+    "create workload",
+    "create workload",
+    "delete lease object",
+    "strip finalizer",
+    "kill provider",
+    "kill provider",
+    "revive provider",
+    "close lease",
+    "reclaim",
+    "slow provider",
+    "sick container",
+    "no bids",
+    "lose account key",
+    "start operator",
+    "start operator",
+    "stop operator",
+    "orphan",
+)
+
+
+def script(chance: random.Random, seconds: float) -> list[Deed]:
+    """Return the deeds of a seed, in order."""
+    count = chance.randint(3, 14)
+    found = [
+        Deed(
+            at=chance.random() * seconds, what=chance.choice(DEEDS), draw=chance.random()
+        )
+        for _ in range(count)
+    ]
+    return sorted(found, key=lambda each: each.at)

@@ -1,0 +1,198 @@
+"""One seed's world: an API server, a market, operators that come and go, and the checks."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from garrison.adapters.memory.clock import LoopClock, SeededChance
+from garrison.adapters.memory.exchanges import MemoryExchanges
+from garrison.adapters.memory.gateway import MemoryGateway
+from garrison.adapters.memory.kube import MemoryKube, register
+from garrison.adapters.memory.market import MemoryMarket
+from garrison.adapters.memory.probe import MemoryProber, MemoryScreen
+from garrison.adapters.memory.registry import MemoryRegistry
+from garrison.api.meta import ACCOUNT, OWN_KINDS, POLICY, REVISION, SERVICE, SLICE
+from garrison.controllers.assembly import Ports
+from garrison.ports.kube import Object
+from kube_light.history import Change
+from kube_light.resource import NAMESPACE as NAMESPACES
+from kube_light.store import Store
+from tests.simulation.coverage import Reached
+from tests.simulation.faults import Process, Weather
+from tests.simulation.invariants import Invariants
+from tests.simulation.operator import Operator
+from tests.simulation.scenario import (
+    CRASHING,
+    MISSING,
+    NAMESPACE,
+    account,
+    policy,
+    providers,
+)
+
+WATCHED = frozenset(kind.kind for kind in OWN_KINDS)
+RESTART = 45.0
+
+
+class World:
+    """Everything outside the operators is the truth; ``broken`` collects what must never be."""
+
+    def __init__(self, seed: int, say: Callable[[str], None]) -> None:
+        self.chance = random.Random(seed)  # noqa: S311
+        self.clock = LoopClock()
+        self.reached = Reached()
+        self.broken: list[str] = []
+        self._say = say
+        self._loop = asyncio.get_running_loop()
+        self.weather = Weather(self.chance, self.reached, self._crashed, self.check)
+        self.store = Store(
+            now=self.clock.now, uid=lambda: str(uuid.UUID(int=self.chance.getrandbits(128)))
+        )
+        register(self.store, [*OWN_KINDS, REVISION, SERVICE, SLICE])
+        self.market = MemoryMarket(
+            clock=self.clock,
+            providers=providers(self.chance),
+            hook=self.weather,
+            chooses_id=seed % 3 == 0,
+        )
+        self.gateway = MemoryGateway(clock=self.clock, market=self.market)
+        self.gateway.crashing.add(CRASHING)
+        self.prober = MemoryProber(market=self.market, gateway=self.gateway)
+        self.registry = MemoryRegistry(self.market.faults)
+        self.registry.missing.add(MISSING)
+        self.exchanges = MemoryExchanges(self.market, self.gateway)
+        self.invariants = Invariants(self.market, self.store)
+        self.operators: list[Operator] = []
+        self.ever_ready: set[str] = set()
+        self.orphaned: set[str] = set()
+        """uids of workloads that were deleted with deletionPolicy Orphan"""
+        self.writes: list[tuple[float, str]] = []
+        self.user = MemoryKube(self.store)
+        self.store.listen(self._changed)
+
+    async def open(self) -> None:
+        """Create what every seed has."""
+        self.store.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
+        await self.user.create(ACCOUNT, account())
+        await self.user.create(POLICY, policy())
+
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do something later."""
+        self._loop.call_later(seconds, act)
+
+    def say(self, text: str) -> None:
+        """Tell the story of the seed, when somebody listens."""
+        self._say(f"{self._loop.time():8.1f}  {text}")
+
+    def check(self) -> None:
+        """Note every invariant that does not hold now."""
+        for each in self.invariants.violations(self.clock.now()):
+            self._break(each)
+
+    def _break(self, what: str) -> None:
+        if what not in self.broken:
+            self.broken.append(what)
+            self.say(f"BROKEN: {what}")
+
+    def new_operator(self) -> Operator:
+        """Start one more operator."""
+        ports = Ports(
+            kube=MemoryKube(self.store, self.market.faults),
+            clock=self.clock,
+            chance=SeededChance(self.chance.getrandbits(64)),
+            exchanges=self.exchanges,
+            registry=self.registry,
+            pull_secrets=self.registry,
+            screen=MemoryScreen(self.market),
+            prober=self.prober,
+        )
+        operator = Operator(ports, self.reached)
+        self.operators.append(operator)
+        operator.start()
+        self.say(f"operator started, {len(self.alive())} alive")
+        return operator
+
+    def alive(self) -> list[Operator]:
+        return [each for each in self.operators if not each.dead]
+
+    def _crashed(self, process: Process) -> None:
+        assert isinstance(process, Operator)
+        process.crash()
+        self.say("operator crashed")
+        self._loop.call_later(self.chance.random() * RESTART, self.ensure_operator)
+
+    def ensure_operator(self) -> None:
+        """Start an operator when none is alive, as a Deployment does."""
+        if not self.alive():
+            self.new_operator()
+
+    def _changed(self, change: Change) -> None:
+        body = change.object
+        kind = body.get("kind", "")
+        self._watch_invariants(change, kind, body)
+        if kind not in WATCHED:
+            return
+        for operator in self.operators:
+            self._deliver(operator, change.type, body)
+
+    def _deliver(self, operator: Operator, type_: str, body: Object) -> None:
+        """Chaos delivers late, twice, out of order, or never."""
+        if not self.weather.chaos:
+            operator.deliver(type_, body)
+            return
+        draw = self.chance.random()
+        if draw < 0.04:
+            return
+        for _ in range(2 if draw < 0.08 else 1):
+            delay = self.chance.random() * (5.0 if draw < 0.2 else 0.05)
+            self._loop.call_later(delay, operator.deliver, type_, body)
+
+    def _watch_invariants(self, change: Change, kind: str, body: Mapping[str, Any]) -> None:
+        if kind in {"AkashLease", "InferenceWorkload"}:
+            self.writes.append((self._loop.time(), f"{kind}/{body['metadata']['name']}"))
+        if kind == "InferenceWorkload" and change.type != "DELETED":
+            uid = body["metadata"]["uid"]
+            for each in self.invariants.on_ledger(body, change.before):
+                self._break(each)
+            if body["metadata"].get("deletionTimestamp") and body["spec"]["deletionPolicy"] == "Orphan":
+                self.orphaned.add(uid)
+        if kind == "AkashLease":
+            self._watch_lease(change, body)
+        if kind == "EndpointSlice" and change.type != "DELETED":
+            for each in self.invariants.on_slice(body, self.ever_ready):
+                self._break(each)
+
+    def _watch_lease(self, change: Change, body: Mapping[str, Any]) -> None:
+        phase = (body.get("status") or {}).get("phase")
+        if phase is not None:
+            self.reached.phases.add(phase)
+        before = ((change.before or {}).get("status") or {}).get("phase")
+        name = body["metadata"]["name"]
+        if phase != before:
+            self.say(f"{name}: {before} -> {phase} {(body.get('status') or {}).get('provider')}")
+        if phase == "Ready":
+            self.ever_ready.add(name)
+        if (body.get("status") or {}).get("closeReason") == "Released":
+            self._released(body)
+        if change.type == "ADDED":
+            for each in self.invariants.on_created(body):
+                self._break(each)
+        if change.type == "DELETED":
+            for each in self.invariants.on_removed("AkashLease", body):
+                self._break(each)
+
+    def _released(self, body: Mapping[str, Any]) -> None:
+        """Only the deletion of a workload with deletionPolicy Orphan leaves anything running."""
+        self.invariants.released.add(body["metadata"]["uid"])
+        owner = body["metadata"]["ownerReferences"][0]["uid"]
+        if owner not in self.orphaned:
+            self._break(f"lease {body['metadata']['name']} was released, nobody asked for it")
+
+    async def close(self) -> None:
+        """End every operator."""
+        for operator in self.operators:
+            await operator.stop()
