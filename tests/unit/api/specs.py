@@ -1,0 +1,119 @@
+"""One spec of every kind with every field set, and one with the required fields only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from garrison.api.meta import ACCOUNT, API_VERSION, LEASE, POLICY, PROVIDER, WORKLOAD, Kind
+from garrison.api.schema import DEFINITIONS, Definition
+
+IMAGE = "ghcr.io/acme/vllm@sha256:" + "a" * 64
+
+FULL: Mapping[str, dict[str, Any]] = {
+    WORKLOAD.kind: {
+        "image": IMAGE,
+        "port": 8000,
+        "resources": {
+            "cpu": "500m",
+            "memory": "32Gi",
+            "storage": "1.5Ti",
+            "gpu": {
+                "count": 2,
+                "models": [
+                    {"vendor": "nvidia", "model": "h100", "memory": "80Gi", "interface": "sxm"}
+                ],
+            },
+        },
+        "accountRef": {"name": "treasury"},
+        "imagePullSecrets": [{"name": "ghcr"}],
+        "command": ["serve"],
+        "args": ["--model", "/models/llama"],
+        "env": [{"name": "LOG_LEVEL", "value": "info"}],
+        "replicas": 2,
+        "spread": "Region",
+        "providerPolicyRef": {"name": "reliable"},
+        "health": {
+            "path": "/ready",
+            "periodSeconds": 5,
+            "timeoutSeconds": 4,
+            "failureThreshold": 2,
+            "startupGraceSeconds": 60,
+        },
+        "benchmark": {
+            "api": "OpenAI",
+            "model": "llama",
+            "minTokensPerSecond": 900,
+            "maxTimeToFirstTokenMilliseconds": 800,
+            "repeatEverySeconds": 3600,
+        },
+        "traffic": {"drainSeconds": 0},
+        "budget": {"maxPricePerHour": "6.50"},
+        "deletionPolicy": "Orphan",
+    },
+    LEASE.kind: {
+        "workload": "chat",
+        "revision": "chat-6f9c1",
+        "account": "treasury",
+        "role": "Standby",
+        "excludedProviders": ["akash1provider"],
+    },
+    ACCOUNT.kind: {
+        "default": True,
+        "backend": {
+            "type": "Console",
+            "console": {
+                "apiKeySecretRef": {"name": "console-key", "key": "api-key"},
+                "endpoint": "https://127.0.0.1:8443/base",
+                "caBundle": "-----BEGIN CERTIFICATE-----",
+                "outcomeHorizonSeconds": 10,
+            },
+        },
+        "limits": {
+            "maxPricePerHour": "20",
+            "maxLeases": 10,
+            "maxNewLeasesPer10Minutes": 20,
+        },
+        "treasury": {"depositHours": 12},
+        "orphans": "Report",
+        "allowedNamespaces": {"names": ["prod"]},
+        "allowPrivateAddresses": True,
+    },
+    PROVIDER.kind: {},
+    POLICY.kind: {
+        "regions": ["eu-west"],
+        "attributes": [{"key": "host", "value": "akash"}],
+        "auditedBy": ["akash1auditor"],
+        "minUptime": {"window": "30d", "percent": "99.5"},
+        "include": ["akash1one"],
+        "exclude": ["akash1two"],
+        "maxPricePerHour": "5",
+    },
+}
+
+MINIMAL: Mapping[str, dict[str, Any]] = {
+    WORKLOAD.kind: {"image": IMAGE, "port": 80, "resources": {"cpu": "1", "memory": "1Gi"}},
+    LEASE.kind: {"workload": "chat", "revision": "chat-6f9c1", "account": "treasury"},
+    ACCOUNT.kind: {
+        "backend": {"console": {"apiKeySecretRef": {"name": "console-key"}}},
+        "limits": {"maxPricePerHour": "1", "maxLeases": 0, "maxNewLeasesPer10Minutes": 0},
+    },
+    PROVIDER.kind: {},
+    POLICY.kind: {},
+}
+
+
+def definition_of(kind: str) -> Definition:
+    """The definition of a kind by its name."""
+    return next(each for each in DEFINITIONS if each.kind.kind == kind)
+
+
+def body(kind: Kind, spec: Mapping[str, Any], name: str = "chat") -> dict[str, Any]:
+    """The object to send to the API server."""
+    meta = {"name": name, **({"namespace": "default"} if kind.namespaced else {})}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": kind.kind,
+        "metadata": meta,
+        "spec": dict(spec),
+    }
