@@ -28,6 +28,14 @@ def prepare(pid: int) -> None:
     _within(pid, _configure)
 
 
+def is_up(pid: int) -> bool:
+    """Return whether loopback is up in the process's network namespace, False when it has ended."""
+    try:
+        return _within(pid, _is_up)
+    except OSError:
+        return False
+
+
 async def connect(pid: int, port: int) -> socket.socket:
     """Return a socket connected to the port in the process's namespace; raises OSError."""
     made = _within(pid, lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
@@ -43,6 +51,12 @@ async def connected(made: socket.socket, host: str, port: int) -> socket.socket:
         made.close()
         raise
     return made
+
+
+def _is_up() -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        flags = fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0))
+    return bool(struct.unpack("16sH14x", flags)[1] & _IFF_UP)
 
 
 def _configure() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from akash_sandbox import netns
 from akash_sandbox.runtimes.capabilities import KEPT
 from akash_sandbox.runtimes.cgroup import Cgroups
 from akash_sandbox.runtimes.container import ContainerSpec, limits_in_words
@@ -37,7 +38,8 @@ class BubblewrapRuntime:
 
     async def start(self, spec: ContainerSpec) -> LaunchedContainer:
         root = await prepare(spec.rootfs, spec.folder, spec.hostname)
-        return await launch(spec, _argv(spec, root), self._cgroups, own_network=True)
+        # It brings loopback up itself, and fails when somebody else has done so.
+        return await launch(spec, _argv(spec, root), self._cgroups, netns.is_up)
 
 
 def _argv(spec: ContainerSpec, root: Path) -> list[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+_TAIL = 500
 
 
 class RuntimeFailure(Exception):  # noqa: N818 -- the container, not the program, failed
@@ -77,6 +80,8 @@ def limits_in_words(*, limited: bool) -> str:
 def tail(log: Path) -> str:
     """Return the end of a container's output."""
     try:
-        return log.read_text(errors="replace")[-500:].strip() or "no output"
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+            return file.read().decode(errors="replace").strip() or "no output"
     except OSError:
         return "no output"

@@ -8,12 +8,12 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from akash_sandbox.runtimes.cgroup import Cgroups
 from akash_sandbox.runtimes.command import attempt
-from akash_sandbox.runtimes.container import ContainerSpec, RuntimeFailure, tail
+from akash_sandbox.runtimes.container import ContainerSpec, RuntimeFailure
 from akash_sandbox.runtimes.proctree import Identity, identify, network, send, tree
 from akash_sandbox.runtimes.rootfs import discard
 
@@ -23,6 +23,8 @@ _GREATEST_FILES = 20_000
 # Joins the groups before it becomes the program, so that no moment is unlimited.
 _JOIN = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ >"$1"; shift; n=$((n-1)); done; '
 _RECORD = "process.json"
+
+Ready = Callable[[int], bool]
 
 
 class LaunchedContainer:
@@ -56,12 +58,14 @@ class LaunchedContainer:
             await self._cgroups.remove(self._spec.id)
         await discard(self._spec.folder)
 
-    async def enter(self) -> None:
-        """Wait until the container has a network namespace of its own; raises RuntimeFailure."""
-        mine = network(self.pid)
+    async def enter(self, ready: Ready) -> None:
+        """Wait until the container has a network of its own that is ready, or has ended.
+
+        Raises TimeoutError.
+        """
         async with asyncio.timeout(_START_SECONDS):
             while self._process.returncode is None:
-                if (pid := await asyncio.to_thread(self._elsewhere, mine)) is not None:
+                if (pid := await asyncio.to_thread(self._within, ready)) is not None:
                     self.pid = pid
                     return
                 await asyncio.sleep(_POLL_SECONDS)
@@ -71,23 +75,27 @@ class LaunchedContainer:
         here = network(self.pid)
         return [pid for pid in tree(self._process.pid) if network(pid) == here]
 
-    def _elsewhere(self, mine: int | None) -> int | None:
-        others = ((pid, network(pid)) for pid in tree(self._process.pid))
-        return next((pid for pid, inode in others if inode not in (None, mine)), None)
+    def _within(self, ready: Ready) -> int | None:
+        mine = network(os.getpid())
+        for pid in tree(self._process.pid):
+            if network(pid) not in (None, mine) and ready(pid):
+                return pid
+        return None
 
 
 async def launch(
-    spec: ContainerSpec, argv: Sequence[str], cgroups: Cgroups | None, *, own_network: bool
+    spec: ContainerSpec, argv: Sequence[str], cgroups: Cgroups | None, ready: Ready | None
 ) -> LaunchedContainer:
-    """Start a container's outermost process; raises RuntimeFailure."""
+    """Start a container's outermost process; raises RuntimeFailure.
+
+    ``ready`` says whether a process's network namespace may be used; None when it has none.
+    """
     process = await _spawn(spec, argv, cgroups)
     container = LaunchedContainer(spec, process, cgroups)
     try:
         await asyncio.to_thread(_record, spec.folder, process.pid)
-        if own_network:
-            await container.enter()
-        if process.returncode:
-            raise RuntimeFailure(f"{argv[0]} exited with {process.returncode}: {tail(spec.log)}")
+        if ready is not None:
+            await container.enter(ready)
     except TimeoutError:
         await asyncio.shield(container.stop(0))
         raise RuntimeFailure(f"{argv[0]}: no start within {_START_SECONDS} s") from None

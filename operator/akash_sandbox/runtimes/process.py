@@ -36,7 +36,7 @@ class ProcessRuntime:
         program = _program(root, spec)
         cwd = resolve(root, spec.cwd.split("/"))
         argv = [*clean_environment(spec.env, f"--chdir={cwd}"), str(program), *spec.argv[1:]]
-        return await launch(spec, argv, self._cgroups, own_network=False)
+        return await launch(spec, argv, self._cgroups, None)
 
 
 def _program(root: Path, spec: ContainerSpec) -> Path:

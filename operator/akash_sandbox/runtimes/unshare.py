@@ -49,7 +49,7 @@ class UnshareRuntime:
         """Start a container; raises RuntimeFailure."""
         root = await prepare(spec.rootfs, spec.folder, spec.hostname)
         argv = [*_apart(), "sh", "-c", _ENTER, "sh", str(root), spec.hostname, *_leave(spec, root)]
-        return await launch(spec, argv, self._cgroups, own_network=True)
+        return await launch(spec, argv, self._cgroups, lambda _: True)
 
 
 def _apart() -> list[str]:

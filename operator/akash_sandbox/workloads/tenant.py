@@ -16,7 +16,7 @@ from akash_sandbox.images.reference import ImageError
 from akash_sandbox.images.registry import Login
 from akash_sandbox.images.store import ImageStore
 from akash_sandbox.runtimes.cgroup import Cgroups
-from akash_sandbox.runtimes.container import Container, Runtime, RuntimeFailure
+from akash_sandbox.runtimes.container import Container, Runtime, RuntimeFailure, tail
 from akash_sandbox.settings import Workloads as WorkloadSettings
 from akash_sandbox.workload import WorkloadAsk, WorkloadState
 from akash_sandbox.workloads.command import container_spec
@@ -145,7 +145,7 @@ class Tenant:
             finally:
                 self._container = None
                 await self._shut()
-        return self._ended(code)
+        return await asyncio.to_thread(self._ended, code)
 
     @contextlib.asynccontextmanager
     async def _started(self) -> AsyncIterator[Container]:
@@ -195,8 +195,8 @@ class Tenant:
         await asyncio.gather(*(forward.shut() for forward in self._forwards.values()))
 
     def _ended(self, code: int) -> str:
+        words = tail(self._folder / "log")
         if code == _KILLED:
-            return (
-                f"killed with exit code {code}; its memory limit is {self.ask.memory_bytes} bytes"
-            )
-        return f"ended with exit code {code}"
+            limit = f"its memory limit is {self.ask.memory_bytes} bytes"
+            return f"killed with exit code {code}; {limit}; last words: {words}"
+        return f"ended with exit code {code}; last words: {words}"

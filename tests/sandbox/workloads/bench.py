@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,15 @@ class Bench:
             await each.close()
 
 
-async def until(condition: Callable[[], bool], what: Callable[[], object]) -> None:
+async def until(
+    condition: Callable[[], Awaitable[bool]], what: Callable[[], object] = lambda: "no answer"
+) -> None:
     """Wait for a condition; raises AssertionError with what is the case instead."""
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            while not condition():
+            while True:
+                if await condition():
+                    return
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
         raise AssertionError(f"not within {_PATIENCE_SECONDS} s; instead: {what()}") from None
@@ -79,7 +84,7 @@ async def until_state(
 ) -> WorkloadState:
     """Return a workload's state once it meets a condition."""
 
-    def met() -> bool:
+    async def met() -> bool:
         state = supervisor.state(name)
         return state is not None and condition(state)
 
@@ -93,9 +98,7 @@ async def running(supervisor: Supervisor, name: str = "tenant-1") -> int:
     """Return a workload's external port once its program answers."""
     state = await until_state(supervisor, name, lambda state: state.running)
     external = dict(state.forwarded)[PORT]
-    async with asyncio.timeout(_PATIENCE_SECONDS):
-        while not await answers(external):
-            await asyncio.sleep(_POLL_SECONDS)
+    await until(partial(answers, external))
     return external
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 
 import aiohttp
 import pytest
@@ -16,6 +16,7 @@ from tests.sandbox.workloads.bench import (
     post,
     refuses,
     running,
+    until,
     until_state,
 )
 
@@ -61,9 +62,7 @@ async def test_two_tenants_do_not_see_each_others_files(bench: Bench, runtime: R
         name = f"tenant-{number}"
         state = await until_state(supervisor, name, lambda state: state.running)
         ports.append(state.forwarded[0][1])
-        async with asyncio.timeout(20):
-            while not await answers(ports[-1]):
-                await asyncio.sleep(0.02)
+        await until(partial(answers, ports[-1]))
     await get(ports[0], "/write?path=only-here")
     written = list(bench.folder.glob("**/only-here"))
     assert written
