@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -122,9 +123,12 @@ class Tenant:
 
     def __init__(self, sandbox: SandboxProcess) -> None:
         self._sandbox = sandbox
+        self._sockets: list[socket.socket] = []
         context = ssl.create_default_context(cafile=sandbox.ca_file)
         self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context, force_close=True),
+            connector=aiohttp.TCPConnector(
+                ssl=context, force_close=True, socket_factory=self._socket
+            ),
             timeout=aiohttp.ClientTimeout(total=10),
         )
 
@@ -133,6 +137,19 @@ class Tenant:
 
     async def __aexit__(self, *_: object) -> None:
         await self.session.close()
+        # TLS says goodbye after the session is closed; the loop must not end before.
+        while self._is_connected():  # noqa: ASYNC110 - a closing socket tells no event
+            await asyncio.sleep(0.01)
+
+    def _is_connected(self) -> bool:
+        return any(opened.fileno() != -1 for opened in self._sockets)
+
+    def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, *_ = address
+        opened = socket.socket(family, kind, protocol)
+        opened.setblocking(False)
+        self._sockets.append(opened)
+        return opened
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
         """Call the Console; without headers given, with the right key."""
