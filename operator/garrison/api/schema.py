@@ -7,7 +7,7 @@ bounds only, because a rule there could only keep the operator from writing what
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter
@@ -261,6 +261,8 @@ class _Structure:
 
     definitions: Mapping[str, Schema]
     checked: bool
+    in_list: bool = False
+    """No defaults there: the server would fill them in, and every `kubectl apply` take them out."""
 
     @classmethod
     def of(cls, adapter: TypeAdapter[Any], *, checked: bool) -> Schema:
@@ -304,7 +306,7 @@ class _Structure:
         if not self.checked:
             return result
         default = node.get("default")
-        if default not in (None, "", []):
+        if default not in (None, "", []) and not self.in_list:
             result["default"] = default
         rules = [(each["rule"], each["message"]) for each in node.get(RULES, [])]
         if node.get("type") == "object":
@@ -329,13 +331,14 @@ class _Structure:
     def _property(self, raw: Schema, *, optional: bool) -> Schema:
         result = self.convert(raw)
         is_section = "$ref" in raw and result.get("type") == "object"
-        if self.checked and optional and is_section and "required" not in result:
+        is_defaulted = self.checked and optional and not self.in_list
+        if is_section and is_defaulted and "required" not in result:
             result["default"] = {}
         return result
 
     def _array(self, node: Schema) -> Schema:
         name = node["items"].get("$ref", "").rpartition("/")[2]
-        items = self.convert(node["items"])
+        items = replace(self, in_list=True).convert(node["items"])
         result: Schema = {"items": items, "x-kubernetes-list-type": "atomic"}
         if name in _KEYED_LISTS:
             keys = [_KEYED_LISTS[name]]

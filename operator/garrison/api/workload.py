@@ -77,7 +77,9 @@ class EnvVar:
 class GpuModel:
     """A GPU model, exact: nothing inferior is substituted."""
 
-    vendor: Literal["nvidia"] = Field(default="nvidia", description="Who makes it.")
+    vendor: Literal["nvidia"] = Field(
+        default="nvidia", description="Who makes it; default: nvidia."
+    )
     model: Annotated[
         str,
         Field(max_length=63),

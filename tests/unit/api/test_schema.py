@@ -102,6 +102,12 @@ def test_sections_default_so_that_their_fields_do() -> None:
     assert health["properties"]["path"]["default"] == "/health"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_items_of_lists_have_no_defaults(kind: str) -> None:
+    for path, schema in own_nodes(kind):
+        assert "[]" not in path or "default" not in schema, path
+
+
 def test_optional_sections_stay_away() -> None:
     resources = root_of("InferenceWorkload")["properties"]["spec"]["properties"]["resources"]
     assert "default" not in resources["properties"]["gpu"]
