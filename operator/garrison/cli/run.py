@@ -37,7 +37,11 @@ from garrison.telemetry.logs import configure
 )
 @click.option("--context", default=None, help="Context in the kubeconfig.")
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Address of health and metrics."
+    "--host",
+    envvar="GARRISON_BIND",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address of health and metrics.",
 )
 @click.option(
     "--port",

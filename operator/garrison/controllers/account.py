@@ -259,7 +259,9 @@ class AccountController:
             finalizers=finalizers,
             resource_version=account.meta.resource_version,
         )
-        if raw is not None:
+        if raw is None:
+            self._cache.remove(Key(kind=ACCOUNT.kind, namespace="", name=account.meta.name))
+        else:
             self._cache.put(raw)
         return raw
 

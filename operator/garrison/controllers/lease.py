@@ -295,7 +295,9 @@ class LeaseController:
             finalizers=finalizers,
             resource_version=meta.resource_version,
         )
-        if raw is not None:
+        if raw is None:
+            self._cache.remove(Key(kind=LEASE.kind, namespace=meta.namespace, name=meta.name))
+        else:
             self._cache.put(raw)
         return raw
 

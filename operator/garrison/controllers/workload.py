@@ -302,7 +302,9 @@ class WorkloadController:
             finalizers=finalizers,
             resource_version=meta.resource_version,
         )
-        if raw is not None:
+        if raw is None:
+            self._cache.remove(Key(kind=WORKLOAD.kind, namespace=meta.namespace, name=meta.name))
+        else:
             self._cache.put(raw)
         return raw
 

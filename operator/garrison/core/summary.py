@@ -214,7 +214,7 @@ def _ready(
 
 def _available(s: Situation, serving: Sequence[Lease]) -> Condition:
     if serving:
-        return _condition(s, "Available", "True", "Serving", f"{len(serving)} replicas serve")
+        return _condition(s, "Available", "True", "Serving", _serve(len(serving)))
     return _condition(s, "Available", "False", "NoReplicaReady", _why_none(s))
 
 
@@ -259,3 +259,7 @@ def _benchmarked(s: Situation, current: Sequence[Lease]) -> list[Condition]:
         )
         return [_condition(s, "BenchmarkPassed", "True", "ThresholdsMet", message)]
     return [_condition(s, "BenchmarkPassed", "Unknown", "NotMeasured", "no Ready replica yet")]
+
+
+def _serve(count: int) -> str:
+    return "1 replica serves" if count == 1 else f"{count} replicas serve"
