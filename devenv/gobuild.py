@@ -30,6 +30,11 @@ class Progress:
     done: int
     total: int
 
+    @property
+    def fraction(self) -> float:
+        """From 0 to 1; 0 while the total is unknown."""
+        return self.done / self.total if self.total else 0.0
+
 
 Report = Callable[[Progress], None]
 

@@ -14,8 +14,8 @@ import argparse
 import asyncio
 import shutil
 import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from devenv.cache import cache_folder, cache_key
@@ -50,11 +50,12 @@ class Recipe:
     why: str
     script: str
     layers: Callable[[Say], Awaitable[list[Tree]]]
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def settings(self) -> Settings:
         return Settings(
             entrypoint=("/usr/bin/python3", f"/{_FOLDER}/serve.py"),
-            env={"PYTHONUNBUFFERED": "1"},
+            env={"PYTHONUNBUFFERED": "1", **self.env},
             user="1000:1000",
             port=PORT,
             labels={"org.opencontainers.image.title": self.name},
@@ -82,6 +83,8 @@ MODEL = Recipe(
     why="a real language model for the demo, cut from this machine's Python",
     script="model.py",
     layers=_model_layers,
+    # Threads that spin at OpenMP's barriers make it five times slower on a busy machine.
+    env={"OMP_WAIT_POLICY": "PASSIVE"},
 )
 SYNTHETIC = Recipe(
     name="synthetic",

@@ -1,7 +1,7 @@
 """Serves the image's GGUF model with llama.cpp's own server. Runs inside the image.
 
-Settings by environment: PORT (8080), THREADS (all cores this container may use),
-CONTEXT_TOKENS (2048), PARALLEL (1), MODEL_NAME (smollm2-135m-instruct).
+Settings by environment: PORT (8080), THREADS (1: steady beside busy neighbours),
+CONTEXT_TOKENS (2048), PARALLEL (1), MODEL_NAME (smollm2-135m-instruct), VERBOSITY (1).
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ def parameters() -> xllamacpp.CommonParams:
     settings.port = int(os.environ.get("PORT", "8080"))
     settings.n_parallel = int(os.environ.get("PARALLEL", "1"))
     settings.n_ctx = int(os.environ.get("CONTEXT_TOKENS", "2048")) * settings.n_parallel
-    threads = int(os.environ.get("THREADS", "0")) or len(os.sched_getaffinity(0))
+    threads = int(os.environ.get("THREADS", "1"))
     settings.cpuparams.n_threads = threads
     settings.cpuparams_batch.n_threads = threads
+    settings.cache_ram_mib = 0  # prompts are short; the default takes up to 8 GiB
     settings.endpoint_metrics = True
     settings.offline = True
     settings.ui = False

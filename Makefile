@@ -1,0 +1,73 @@
+# Everything a person runs here. Built and fetched parts stay in $${XDG_CACHE_HOME:-~/.cache}/garrison.
+
+PYTHON ?= python3
+SEEDS ?= 0-99
+PYTEST_ARGS ?=
+
+VENV := $(shell $(PYTHON) -m devenv.venv path)
+BIN := $(VENV)/bin
+PACKAGES := operator/garrison operator/akash_sandbox operator/kube_light devenv tests
+export PYTHONPATH := operator:.
+export PATH := $(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv static unit check provision test test-long simulate demo up down bench generate clean
+
+help: ## Show this text
+	@echo "Garrison: make TARGET"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo "Start with 'make demo' to see it work, 'make check' while you edit, 'make test' before"
+	@echo "you push. Needs: Python 3.11 or newer with venv, Go 1.26 or newer, make. The rest is"
+	@echo "fetched on first use; the control plane takes some minutes to compile, once."
+
+$(VENV)/complete:
+	@$(PYTHON) -m devenv.venv make
+
+venv: $(VENV)/complete ## Make the Python environment (done by itself where needed)
+	@echo $(VENV)
+
+static: venv
+	ruff check $(PACKAGES)
+	ruff format --check $(PACKAGES)
+	mypy
+	lint-imports
+	@if [ -f devenv/generate.py ]; then python -m devenv.generate --check; fi
+
+unit: venv
+	pytest tests/unit $(PYTEST_ARGS)
+
+check: static unit ## Lint, types, layers, generated files, unit tests: quick, installs nothing
+
+provision: venv
+	@python -m devenv.provision
+
+test: static provision ## Everything but the long tests; ends with what was left out and why
+	pytest -m "not long" $(PYTEST_ARGS)
+
+test-long: venv provision ## The long tests
+	pytest -m long $(PYTEST_ARGS)
+
+simulate: venv ## Run the engine under faults in virtual time: SEEDS=0-999, SEEDS=17 VERBOSE=1
+	python -m tests.simulation $(SEEDS) $(if $(VERBOSE),--verbose)
+
+demo: venv provision ## Apply, answer, fail over and clean up on this machine, live
+	python -m devenv.demo
+
+up: venv provision ## Start the same stage and leave it running
+	python -m devenv.demo --keep
+
+down: venv ## Stop what 'make up' left running
+	python -m devenv.stage down
+
+bench: venv provision ## Measure the operator beside its peers
+	python -m devenv.bench
+
+generate: venv ## Write the CRDs and the reference from the code
+	python -m devenv.generate
+
+clean: ## Delete what tools left in this checkout (the cache stays)
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find operator devenv tests -name __pycache__ -type d -prune -exec rm -rf {} +

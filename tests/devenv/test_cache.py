@@ -1,0 +1,41 @@
+"""Names in the cache."""
+
+from pathlib import Path
+
+import pytest
+
+from devenv.cache import cache_home, cache_key
+from devenv.gobuild import binary_path
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_a_relative_cache_home_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert cache_home() == tmp_path / ".cache" / "garrison"
+
+
+def test_parts_cannot_run_into_each_other() -> None:
+    keys = {cache_key([b"ab", b"c"]), cache_key([b"a", b"bc"]), cache_key([b"abc"])}
+    assert len(keys) == 3
+
+
+def _program(folder: Path, body: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "go.mod").write_text("module tiny\n\ngo 1.25\n")
+    (folder / "go.sum").write_text("")
+    (folder / "main.go").write_text(f"package main\n\nfunc main() {{ {body} }}\n")
+    return folder
+
+
+def test_a_binarys_name_follows_its_sources(tmp_path: Path) -> None:
+    first = binary_path(_program(tmp_path / "tiny", 'print("a")'))
+    changed = binary_path(_program(tmp_path / "tiny", 'print("b")'))
+    back = binary_path(_program(tmp_path / "tiny", 'print("a")'))
+    assert first == back != changed
+    (tmp_path / "tiny" / "notes.txt").write_text("not a source")
+    assert binary_path(tmp_path / "tiny") == first

@@ -1,0 +1,58 @@
+"""The make-believe model, run as the image runs it."""
+
+import socket
+import sys
+from pathlib import Path
+
+import openai
+
+from devenv.checkout import WORKLOADS
+from devenv.processes import Process
+
+_SCRIPT = WORKLOADS / "synthetic.py"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def test_it_streams_to_the_openai_client(tmp_path: Path) -> None:
+    port = _free_port()
+    server = await Process.start(
+        "synthetic",
+        (sys.executable, str(_SCRIPT)),
+        log=tmp_path / "log",
+        env={"PORT": str(port), "SYNTHETIC_TOKENS_PER_SECOND": "1000", "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        await server.ready(limit_seconds=20, word="serving")
+        async with openai.AsyncOpenAI(
+            base_url=f"http://127.0.0.1:{port}/v1", api_key="x"
+        ) as client:
+            stream = await client.chat.completions.create(
+                model="synthetic",
+                messages=[{"role": "user", "content": "hello there"}],
+                max_tokens=5,
+                stream=True,
+                stream_options={"include_usage": True},
+            )
+            chunks = [chunk async for chunk in stream]
+    finally:
+        await server.stop()
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text == "the river keeps its own"
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens == 5
+
+
+async def test_it_crashes_when_asked(tmp_path: Path) -> None:
+    crashing = await Process.start(
+        "synthetic",
+        (sys.executable, str(_SCRIPT)),
+        log=tmp_path / "log",
+        env={"SYNTHETIC_CRASH": "1"},
+    )
+    assert await crashing.wait() == 1
