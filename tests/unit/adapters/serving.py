@@ -67,11 +67,15 @@ async def resetting(request: web.Request) -> web.StreamResponse:
 
 
 async def flooding(request: web.Request) -> web.StreamResponse:
-    """Sends until nobody reads any more."""
+    """Sends 64 MiB, or until nobody reads any more."""
     response = web.StreamResponse()
     await response.prepare(request)
-    while True:
+    for _ in range(1024):
+        if request.transport is None or request.transport.is_closing():
+            break
         await response.write(b"x" * 65536)
+        await asyncio.sleep(0)
+    return response
 
 
 def closed_port() -> int:
