@@ -24,10 +24,10 @@ help: ## Show this text
 	@echo "fetched on first use; the control plane takes some minutes to compile, once."
 
 $(VENV)/complete:
-	@$(PYTHON) -m devenv.venv make
+	@$(PYTHON) -m devenv.venv make >/dev/null
 
 venv: $(VENV)/complete ## Make the Python environment (done by itself where needed)
-	@echo $(VENV)
+	@:
 
 static: venv
 	ruff check $(PACKAGES)
