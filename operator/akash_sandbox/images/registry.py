@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 
+from akash_sandbox.files import write_whole
 from akash_sandbox.images.reference import ImageError, Reference, is_insecure
 from akash_sandbox.settings import Registry as RegistrySettings
 
@@ -52,7 +53,9 @@ class RegistryClient:
         settings: RegistrySettings,
         reference: Reference,
         login: Login,
+        blobs: Path,
     ) -> None:
+        self._blobs = blobs
         self._session = session
         self._settings = settings
         self._reference = reference
@@ -89,6 +92,17 @@ class RegistryClient:
         raise ImageError(f"image {self._reference}: has no variant for linux/{wanted}")
 
     async def _json(self, version: str) -> Json:
+        """Return a manifest or index; one named by digest is asked for only once."""
+        kept = self._blobs / version.removeprefix("sha256:")
+        body = await asyncio.to_thread(_verified, kept, version)
+        if body is None:
+            body = await self._fetch(version)
+            if version.startswith("sha256:"):
+                await asyncio.to_thread(write_whole, kept, body)
+        value: Json = json.loads(body)
+        return value
+
+    async def _fetch(self, version: str) -> bytes:
         async with await self._get(f"{self._base}/manifests/{version}", _ACCEPT) as response:
             body = await response.content.read(_GREATEST_MANIFEST + 1)
             while len(body) <= _GREATEST_MANIFEST and (more := await response.content.read(_CHUNK)):
@@ -97,8 +111,7 @@ class RegistryClient:
             raise ImageError(f"image {self._reference}: manifest above {_GREATEST_MANIFEST} bytes")
         if version.startswith("sha256:") and _digest(body) != version:
             raise ImageError(f"image {self._reference}: manifest's content is not {version}")
-        value: Json = json.loads(body)
-        return value
+        return body
 
     async def _download(self, digest: str, partial: Path) -> None:
         seen, size = hashlib.sha256(), 0
@@ -156,6 +169,15 @@ def _basic(login: Login) -> dict[str, str]:
         return {}
     text = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
     return {"Authorization": f"Basic {text}"}
+
+
+def _verified(path: Path, digest: str) -> bytes | None:
+    """Return a kept file's content, None when there is none or another."""
+    try:
+        body = path.read_bytes()
+    except OSError:
+        return None
+    return body if _digest(body) == digest else None
 
 
 def _digest(body: bytes) -> str:

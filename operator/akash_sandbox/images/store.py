@@ -35,6 +35,7 @@ class ImageStore:
 
     def __init__(self, folder: Path, settings: RegistrySettings) -> None:
         self._folder = folder
+        self._blobs = folder / "blobs" / "sha256"
         self._settings = settings
         self._locks: dict[str, asyncio.Lock] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -55,7 +56,7 @@ class ImageStore:
         if self._session is None:
             self._session = aiohttp.ClientSession()
         reference = parse(image)
-        client = RegistryClient(self._session, self._settings, reference, login)
+        client = RegistryClient(self._session, self._settings, reference, login, self._blobs)
         manifest = await client.manifest()
         config_digest = str(manifest["config"]["digest"])
         config = json.loads((await self._blob(client, config_digest)).read_bytes())
@@ -66,7 +67,7 @@ class ImageStore:
         return Image(digest=config_digest, rootfs=rootfs, config=config.get("config") or {})
 
     async def _blob(self, client: RegistryClient, digest: str) -> Path:
-        path = self._folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
+        path = self._blobs / digest.removeprefix("sha256:")
         if not path.exists() or not await asyncio.to_thread(_is, path, digest):
             await client.blob(digest, path)
         return path

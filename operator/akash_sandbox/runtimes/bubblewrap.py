@@ -27,7 +27,7 @@ class BubblewrapRuntime:
         self._cgroups = cgroups
         self.isolation = (
             "bubblewrap: own pid, mount, network, ipc and uts namespaces, default capabilities, "
-            f"one user id; {limits_in_words(limited=cgroups is not None)}"
+            f"one user id for all files; {limits_in_words(limited=cgroups is not None)}"
         )
 
     async def usable(self) -> bool:

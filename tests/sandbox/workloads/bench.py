@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -138,7 +139,7 @@ async def post(port: int, path: str, body: bytes) -> bytes:
     timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
-        session.post(f"http://127.0.0.1:{port}{path}", data=body) as response,
+        session.post(f"http://127.0.0.1:{port}{path}", data=io.BytesIO(body)) as response,
     ):
         response.raise_for_status()
         return await response.read()

@@ -20,6 +20,12 @@ from tests.sandbox.workloads.image import Entry, ImageFiles, image, layer
 from tests.sandbox.workloads.registry import LoopbackRegistry
 
 RUNTIMES: tuple[RuntimeName, ...] = ("runc", "crun", "bubblewrap", "unshare", "process")
+_CONFIG = {
+    "Entrypoint": ["/serve"],
+    "Cmd": ["from-image"],
+    "Env": ["PORT=8000", "COLOUR=blue"],
+    "WorkingDir": "/work",
+}
 _SOURCE = Path(__file__).with_name("program")
 
 
@@ -40,8 +46,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def tiny(program: bytes) -> ImageFiles:
-    """An image in two layers: the program and its users, then its folders."""
+def layers(program: bytes) -> list[bytes]:
+    """The program and its users, then its folders."""
     users = b"root:x:0:0:root:/root:/bin/sh\nserver:x:1001:1002:server:/home/server:/bin/sh\n"
     first = layer(
         [
@@ -58,13 +64,19 @@ def tiny(program: bytes) -> ImageFiles:
             Entry(path="serve", link="/bin/program"),
         ]
     )
-    config = {
-        "Entrypoint": ["/serve"],
-        "Cmd": ["from-image"],
-        "Env": ["PORT=8000", "COLOUR=blue"],
-        "WorkingDir": "/work",
-    }
-    return image([first, second], config)
+    return [first, second]
+
+
+@pytest.fixture(scope="session")
+def tiny(layers: list[bytes]) -> ImageFiles:
+    """An image of these layers that runs as root."""
+    return image(layers, _CONFIG)
+
+
+@pytest.fixture(scope="session")
+def tiny_as_server(layers: list[bytes]) -> ImageFiles:
+    """The same that runs as a user of its own."""
+    return image(layers, {**_CONFIG, "User": "server"})
 
 
 @pytest.fixture(scope="session")

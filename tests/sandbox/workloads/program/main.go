@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -48,20 +49,31 @@ func eat(_ http.ResponseWriter, r *http.Request) {
 	hoard = append(hoard, block)
 }
 
-// spin counts how often the clock can be read while one core is kept busy.
+// spin keeps one core busy and answers with the share of it that the program got.
 func spin(w http.ResponseWriter, r *http.Request) {
-	end := time.Now().Add(time.Duration(number(r, "ms")) * time.Millisecond)
-	count := 0
+	began, used := time.Now(), processor()
+	end := began.Add(time.Duration(number(r, "ms")) * time.Millisecond)
 	for time.Now().Before(end) {
-		count++
 	}
-	json.NewEncoder(w).Encode(count)
+	json.NewEncoder(w).Encode(float64(processor()-used) / float64(time.Since(began)))
+}
+
+func processor() time.Duration {
+	var usage syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 func write(w http.ResponseWriter, r *http.Request) {
 	if err := os.WriteFile(r.URL.Query().Get("path"), []byte("written"), 0o644); err != nil {
 		http.Error(w, err.Error(), http.StatusForbidden)
 	}
+}
+
+// echo reads everything first: the server ends a body that is answered before it was read.
+func echo(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	w.Write(body)
 }
 
 func dial(w http.ResponseWriter, r *http.Request) {
@@ -79,7 +91,7 @@ func main() {
 	http.HandleFunc("/spin", spin)
 	http.HandleFunc("/write", write)
 	http.HandleFunc("/dial", dial)
-	http.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
+	http.HandleFunc("/echo", echo)
 	http.HandleFunc("/exit", func(_ http.ResponseWriter, r *http.Request) { os.Exit(number(r, "code")) })
 	if code, err := strconv.Atoi(os.Getenv("EXIT_AT_ONCE")); err == nil {
 		os.Exit(code)
