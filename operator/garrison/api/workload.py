@@ -27,6 +27,8 @@ from garrison.errors import InvalidSpecError
 
 IS_QUANTITY = Form(QUANTITY, "must be a quantity such as 500m, 8 or 32Gi")
 Text = Annotated[str, Field(max_length=4096)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""What the scale subresource can show."""
 
 IMAGE = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64}$"
 CREDENTIAL = (
@@ -314,8 +316,8 @@ class WorkloadStatus:
     observed_generation: int = 0
     phase: Annotated[str, Field(max_length=64)] = "Pending"
     ready: Annotated[str, Field(max_length=16, description="ready/desired, for people")] = "0/0"
-    replicas: int = 0
-    ready_replicas: int = 0
+    replicas: Count = 0
+    ready_replicas: Count = 0
     selector: Annotated[str, Field(max_length=512)] = ""
     url: Annotated[str, Field(max_length=512)] | None = None
     image: Annotated[str, Field(max_length=512)] | None = None
