@@ -12,6 +12,7 @@ from garrison.errors import NotFoundError, UnavailableError
 INDEX_PATH = "/akash/deployment/v1beta4/deployments"
 PAGE = 100
 MAX_PAGES = 100
+MAX_MISSES = 3
 
 
 class Markers:
@@ -20,16 +21,22 @@ class Markers:
     def __init__(self, client: ConsoleClient) -> None:
         self._client = client
         self._known: Memo[str] = Memo(10_000)
+        self._misses: Memo[int] = Memo(10_000)
 
     def learn(self, number: str, marker: str) -> None:
         """Remember a marker."""
         self._known.keep(number, marker)
 
     async def one(self, owner: str, number: str) -> str | None:
-        """Return a deployment's marker, None while the database does not have it."""
+        """Return a deployment's marker, None while the database does not have it.
+
+        After ``MAX_MISSES`` only ``all`` finds it out.
+        """
         known = self._known.get(number)
-        if known is not None:
+        missed = self._misses.get(number) or 0
+        if known is not None or missed >= MAX_MISSES:
             return known
+        self._misses.keep(number, missed + 1)
         params = {"id.owner": owner, "id.dseq": number}
         try:
             raw = await self._client.get(f"{INDEX_PATH}/info", params)

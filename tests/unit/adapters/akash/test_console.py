@@ -164,9 +164,16 @@ async def test_a_deployment_that_the_database_lacks_has_no_marker_yet() -> None:
     api.add("7", MARKER)
     del api.markers["7"]
     async with market(api) as console:
+        for _ in range(5):
+            found = await console.deployment("7")
+            assert found is not None
+            assert found.marker == ""
+        api.markers["7"] = MARKER
+        await console.open_deployments()
         found = await console.deployment("7")
     assert found is not None
-    assert found.marker == ""
+    assert found.marker == MARKER
+    assert len(api.asked("GET", "/akash/deployment/v1beta4/deployments/info")) == 3
 
 
 @pytest.mark.parametrize("state", ["paused", "", "ACTIVE"])

@@ -1,0 +1,186 @@
+"""A market to trade at, and the levers that make its bad days happen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+from typing import Any, Protocol, TypeVar
+
+from akash_sandbox.client import CONSOLE, SandboxAdmin
+from garrison.adapters.memory.clock import ManualClock
+from garrison.adapters.memory.faults import Call, Fault, Lose, Pass, Stage
+from garrison.adapters.memory.market import MemoryMarket
+from garrison.api.money import MicroUSD
+from garrison.ports.market import (
+    Bid,
+    BidState,
+    Deployment,
+    Exchange,
+    GpuAsk,
+    LeaseTarget,
+    Order,
+)
+
+T = TypeVar("T")
+
+DOLLAR = MicroUSD(1_000_000)
+PATIENCE_SECONDS = 20
+_serial = count(1)
+
+
+class Stall(Protocol):
+    """One implementation of the ports, with an account that has at least 100 dollars."""
+
+    @property
+    def exchange(self) -> Exchange: ...
+
+    async def pause(self) -> None:
+        """Let a little time pass."""
+
+    async def lose_next_answer(self) -> None:
+        """The next write takes effect; its answer is lost."""
+
+    async def kill(self, provider: str) -> None:
+        """The provider's machine disappears."""
+
+    async def end_lease(self, deployment: str) -> None:
+        """The provider closes its lease."""
+
+    async def reclaim(self, deployment: str) -> None:
+        """The provider announces that it takes the machine back."""
+
+
+class LostAnswers:
+    """A hook that loses the answer of the next write, when told to."""
+
+    def __init__(self) -> None:
+        self.armed = False
+
+    async def __call__(self, call: Call) -> Fault:
+        if self.armed and call.write and call.stage is Stage.AFTER:
+            self.armed = False
+            return Lose()
+        return Pass()
+
+
+class MemoryStall:
+    """The market in memory, with a clock that moves when somebody waits."""
+
+    def __init__(
+        self, exchange: Exchange, market: MemoryMarket, clock: ManualClock, lost: LostAnswers
+    ) -> None:
+        self.exchange = exchange
+        self._market = market
+        self._clock = clock
+        self._lost = lost
+
+    async def pause(self) -> None:
+        self._clock.advance(timedelta(seconds=1))
+
+    async def lose_next_answer(self) -> None:
+        self._lost.armed = True
+
+    async def kill(self, provider: str) -> None:
+        self._market.kill(provider)
+
+    async def end_lease(self, deployment: str) -> None:
+        self._market.close_lease(deployment, "lease_closed_reason_unstable")
+
+    async def reclaim(self, deployment: str) -> None:
+        self._market.reclaim(deployment, self._clock.now() + timedelta(hours=1))
+
+
+class SandboxStall:
+    """The Console API and the gateways of a sandbox process."""
+
+    def __init__(self, exchange: Exchange, admin: SandboxAdmin) -> None:
+        self.exchange = exchange
+        self._admin = admin
+
+    async def pause(self) -> None:
+        await asyncio.sleep(0.05)
+
+    async def lose_next_answer(self) -> None:
+        await self._admin.drop_answers(CONSOLE)
+
+    async def kill(self, provider: str) -> None:
+        await self._admin.kill_provider(provider)
+
+    async def end_lease(self, deployment: str) -> None:
+        await self._admin.close_lease(deployment, 1, 1, reason="unstable")
+
+    async def reclaim(self, deployment: str) -> None:
+        await self._admin.reclaim(deployment, 1, 1, seconds=3600)
+
+
+def order(**fields: Any) -> Order:
+    """An order that several providers can serve, with a marker of its own."""
+    base = Order(
+        marker=f"garrison-0123abcd-{next(_serial):032x}-1",
+        image="registry.example/acme/model@sha256:" + "a" * 64,
+        env=(("MODEL", "acme/small"),),
+        port=8000,
+        cpu_millis=1000,
+        memory_bytes=1 << 30,
+        storage_bytes=1 << 30,
+        gpu=GpuAsk(vendor="nvidia", model="h100", count=1),
+        max_price_per_hour=MicroUSD(5 * DOLLAR),
+        deposit=MicroUSD(10 * DOLLAR),
+    )
+    return replace(base, **fields)
+
+
+async def eventually(stall: Stall, found: Callable[[], Awaitable[T | None]]) -> T:
+    """Return what ``found`` returns once it is not None."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            value = await found()
+            if value is not None:
+                return value
+            await stall.pause()
+
+
+async def open_bids(stall: Stall, deployment: str, *, at_least: int = 2) -> Sequence[Bid]:
+    """Return the open bids, once there are enough."""
+
+    async def enough() -> Sequence[Bid] | None:
+        bids = [
+            each
+            for each in await stall.exchange.market.bids(deployment)
+            if each.state is BidState.OPEN
+        ]
+        return bids if len(bids) >= at_least else None
+
+    return await eventually(stall, enough)
+
+
+async def found(stall: Stall, deployment: str) -> Deployment:
+    """Return a deployment that must be there."""
+    result = await stall.exchange.market.deployment(deployment)
+    assert result is not None
+    return result
+
+
+async def leased(stall: Stall, wanted: Order) -> tuple[Deployment, Bid]:
+    """Order, take the cheapest bid; return the deployment with its lease, and the bid."""
+    market = stall.exchange.market
+    created = await market.create(wanted, market.propose_id())
+    bids = await open_bids(stall, created.id)
+    cheapest = min(bids, key=lambda each: each.price_per_hour)
+    await market.accept(cheapest, wanted)
+    return await found(stall, created.id), cheapest
+
+
+async def target(stall: Stall, bid: Bid) -> LeaseTarget:
+    """Return where the lease made from a bid is managed."""
+    facts = {each.id: each for each in await stall.exchange.market.providers()}
+    return LeaseTarget(
+        deployment=bid.deployment,
+        gseq=bid.gseq,
+        oseq=bid.oseq,
+        provider=bid.provider,
+        host_uri=facts[bid.provider].host_uri,
+    )

@@ -1,0 +1,137 @@
+"""Leases and the providers behind them."""
+
+from __future__ import annotations
+
+import pytest
+
+from garrison.errors import RejectedError, TransientError, UnavailableError, UnknownOutcomeError
+from garrison.ports.market import (
+    BidState,
+    DeploymentState,
+    LeaseState,
+    MarketLease,
+    ServiceStatus,
+)
+from tests.contract.market.stall import (
+    Stall,
+    eventually,
+    found,
+    leased,
+    open_bids,
+    order,
+    target,
+)
+
+
+async def test_an_accepted_bid_is_the_lease(stall: Stall) -> None:
+    deployment, bid = await leased(stall, order())
+    (lease,) = deployment.leases
+    assert (lease.provider, lease.gseq, lease.oseq) == (bid.provider, bid.gseq, bid.oseq)
+    assert (lease.state, lease.price_per_hour) == (LeaseState.ACTIVE, bid.price_per_hour)
+    assert (lease.reason, lease.reclaim_deadline) == ("", None)
+    states = {each.provider: each.state for each in await stall.exchange.market.bids(deployment.id)}
+    assert states.pop(bid.provider) is BidState.ACTIVE
+    assert BidState.OPEN not in states.values()
+
+
+async def test_accepting_twice_makes_one_lease(stall: Stall) -> None:
+    wanted = order()
+    deployment, bid = await leased(stall, wanted)
+    await stall.exchange.market.accept(bid, wanted)
+    assert len((await found(stall, deployment.id)).leases) == 1
+
+
+async def test_an_order_takes_one_lease(stall: Stall) -> None:
+    market = stall.exchange.market
+    wanted = order()
+    created = await market.create(wanted, market.propose_id())
+    first, second, *_ = await open_bids(stall, created.id)
+    await market.accept(first, wanted)
+    with pytest.raises(RejectedError):
+        await market.accept(second, wanted)
+    assert [each.provider for each in (await found(stall, created.id)).leases] == [first.provider]
+
+
+async def test_a_closed_deployment_takes_no_lease(stall: Stall) -> None:
+    market = stall.exchange.market
+    wanted = order()
+    created = await market.create(wanted, market.propose_id())
+    bid, *_ = await open_bids(stall, created.id)
+    await market.close(created.id)
+    with pytest.raises(RejectedError):
+        await market.accept(bid, wanted)
+
+
+async def test_an_accept_without_an_answer_has_happened(stall: Stall) -> None:
+    market = stall.exchange.market
+    wanted = order()
+    created = await market.create(wanted, market.propose_id())
+    bid, *_ = await open_bids(stall, created.id)
+    await stall.lose_next_answer()
+    with pytest.raises(UnknownOutcomeError):
+        await market.accept(bid, wanted)
+    (lease,) = (await found(stall, created.id)).leases
+    assert lease.provider == bid.provider
+
+
+async def test_a_lease_that_the_provider_ends(stall: Stall) -> None:
+    deployment, _ = await leased(stall, order())
+    await stall.end_lease(deployment.id)
+    seen = await found(stall, deployment.id)
+    (lease,) = seen.leases
+    assert (lease.state, lease.reason) == (LeaseState.CLOSED, "lease_closed_reason_unstable")
+    assert seen.state is DeploymentState.ACTIVE, "only its owner closes the deployment"
+
+
+async def test_a_reclaimed_lease_says_until_when(stall: Stall) -> None:
+    deployment, _ = await leased(stall, order())
+    await stall.reclaim(deployment.id)
+    (lease,) = (await found(stall, deployment.id)).leases
+    assert lease.state is LeaseState.RECLAIMING
+    assert lease.reclaim_deadline is not None
+
+
+async def test_providers_are_listed_with_their_gateways(stall: Stall) -> None:
+    facts = await stall.exchange.market.providers()
+    assert len({each.id for each in facts}) == len(facts) >= 3
+    for each in facts:
+        assert each.host_uri.startswith("https://")
+        assert each.online
+        assert each.region
+    assert any(gpu.model == "h100" for each in facts for gpu in each.gpus)
+
+
+async def test_the_container_runs_behind_a_forwarded_port(stall: Stall) -> None:
+    wanted = order()
+    _, bid = await leased(stall, wanted)
+    where = await target(stall, bid)
+    gateway = stall.exchange.gateway
+    await gateway.send_manifest(where, wanted)
+    await gateway.send_manifest(where, wanted)
+
+    async def running() -> ServiceStatus | None:
+        status = await gateway.status(where)
+        return status if status is not None and status.available else None
+
+    status = await eventually(stall, running)
+    assert [each.port for each in status.ports] == [wanted.port]
+    assert all(each.host and each.external_port for each in status.ports)
+
+
+async def test_a_dead_provider_answers_nothing_and_is_still_paid(stall: Stall) -> None:
+    wanted = order()
+    deployment, bid = await leased(stall, wanted)
+    where = await target(stall, bid)
+    await stall.kill(bid.provider)
+    with pytest.raises(UnavailableError):
+        await stall.exchange.gateway.status(where)
+    with pytest.raises(TransientError):
+        await stall.exchange.gateway.send_manifest(where, wanted)
+    (lease,) = (await found(stall, deployment.id)).leases
+    assert lease.state is LeaseState.ACTIVE
+
+    async def offline() -> MarketLease | None:
+        facts = {each.id: each for each in await stall.exchange.market.providers()}
+        return None if facts[bid.provider].online else lease
+
+    await eventually(stall, offline)
