@@ -10,9 +10,11 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
-_CLONE_NEWNET = 0x40000000
+_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+_NS_GET_USERNS = 0xB701
 _SIOCSIFADDR, _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8916, 0x8913, 0x8914
 _IFF_UP = 1
 POD_ADDRESS = "10.244.0.2"
@@ -25,13 +27,13 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def prepare(pid: int) -> None:
     """Bring loopback up in the process's network namespace and give it the pod's address."""
-    _within(pid, _configure)
+    _within(pid, configure)
 
 
 def is_up(pid: int) -> bool:
     """Return whether loopback is up in the process's network namespace, False when it has ended."""
     try:
-        return _within(pid, _is_up)
+        return "127.0.0.1\n" in Path(f"/proc/{pid}/net/fib_trie").read_text()
     except OSError:
         return False
 
@@ -53,13 +55,8 @@ async def connected(made: socket.socket, host: str, port: int) -> socket.socket:
     return made
 
 
-def _is_up() -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        flags = fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0))
-    return bool(struct.unpack("16sH14x", flags)[1] & _IFF_UP)
-
-
-def _configure() -> None:
+def configure() -> None:
+    """Bring loopback up in this thread's network namespace and give it the pod's address."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         flags = fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0))
         up = struct.unpack("16sH14x", flags)[1] | _IFF_UP
@@ -75,7 +72,7 @@ def _within(pid: int, action: Callable[[], _T]) -> _T:
 
     def run() -> None:
         try:
-            _enter(pid)
+            enter(pid)
             result.append(action())
         except OSError as error:
             failure.append(error)
@@ -88,11 +85,24 @@ def _within(pid: int, action: Callable[[], _T]) -> _T:
     return result[0]
 
 
-def _enter(pid: int) -> None:
+def enter(pid: int, *, as_owner: bool = False) -> None:
+    """Move this thread into the process's network namespace; raises OSError.
+
+    ``as_owner`` enters the user namespace that owns it before, as an ordinary user must; a process
+    with several threads may not (setns(2)).
+    """
     descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
     try:
-        if _libc.setns(descriptor, _CLONE_NEWNET):
-            code = ctypes.get_errno()
-            raise OSError(code, f"setns: {os.strerror(code)}")
+        if as_owner:
+            owner = fcntl.ioctl(descriptor, _NS_GET_USERNS)
+            _setns(owner, _CLONE_NEWUSER)
+            os.close(owner)
+        _setns(descriptor, _CLONE_NEWNET)
     finally:
         os.close(descriptor)
+
+
+def _setns(descriptor: int, kind: int) -> None:
+    if _libc.setns(descriptor, kind):
+        code = ctypes.get_errno()
+        raise OSError(code, f"setns: {os.strerror(code)}")

@@ -20,6 +20,7 @@ from akash_sandbox.runtimes.container import Container, Runtime, RuntimeFailure,
 from akash_sandbox.settings import Workloads as WorkloadSettings
 from akash_sandbox.workload import WorkloadAsk, WorkloadState
 from akash_sandbox.workloads.command import container_spec
+from akash_sandbox.workloads.door import Door, opened
 from akash_sandbox.workloads.forward import Forward
 from akash_sandbox.workloads.throttle import Throttle
 from akash_sandbox.workloads.traffic import Line
@@ -57,6 +58,7 @@ class Tenant:
         }
         self._container: Container | None = None
         self._unstopped: Container | None = None
+        self._door: Door | None = None
         self._restarts = 0
         self._message = "starting"
         self._suspended = False
@@ -163,6 +165,9 @@ class Tenant:
     async def _stop(self) -> None:
         if self._unstopped is not None:
             await self._throttle.end()
+            if self._door is not None:
+                await self._door.close()
+                self._door = None
             await self._unstopped.stop(self._place.settings.stop_grace_seconds)
             self._unstopped = None
 
@@ -171,22 +176,22 @@ class Tenant:
         pid = container.pid
         if self._place.runtime.own_network:
             try:
-                await asyncio.to_thread(netns.prepare, pid)
+                self._door = await opened(pid)
             except (FileNotFoundError, ProcessLookupError):
                 return  # It has ended already; waiting for it tells how.
         await self._throttle.start(pid)
         try:
             for port, forward in self._forwards.items():
-                forward.open(partial(self._dial, pid, port))
+                forward.open(partial(self._dial, port))
         except OSError as error:
             await self._shut()
             raise RuntimeFailure(
                 f"external port {self._external[port]} is taken by another program of this machine"
             ) from error
 
-    async def _dial(self, pid: int, port: int) -> socket.socket:
-        if self._place.runtime.own_network:
-            return await netns.connect(pid, port)
+    async def _dial(self, port: int) -> socket.socket:
+        if self._door is not None:
+            return await self._door.connect(port)
         made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         made.setblocking(False)
         return await netns.connected(made, _LOOPBACK, port)
