@@ -20,6 +20,8 @@ from akash_sandbox.runtimes.rootfs import discard
 _START_SECONDS = 20.0
 _POLL_SECONDS = 0.005
 _GREATEST_FILES = 20_000
+# RLIMIT_DATA counts what a program reserves without using it, as language run times do.
+_RESERVED = 128 * 1024**2
 # Joins the groups before it becomes the program, so that no moment is unlimited.
 _JOIN = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ >"$1"; shift; n=$((n-1)); done; '
 _RECORD = "process.json"
@@ -130,7 +132,7 @@ async def _spawn(
     joined: list[str] = []
     script = f"ulimit -n {_GREATEST_FILES} 2>/dev/null; "
     if cgroups is None:
-        script += f"ulimit -d {max(1, spec.memory // 1024)}; "
+        script += f"ulimit -d {(spec.memory + _RESERVED) // 1024}; "
     else:
         groups = cgroups.create(spec.id, cpu_millis=spec.cpu, memory_bytes=spec.memory)
         joined = [str(group / "cgroup.procs") for group in groups]

@@ -23,7 +23,7 @@ for name in null zero full random urandom tty; do
 done
 mkdir -m 1777 "$root/dev/shm"
 mount -t tmpfs -o mode=1777,size=64m tmpfs "$root/dev/shm"
-printf %s "$host" >/proc/sys/kernel/hostname || true
+hostname "$host" || printf %s "$host" >/proc/sys/kernel/hostname || true
 exec "$@"
 """
 
@@ -38,7 +38,7 @@ class UnshareRuntime:
         self._cgroups = cgroups
         self.isolation = (
             "unshare and chroot: own pid, mount, network, ipc and uts namespaces; a hostile root "
-            f"could leave the chroot; {limits_in_words(limited=cgroups is not None)}"
+            f"could leave the chroot; {_users()}; {limits_in_words(limited=cgroups is not None)}"
         )
 
     async def usable(self) -> bool:
@@ -50,6 +50,10 @@ class UnshareRuntime:
         root = await prepare(spec.rootfs, spec.folder, spec.hostname)
         argv = [*_apart(), "sh", "-c", _ENTER, "sh", str(root), spec.hostname, *_leave(spec, root)]
         return await launch(spec, argv, self._cgroups, lambda _: True)
+
+
+def _users() -> str:
+    return "the image's user" if os.geteuid() == 0 else "root of an own user namespace only"
 
 
 def _apart() -> list[str]:

@@ -62,7 +62,7 @@ async def test_the_next_open_ends_what_a_killed_process_left(
         *(str(bench.folder), bench.image, runtime, mark),
         stdout=asyncio.subprocess.PIPE,
         cwd=_REPOSITORY,
-        env={**os.environ, "PYTHONPATH": f"{_REPOSITORY / 'operator'}:{_REPOSITORY}"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert process.stdout is not None
     async with asyncio.timeout(_START_SECONDS):

@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from akash_sandbox.runtimes import cgroup
@@ -16,7 +17,7 @@ from akash_sandbox.runtimes.choice import choose
 from akash_sandbox.runtimes.container import RuntimeFailure
 from akash_sandbox.runtimes.proctree import identify
 from akash_sandbox.workloads.throttle import Throttle
-from tests.sandbox.workloads.bench import Bench, running, until, until_state
+from tests.sandbox.workloads.bench import Bench, get, running, until, until_state
 
 _ROW = "36 35 0:30 / {place} rw,relatime shared:9 - {kind} {kind} {options}"
 
@@ -85,9 +86,11 @@ async def test_memory_is_limited_and_said_so_without_control_groups(
     monkeypatch.setattr(cgroup, "find", lambda _: None)
     supervisor = await bench.supervisor(name)  # type: ignore[arg-type]
     assert "CPU not limited" in supervisor.isolation
-    await supervisor.deploy(bench.ask(memory_bytes=1 << 20))
+    await supervisor.deploy(bench.ask(memory_bytes=64 << 20))
+    external = await running(supervisor)
+    with pytest.raises((aiohttp.ClientError, TimeoutError)):
+        await get(external, f"/eat?bytes={400 << 20}")
     await until_state(supervisor, "tenant-1", lambda state: state.restarts >= 1)
-    await supervisor.deploy(bench.ask())
     await running(supervisor)
 
 
