@@ -69,15 +69,15 @@ class Invariants:
             yield f"{price} micro-dollars per hour, the ceiling is {MAX_PRICE}"
         since = now - timedelta(minutes=10)
         new = sum(
-            mine(each) is not None and each.since > since
+            mine(each) is not None
+            and not str(mine(each)).startswith(LOST_LEASE)
+            and each.since > since
             for each in self._market.deployments.values()
         )
         if new > MAX_NEW:
             yield f"{new} new deployments in ten minutes, the ceiling is {MAX_NEW}"
 
-    def on_ledger(
-        self, body: Mapping[str, Any], before: Mapping[str, Any] | None
-    ) -> Iterator[str]:
+    def on_ledger(self, body: Mapping[str, Any], before: Mapping[str, Any] | None) -> Iterator[str]:
         """Yield what is broken by a workload's status: it grows only up to replicas and surge."""
         names = _ledger(body)
         if names <= _ledger(before or {}):

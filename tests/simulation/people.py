@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 from garrison.adapters.memory.market import DeploymentRecord
 from garrison.api.meta import LEASE, WORKLOAD
+from garrison.api.money import MicroUSD
 from garrison.core.marker import Marker
+from garrison.ports.kube import Object
 from garrison.ports.market import Order
 from kube_light.resource import Resource
 from tests.simulation.invariants import mine, objects
@@ -98,7 +100,7 @@ class People:
         victim = self._pick(objects(self._world.store, LEASE.kind), draw)
         if victim is not None and not victim["metadata"].get("deletionTimestamp"):
             kind = self._world.store.resource(LEASE.group, LEASE.version, LEASE.plural)
-            bare = {"metadata": {"finalizers": []}}
+            bare: Object = {"metadata": {"finalizers": []}}
             self._world.invariants.stripped.add(victim["metadata"]["uid"])
             self._world.store.merge(kind, bare, NAMESPACE, victim["metadata"]["name"])
 
@@ -179,8 +181,8 @@ class People:
             cpu_millis=1000,
             memory_bytes=1 << 30,
             storage_bytes=1 << 30,
-            max_price_per_hour=1_000_000,
-            deposit=1_000_000,
+            max_price_per_hour=MicroUSD(1_000_000),
+            deposit=MicroUSD(1_000_000),
         )
         await self._world.market.create(order, self._world.market.propose_id())
 

@@ -18,8 +18,8 @@ ACCOUNT_NAME = "treasury"
 LOST_LEASE = "00000000-0000-4000-8000-"
 """how the uid of a lease begins that no operator of this seed ever made"""
 
-MAX_LEASES = 7
-MAX_NEW = 40
+MAX_LEASES = 5
+MAX_NEW = 12
 MAX_PRICE = MicroUSD(20_000_000)
 
 
@@ -154,9 +154,7 @@ def script(chance: random.Random, seconds: float) -> list[Deed]:
     """Return the deeds of a seed, in order."""
     count = chance.randint(3, 14)
     found = [
-        Deed(
-            at=chance.random() * seconds, what=chance.choice(DEEDS), draw=chance.random()
-        )
+        Deed(at=chance.random() * seconds, what=chance.choice(DEEDS), draw=chance.random())
         for _ in range(count)
     ]
     return sorted(found, key=lambda each: each.at)

@@ -42,7 +42,7 @@ class World:
     """Everything outside the operators is the truth; ``broken`` collects what must never be."""
 
     def __init__(self, seed: int, say: Callable[[str], None]) -> None:
-        self.chance = random.Random(seed)  # noqa: S311
+        self.chance = random.Random(seed)
         self.clock = LoopClock()
         self.reached = Reached()
         self.broken: list[str] = []
@@ -158,7 +158,10 @@ class World:
             uid = body["metadata"]["uid"]
             for each in self.invariants.on_ledger(body, change.before):
                 self._break(each)
-            if body["metadata"].get("deletionTimestamp") and body["spec"]["deletionPolicy"] == "Orphan":
+            if (
+                body["metadata"].get("deletionTimestamp")
+                and body["spec"]["deletionPolicy"] == "Orphan"
+            ):
                 self.orphaned.add(uid)
         if kind == "AkashLease":
             self._watch_lease(change, body)

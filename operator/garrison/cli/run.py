@@ -9,6 +9,7 @@ import click
 
 from garrison import app
 from garrison.controllers.assembly import Pace
+from garrison.core.lifecycle import Timing
 from garrison.errors import GarrisonError
 from garrison.settings import Settings
 from garrison.telemetry.logs import configure
@@ -72,6 +73,13 @@ from garrison.telemetry.logs import configure
     help="How often an account's market is listed: balance, providers, orphans.",
 )
 @click.option(
+    "--bid-seconds",
+    type=click.FloatRange(1, 3600),
+    default=60.0,
+    show_default=True,
+    help="How long an order waits for an acceptable bid before the next GPU model is tried.",
+)
+@click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 @click.option("-v", "--verbose", is_flag=True, help="Log every action.")
@@ -86,6 +94,7 @@ def run(
     insecure_registries: tuple[str, ...],
     workers: int,
     survey_seconds: float,
+    bid_seconds: float,
     log_format: str,
     verbose: bool,
 ) -> None:
@@ -103,7 +112,7 @@ def run(
         host=host,
         port=port,
         insecure_registries=insecure_registries,
-        pace=Pace(workers=workers, survey=survey_seconds),
+        pace=Pace(workers=workers, survey=survey_seconds, timing=Timing(bid_timeout=bid_seconds)),
     )
     try:
         asyncio.run(app.run(settings, ready=lambda text: click.echo(f"ready {text}")))

@@ -15,6 +15,7 @@ from garrison.api.parsing import dump
 from garrison.controllers.catalog import Catalog
 from garrison.controllers.directory import Directory
 from garrison.controllers.surveys import Survey, Surveys
+from garrison.core.budget import has_lapsed
 from garrison.core.ledger import MarketView, Standing, standing, summarise
 from garrison.core.order import price_ceiling
 from garrison.core.sweep import strangers
@@ -108,6 +109,7 @@ class AccountController:
         account = self._catalog.accounts.of(raw)
         name = account.meta.name
         leases = tuple(each for each in self._catalog.all_leases() if each.spec.account == name)
+        leases = await self._reread(account, leases)
         survey, fresh = self._surveys.newest(account)
         if fresh and survey is not None and survey.error is None:
             self._directory.update(name, survey.providers)
@@ -132,6 +134,21 @@ class AccountController:
             unknown_providers=self._unknown(),
         )
         return await self._swept(books) if survey is not None and survey.error is None else books
+
+    async def _reread(self, account: Account, leases: tuple[Lease, ...]) -> tuple[Lease, ...]:
+        """Read afresh the leases whose grant has lapsed: only an unused one is given anew."""
+        now = self._clock.now()
+        lapsed = {each.lease for each in account.status.grants if has_lapsed(each, now)}
+        found = []
+        for lease in leases:
+            if lease.meta.uid not in lapsed or lease.status.phase != "Pending":
+                found.append(lease)
+                continue
+            raw = await self._kube.get(LEASE, lease.meta.namespace, lease.meta.name)
+            if raw is not None and raw["metadata"]["uid"] == lease.meta.uid:
+                self._cache.put(raw)
+                found.append(self._catalog.leases.of(raw))
+        return tuple(found)
 
     async def _is_gone(self, uid: str, namespace: str, name: str) -> bool:
         raw = await self._kube.get(LEASE, namespace, name)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from garrison.api.lease import EndpointStatus
 from garrison.api.meta import LEASE, Key
-from garrison.core.health import Track, advance, next_probe
-from garrison.core.lifecycle import Observation
+from garrison.core.health import Track, advance, counted_from, next_probe
+from garrison.core.lifecycle import Observation, entered
 from garrison.errors import UnsafeDestinationError
 from garrison.ports.clock import Clock
 from garrison.ports.probe import (
@@ -45,7 +46,8 @@ class Measurements:
         endpoint = o.status.endpoint
         if endpoint is None:
             return o
-        track, unsafe = self._folded(key, endpoint)
+        began = entered(o.status, "Ready") if o.status.phase == "Ready" else None
+        track, unsafe = self._folded(key, endpoint, began)
         due = next_probe(track, self._period(o), o.now) <= 0
         if due and not self._jobs.running(key, PROBE):
             self._jobs.start(key, PROBE, lambda: self._probe(o, endpoint))
@@ -58,7 +60,9 @@ class Measurements:
             return min(float(o.health.period_seconds), 1.0)
         return float(o.health.period_seconds)
 
-    def _folded(self, key: Key, endpoint: EndpointStatus) -> tuple[Track, str]:
+    def _folded(
+        self, key: Key, endpoint: EndpointStatus, began: datetime | None
+    ) -> tuple[Track, str]:
         known = self._tracks.get(key)
         track = known[1] if known is not None and known[0] == endpoint else Track()
         result = self._jobs.take(key, PROBE)
@@ -67,6 +71,7 @@ class Measurements:
             outcome = _outcome(result.value, result.error)
             unsafe = str(result.error) if isinstance(result.error, UnsafeDestinationError) else ""
             track = advance(track, outcome, self._clock.now())
+        track = counted_from(track, began)
         self._tracks[key] = (endpoint, track)
         return track, unsafe
 

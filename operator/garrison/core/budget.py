@@ -8,8 +8,15 @@ from datetime import datetime, timedelta
 
 from garrison.api.account import AccountStatus, Grant, Limits
 from garrison.api.money import MicroUSD, format_dollars, parse_dollars
+from garrison.core.lifecycle import TOKEN_LIFE
 
 RATE_WINDOW = timedelta(minutes=10)
+
+GRANT_VALID = timedelta(seconds=30)
+"""How long after a grant its order may be intended; later it has to be granted anew."""
+
+GRANT_MARGIN = timedelta(seconds=30)
+"""Until an intent that was written in the last moment of a grant is surely visible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +44,19 @@ def reserved(grants: Sequence[Grant]) -> MicroUSD:
     return MicroUSD(sum(parse_dollars(each.price_per_hour) for each in grants))
 
 
-def recent(times: Sequence[datetime], now: datetime) -> tuple[datetime, ...]:
+def rate_window(horizon: timedelta) -> timedelta:
+    """Return how long a grant counts: ten minutes, and the longest way from it to the deployment.
+
+    So that no ten minutes ever see more deployments than the ceiling, whenever they come into being.
+    """
+    return RATE_WINDOW + GRANT_VALID + TOKEN_LIFE + horizon
+
+
+def recent(
+    times: Sequence[datetime], now: datetime, window: timedelta = RATE_WINDOW
+) -> tuple[datetime, ...]:
     """Return the times inside the rate window."""
-    return tuple(each for each in times if now - each < RATE_WINDOW)
+    return tuple(each for each in times if now - each < window)
 
 
 def refusal(
@@ -48,6 +65,8 @@ def refusal(
     grants: Sequence[Grant],
     times: Sequence[datetime],
     now: datetime,
+    *,
+    window: timedelta = RATE_WINDOW,
 ) -> Refusal | None:
     """Return why ``request`` must wait, None when it fits under every ceiling."""
     others = [each for each in grants if each.lease != request.lease]
@@ -66,32 +85,40 @@ def refusal(
             f"{format_dollars(request.price_per_hour)}, and limits.maxPricePerHour is "
             f"{format_dollars(ceiling)}; raise it on the AkashAccount or lower spec.budget.maxPricePerHour",
         )
-    window = recent(times, now)
-    if len(window) >= limits.max_new_leases_per10_minutes:
+    counted = recent(times, now, window)
+    if len(counted) >= limits.max_new_leases_per10_minutes:
         return Refusal(
             reason="TooManyNewLeases",
-            message=f"{len(window)} leases were ordered in the last ten minutes and "
+            message=f"{len(counted)} leases were ordered in the last ten minutes and "
             f"limits.maxNewLeasesPer10Minutes is {limits.max_new_leases_per10_minutes}; "
             "wait, or raise it on the AkashAccount",
-            retry_at=min(window) + RATE_WINDOW if window else None,
+            retry_at=min(counted) + window if counted else None,
         )
     return None
 
 
 def grant_all(
-    requests: Sequence[Request], limits: Limits, status: AccountStatus, now: datetime
+    requests: Sequence[Request],
+    limits: Limits,
+    status: AccountStatus,
+    now: datetime,
+    window: timedelta = RATE_WINDOW,
 ) -> tuple[tuple[Grant, ...], tuple[datetime, ...], Refusal | None]:
     """Return the new ledger: (grants, times of grants in the window, first refusal).
 
     Requests are served in the order given; the first that does not fit holds up those behind it,
-    so that a large one is not starved by small ones.
+    so that a large one is not starved by small ones. A grant that was never used is taken back
+    before it is given anew: the requests must come from leases that were read after it had lapsed.
     """
     grants = list(status.grants)
-    times = list(recent(status.granted_at, now))
+    times = list(recent(status.granted_at, now, window))
     for request in requests:
-        if is_granted(request.lease, request.attempt, grants):
+        old = grant_of(request.lease, request.attempt, grants)
+        if old is not None and not has_lapsed(old, now):
             continue
-        refused = refusal(request, limits, grants, times, now)
+        if old is not None and old.at in times:
+            times.remove(old.at)
+        refused = refusal(request, limits, grants, times, now, window=window)
         if refused is not None:
             return tuple(grants), tuple(times), refused
         grants = [each for each in grants if each.lease != request.lease]
@@ -111,9 +138,20 @@ def _grant(request: Request, now: datetime) -> Grant:
     )
 
 
-def is_granted(lease: str, attempt: int, grants: Sequence[Grant]) -> bool:
-    """Return whether an order of this attempt may be placed."""
-    return any(each.lease == lease and each.attempt == attempt for each in grants)
+def grant_of(lease: str, attempt: int, grants: Sequence[Grant]) -> Grant | None:
+    """Return the grant of this attempt, None when there is none."""
+    return next((each for each in grants if (each.lease, each.attempt) == (lease, attempt)), None)
+
+
+def has_lapsed(grant: Grant, now: datetime) -> bool:
+    """Return whether a grant can be given anew: nobody can have used it unseen."""
+    return now - grant.at > GRANT_VALID + GRANT_MARGIN
+
+
+def is_granted(lease: str, attempt: int, grants: Sequence[Grant], now: datetime) -> bool:
+    """Return whether an order of this attempt may be intended now."""
+    grant = grant_of(lease, attempt, grants)
+    return grant is not None and now - grant.at <= GRANT_VALID
 
 
 def granted_price(lease: str, grants: Sequence[Grant]) -> MicroUSD | None:

@@ -15,6 +15,7 @@ class Track:
     probed_at: datetime | None = None
     healthy_at: datetime | None = None
     failures: int = 0
+    failing_since: datetime | None = None
     outcome: ProbeOutcome | None = None
     message: str = ""
 
@@ -30,9 +31,21 @@ def advance(track: Track, result: ProbeResult, now: datetime) -> Track:
         probed_at=now,
         healthy_at=now if healthy else track.healthy_at,
         failures=0 if healthy else track.failures + 1,
+        failing_since=None if healthy else track.failing_since or now,
         outcome=result.outcome,
         message=result.message,
     )
+
+
+def counted_from(track: Track, moment: datetime | None) -> Track:
+    """Return the track without a row of failures that began before ``moment``.
+
+    A replica that became Ready by another operator's probes must not fail by what this one saw
+    while it was still starting.
+    """
+    if moment is None or track.failing_since is None or track.failing_since >= moment:
+        return track
+    return Track(healthy_at=track.healthy_at)
 
 
 def next_probe(track: Track, period_seconds: float, now: datetime) -> float:

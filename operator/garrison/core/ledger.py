@@ -10,7 +10,7 @@ from garrison.api.account import Account, AccountStatus, Grant, Stranger
 from garrison.api.lease import Lease
 from garrison.api.meta import Condition, ConditionStatus
 from garrison.api.money import MicroUSD, format_dollars, parse_dollars
-from garrison.core.budget import Refusal, Request, grant_all, reserved
+from garrison.core.budget import Refusal, Request, grant_all, rate_window, reserved
 from garrison.core.lifecycle import unresolved_create
 from garrison.core.winding import RELEASED
 from garrison.ports.market import Balance
@@ -55,7 +55,9 @@ def standing(
         if _is_create_unknown(leases, now) or account.meta.deleting
         else _waiting(leases, ceilings)
     )
-    grants, times, refused = grant_all(waiting, account.spec.limits, before, now)
+    horizon = timedelta(seconds=account.spec.backend.console.outcome_horizon_seconds)
+    window = rate_window(horizon)
+    grants, times, refused = grant_all(waiting, account.spec.limits, before, now, window)
     return Standing(
         grants=grants,
         granted_at=times,

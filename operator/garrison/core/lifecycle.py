@@ -39,6 +39,10 @@ from garrison.ports.probe import BenchmarkFigures
 FREE = MicroUSD(0)
 
 
+TOKEN_LIFE = timedelta(seconds=30)
+"""How long after an intent its write may still be sent, at most."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """The waits of a lease's life, in seconds."""
@@ -207,18 +211,24 @@ def owes(status: LeaseStatus) -> bool:
 
 
 def horizon_passed(intent: Intent, traits: MarketTraits, now: datetime) -> bool:
-    """Return whether a create that cannot be found did not happen."""
-    return now - intent.at >= traits.outcome_horizon
+    """Return whether a create that cannot be found did not happen: it may have been sent late."""
+    return now - intent.at >= token_life(traits.outcome_horizon) + traits.outcome_horizon
 
 
 def token_usable(o: Observation) -> bool:
     """Return whether this process may perform the intent now.
 
-    A token is good for half the outcome horizon: a process that slept must not create after others
-    have concluded that nothing was created.
+    A token is good for a short time: a process that slept must not create after others have
+    concluded that nothing was created.
     """
     intent = o.status.intent
-    return o.holds_token and intent is not None and o.now - intent.at < o.traits.outcome_horizon / 2
+    life = token_life(o.traits.outcome_horizon)
+    return o.holds_token and intent is not None and o.now - intent.at < life
+
+
+def token_life(horizon: timedelta) -> timedelta:
+    """Return how long after an intent its write may still be sent."""
+    return min(TOKEN_LIFE, horizon / 2)
 
 
 def without_intent(status: LeaseStatus) -> LeaseStatus:

@@ -54,7 +54,7 @@ def pending(o: Observation) -> Step:
     status = enter(o.status, "Pending", o.now)
     if o.account is None or o.template is None or o.policy_missing:
         return Step(status=status, requeue=30.0)
-    if not is_granted(o.lease.meta.uid, status.attempt, o.account.status.grants):
+    if not is_granted(o.lease.meta.uid, status.attempt, o.account.status.grants, o.now):
         return Step(status=status)
     intent = Intent(
         action="CreateDeployment",

@@ -153,8 +153,8 @@ def test_adopts_what_the_lookup_finds() -> None:
 
 
 def test_repeats_a_create_only_after_the_horizon() -> None:
-    before = see("Ordering", status={"intent": create_intent()}, now=at(59))
-    after = see("Ordering", status={"intent": create_intent()}, now=at(60))
+    before = see("Ordering", status={"intent": create_intent()}, now=at(89))
+    after = see("Ordering", status={"intent": create_intent()}, now=at(90))
     assert step(before).status.intent is not None
     assert (step(after).status.phase, step(after).status.intent) == ("Pending", None)
 
@@ -438,7 +438,7 @@ def test_deleting_waits_for_a_create_that_may_still_appear() -> None:
     o = deleted("Ordering", status={"deployment": None, "intent": create_intent()})
     assert step(o).status.intent is not None
     assert step(replace(o, deployment=deployment())).status.deployment == RECORD
-    over = step(replace(o, now=NOW + HORIZON)).status
+    over = step(replace(o, now=NOW + HORIZON * 1.5)).status
     assert (over.intent, over.closed_at) == (None, None)
 
 
@@ -452,7 +452,7 @@ def test_a_create_that_was_never_started_need_not_be_waited_for() -> None:
 def test_an_unknown_deployment_counts_as_closed_only_after_the_horizon() -> None:
     o = deleted("Closing", deployment=None)
     assert step(o).status.closed_at is None
-    assert step(replace(o, now=NOW + HORIZON)).status.closed_at is not None
+    assert step(replace(o, now=NOW + HORIZON * 1.5)).status.closed_at is not None
 
 
 def test_a_failed_lease_closes_at_once_and_stays_for_the_record() -> None:

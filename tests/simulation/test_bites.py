@@ -1,0 +1,122 @@
+"""The simulation bites: take one safeguard away, and some seed notices."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from garrison.api.lease import Lease
+from garrison.controllers import lease as lease_controller
+from garrison.controllers import workload as workload_controller
+from garrison.core import budget, ordering, traffic, winding
+from garrison.core.lifecycle import CreateDeployment, Observation, Step
+from tests.simulation.run import run_seed
+
+SEEDS = range(60)
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def _no_intent(patch: pytest.MonkeyPatch) -> None:
+    """The create goes out from a granted lease with nothing recorded before it."""
+    waits = ordering.pending
+
+    def pending(o: Observation) -> Step:
+        found = waits(o)
+        if found.status.intent is None:
+            return found
+        action = CreateDeployment(token=o.token, order=ordering.order(o), deployment=o.proposed_id)
+        return Step(status=o.status, action=action, requeue=o.timing.lookup)
+
+    patch.setattr(ordering, "pending", pending)
+
+
+def _doubled_create(patch: pytest.MonkeyPatch) -> None:
+    trade = lease_controller.LeaseController._trade
+
+    async def twice(self: Any, action: Any, o: Observation) -> object:
+        if isinstance(action, CreateDeployment):
+            await trade(self, action, o)
+        return await trade(self, action, o)
+
+    patch.setattr(lease_controller.LeaseController, "_trade", twice)
+
+
+def _unverified_close(patch: pytest.MonkeyPatch) -> None:
+    def hasty(o: Observation) -> Step:
+        return Step(status=winding.closed(o))
+
+    patch.setattr(winding, "_close", hasty)
+
+
+def _no_ceilings(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(budget, "refusal", lambda *_args: None)
+
+
+def _eager_routing(patch: pytest.MonkeyPatch) -> None:
+    def eager(leases: Any) -> tuple[traffic.Backend, ...]:
+        found: list[Lease] = [each for each in leases if each.status.endpoint is not None]
+        return tuple(
+            traffic.Backend(
+                lease=each.meta.name,
+                host=each.status.endpoint.host,
+                port=each.status.endpoint.port,
+                draining=False,
+            )
+            for each in found
+            if each.status.endpoint is not None
+        )
+
+    patch.setattr(workload_controller, "backends", eager)
+
+
+def _forgetful_ledger(patch: pytest.MonkeyPatch) -> None:
+    """Replicas are created before their names are persisted."""
+    create = workload_controller.WorkloadController.plan
+
+    def plan(self: Any, observed: Any, now: Any) -> Any:
+        found = create(self, observed, now)
+        known = (
+            {entry.name for entry in observed.workload.status.leases}
+            if observed.workload
+            else set()
+        )
+        early = tuple(
+            workload_controller.Create(entry=each)
+            for each in observed.moves.ledger
+            if each.name not in known
+        )
+        return type(found)(actions=(*found.actions, *early), requeue_after=found.requeue_after)
+
+    patch.setattr(workload_controller.WorkloadController, "plan", plan)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("patch", "complaint"),
+    [
+        pytest.param(_no_intent, "open deployments for one lease", id="intent removed"),
+        pytest.param(_doubled_create, "open deployments for one lease", id="create doubled"),
+        pytest.param(_unverified_close, "still paid", id="close not verified"),
+        pytest.param(_no_ceilings, "the ceiling is", id="ceilings ignored"),
+        pytest.param(_eager_routing, "was never Ready", id="routed before Ready"),
+        pytest.param(_forgetful_ledger, "is in no ledger", id="ledger after the fact"),
+    ],
+)
+def test_a_missing_safeguard_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, patch: Patch, complaint: str
+) -> None:
+    patch(monkeypatch)
+    for seed in SEEDS:
+        if any(complaint in each for each in run_seed(seed).broken):
+            return
+    pytest.fail(f"no seed of {SEEDS} noticed; the simulation does not check this")

@@ -1,0 +1,48 @@
+"""Three hundred seeds hold every promise, and between them reach everything that can be reached."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+
+import pytest
+
+from tests.simulation.coverage import union
+from tests.simulation.run import Story, run_seed
+
+SEEDS = int(os.environ.get("GARRISON_SIMULATION_SEEDS", "300"))
+ENOUGH = 300
+"""seeds after which everything must have been reached"""
+
+
+def _quietly(seed: int) -> Story:
+    logging.disable(logging.CRITICAL)
+    return run_seed(seed)
+
+
+@pytest.mark.timeout(1500)
+def test_every_seed_holds_and_everything_is_reached() -> None:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=os.cpu_count(), mp_context=context) as pool:
+        stories = list(pool.map(_quietly, range(SEEDS), chunksize=5))
+    broken = [
+        f"seed {each.seed}: {'; '.join(each.broken[:3])} (make simulate SEEDS={each.seed} VERBOSE=1)"
+        for each in stories
+        if each.broken
+    ]
+    assert not broken, "\n".join(broken)
+    if len(stories) >= ENOUGH:
+        assert union(each.reached for each in stories).missing() == {}
+
+
+@pytest.mark.parametrize("seed", [3, 7])
+def test_a_seed_is_the_same_every_time(seed: int) -> None:
+    tales: list[list[str]] = []
+    for _ in range(2):
+        lines: list[str] = []
+        run_seed(seed, lines.append)
+        tales.append(lines)
+    assert tales[0] == tales[1]
+    assert len(tales[0]) > 20
