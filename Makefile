@@ -57,10 +57,10 @@ demo: venv provision ## Apply, answer, fail over and clean up on this machine, l
 	python -m devenv.demo
 
 up: venv provision ## Start the same stage and leave it running
-	python -m devenv.demo --keep
+	python -m devenv.up
 
 down: venv ## Stop what 'make up' left running
-	python -m devenv.stage down
+	python -m devenv.up down
 
 bench: venv provision ## Measure the operator beside its peers
 	python -m devenv.bench

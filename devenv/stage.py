@@ -10,13 +10,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
 from akash_sandbox.client import SandboxAdmin
 from devenv.checkout import ROOT
 from devenv.command import output_of
-from devenv.controlplane import service_account_kubeconfig, start_controlplane
+from devenv.controlplane import ControlPlane, service_account_kubeconfig, start_controlplane
 from devenv.errors import DevenvError
 from devenv.gobuild import Progress, Report
 from devenv.image import MODEL, SYNTHETIC, publish
@@ -48,6 +49,7 @@ class Script:
     model: bool = False
     sandbox: Mapping[str, Any] = field(default_factory=dict)
     survey_seconds: float = 5.0
+    bid_seconds: float = 60.0
     debug: bool = False
 
 
@@ -77,6 +79,7 @@ class Stage:
         self.kubectl_path = kubectl
         self.processes: dict[str, Process] = {}
         self.images: dict[str, str] = {}
+        self.plane: ControlPlane | None = None
         self._market: Market | None = None
 
     @property
@@ -107,6 +110,18 @@ class Stage:
         """Return ``kubectl get … -o json``."""
         return json.loads(await self.kubectl("get", *arguments, "-o", "json"))
 
+    async def stop_api_server(self) -> None:
+        """Stop the real API server; its objects stay. Nothing happens where it is not ours."""
+        if self.plane is not None:
+            await self.plane.stop()
+
+    async def start_api_server(self) -> None:
+        """Start the real API server again: same objects, same address. Raises DevenvError."""
+        if self.plane is None:
+            raise DevenvError("this API server is not the stage's own, so it cannot be started")
+        port = urlsplit(self.plane.url).port or 0
+        self.plane = await start_controlplane(self.folder / "cluster", port=port)
+
     async def start_market(self) -> Market:
         """Start the local market, or start it again on the state that it left."""
         config = self.folder / "sandbox.yaml"
@@ -136,6 +151,7 @@ class Stage:
         argv = [sys.executable, "-m", "garrison.cli", "run", "--namespace", NAMESPACE]
         argv += ["--kubeconfig", str(self.operator_kubeconfig), "--port", "0", "--verbose"]
         argv += ["--survey-seconds", str(self.script.survey_seconds)]
+        argv += ["--bid-seconds", str(self.script.bid_seconds)]
         for address in self._insecure_registries():
             argv += ["--insecure-registry", address]
         process = await Process.start(
@@ -226,8 +242,10 @@ async def open_stage(folder: Path, script: Script, *, say: Say = to_stderr) -> A
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         kubectl = await ensure_kubectl(say=say)
-        kubeconfig = await _cluster(stack, folder, script, say)
+        plane, kubeconfig = await _cluster(stack, folder, script, say)
         stage = Stage(folder, script, kubeconfig, kubectl)
+        stage.plane = plane
+        stack.push_async_callback(stage.stop_api_server)
         stack.push_async_callback(stage.stop)
         await asyncio.gather(
             _installed(stage, say), _imaged(stack, stage, say), _market(stage, say)
@@ -236,18 +254,20 @@ async def open_stage(folder: Path, script: Script, *, say: Say = to_stderr) -> A
         yield stage
 
 
-async def _cluster(stack: AsyncExitStack, folder: Path, script: Script, say: Say) -> Path:
+async def _cluster(
+    stack: AsyncExitStack, folder: Path, script: Script, say: Say
+) -> tuple[ControlPlane | None, Path]:
     if script.kubeconfig is not None:
-        return script.kubeconfig
+        return None, script.kubeconfig
     if script.light:
         with step("API server", "in memory, for an impatient first look", say):
             light = await start_light(folder)
         stack.push_async_callback(light.process.stop)
-        return light.kubeconfig
+        return None, light.kubeconfig
     with step("Control plane", "a real kube-apiserver and etcd in one process", say):
         plane = await start_controlplane(folder / "cluster", report=_telling(say))
     stack.push_async_callback(plane.stop)
-    return plane.kubeconfig
+    return plane, plane.kubeconfig
 
 
 def _telling(say: Say) -> Report:
