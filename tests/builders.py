@@ -83,9 +83,7 @@ def spec(*models: str, **fields: Any) -> WorkloadSpec:
 
 def workload(*models: str, status: WorkloadStatus | None = None, **fields: Any) -> Workload:
     """A workload; ``fields`` are those of its spec."""
-    return Workload(
-        meta=meta(), spec=spec(*models, **fields), status=status or WorkloadStatus()
-    )
+    return Workload(meta=meta(), spec=spec(*models, **fields), status=status or WorkloadStatus())
 
 
 def template(*models: str) -> Template:
@@ -111,9 +109,7 @@ def lease(
 
 def limits(price: str = "10", leases: int = 5, rate: int = 10) -> Limits:
     """Ceilings of an account."""
-    return Limits(
-        max_price_per_hour=price, max_leases=leases, max_new_leases_per10_minutes=rate
-    )
+    return Limits(max_price_per_hour=price, max_leases=leases, max_new_leases_per10_minutes=rate)
 
 
 def account(status: AccountStatus | None = None, **fields: Any) -> Account:

@@ -59,7 +59,7 @@ def _unverified_close(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_ceilings(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(budget, "refusal", lambda *_args: None)
+    patch.setattr(budget, "refusal", lambda *_args, **_more: None)
 
 
 def _eager_routing(patch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,20 @@ from tests.builders import NOW, at
 
 
 def failure(
-    lease: str, provider: str | None, *, revision: str = "r1", who: Blame = "Undecided", when: float = 0
+    lease: str,
+    provider: str | None,
+    *,
+    revision: str = "r1",
+    who: Blame = "Undecided",
+    when: float = 0,
 ) -> FailureStatus:
     return FailureStatus(
-        lease=lease, revision=revision, provider=provider, reason="Unhealthy", blame=who, at=at(when)
+        lease=lease,
+        revision=revision,
+        provider=provider,
+        reason="Unhealthy",
+        blame=who,
+        at=at(when),
     )
 
 

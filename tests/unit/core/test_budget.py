@@ -55,7 +55,9 @@ def test_another_attempt_of_a_lease_replaces_its_grant_and_counts_as_a_new_order
 
 def test_a_large_request_is_not_starved_by_small_ones_behind_it() -> None:
     status = AccountStatus(grants=grant_all([request("x", "8")], limits(), AccountStatus(), NOW)[0])
-    grants, _, refused = grant_all([request("big", "5"), request("small", "1")], limits(), status, NOW)
+    grants, _, refused = grant_all(
+        [request("big", "5"), request("small", "1")], limits(), status, NOW
+    )
     assert [each.lease for each in grants] == ["x"]
     assert refused is not None
 
@@ -67,7 +69,9 @@ def test_no_lease_at_all_is_a_valid_ceiling() -> None:
 
 @given(
     asks=st.lists(
-        st.tuples(st.integers(0, 8), st.integers(0, 2), st.integers(0, 4_000_000), st.integers(0, 400)),
+        st.tuples(
+            st.integers(0, 8), st.integers(0, 2), st.integers(0, 4_000_000), st.integers(0, 400)
+        ),
         max_size=40,
     ),
     leases=st.integers(0, 6),

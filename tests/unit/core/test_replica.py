@@ -69,7 +69,12 @@ FIGURES = BenchmarkFigures(
 
 def granted(attempt: int = 0, price: str = "2") -> AccountStatus:
     grant = Grant(
-        lease=LEASE_UID, namespace="prod", name="chat-1", attempt=attempt, price_per_hour=price, at=NOW
+        lease=LEASE_UID,
+        namespace="prod",
+        name="chat-1",
+        attempt=attempt,
+        price_per_hour=price,
+        at=NOW,
     )
     return AccountStatus(grants=(grant,))
 
@@ -142,7 +147,9 @@ def test_creates_once_with_the_token_and_looks_up_without_it() -> None:
 
 
 def test_a_token_is_too_old_after_half_the_horizon() -> None:
-    late = see("Ordering", status={"intent": create_intent()}, holds_token=True, now=NOW + HORIZON / 2)
+    late = see(
+        "Ordering", status={"intent": create_intent()}, holds_token=True, now=NOW + HORIZON / 2
+    )
     assert step(late).action is None
 
 
@@ -170,7 +177,13 @@ def test_repeats_a_create_only_after_the_horizon() -> None:
     ],
 )
 def test_outcomes_of_a_create(
-    case: str, value: object, error: Exception | None, phase: str, has_intent: bool, reason: str | None
+    *,
+    case: str,
+    value: object,
+    error: Exception | None,
+    phase: str,
+    has_intent: bool,
+    reason: str | None,
 ) -> None:
     o = see("Ordering", status={"intent": create_intent()}, holds_token=True)
     after = settle(o, step(o), value, error).status
@@ -218,7 +231,12 @@ def test_no_bid_closes_the_order_and_tries_the_next_gpu_model() -> None:
     assert step(closing).action == CloseDeployment(deployment="100")
     closed = replace(closing, deployment=deployment(state=DeploymentState.CLOSED))
     after = step(closed).status
-    assert (after.phase, after.attempt, after.model_index, after.deployment) == ("Pending", 1, 1, None)
+    assert (after.phase, after.attempt, after.model_index, after.deployment) == (
+        "Pending",
+        1,
+        1,
+        None,
+    )
 
 
 def test_the_last_alternative_fails_with_the_whole_chain_of_reasons() -> None:
@@ -352,7 +370,13 @@ def test_is_ready_only_after_health_and_benchmark() -> None:
             "EscrowExhausted",
             "Nobody",
         ),
-        ("unhealthy", "Ready", {"track": Track(failures=3, probed_at=NOW)}, "Unhealthy", "Undecided"),
+        (
+            "unhealthy",
+            "Ready",
+            {"track": Track(failures=3, probed_at=NOW)},
+            "Unhealthy",
+            "Undecided",
+        ),
         (
             "unhealthy, and its gateway is silent",
             "Ready",
@@ -396,7 +420,11 @@ def test_a_reclaim_notice_is_written_down_and_serving_goes_on() -> None:
 
 def test_the_benchmark_repeats_when_it_is_due() -> None:
     last = BenchmarkStatus(
-        passed=True, tokens_per_second="65.0", time_to_first_token_milliseconds=1, requests=4, at=NOW
+        passed=True,
+        tokens_per_second="65.0",
+        time_to_first_token_milliseconds=1,
+        requests=4,
+        at=NOW,
     )
     spec = Benchmark(api="OpenAI", repeat_every_seconds=60)
     o = serving("Ready", status={"benchmark": last}, benchmark=spec, track=HEALTHY)
@@ -481,4 +509,3 @@ def test_a_status_repeats_itself_at_rest() -> None:
     once = finished(o, step(o).status)
     again = finished(_next(replace(o, now=at(5)), once), step(_next(o, once)).status)
     assert again == once
-

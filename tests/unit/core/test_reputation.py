@@ -19,7 +19,9 @@ from tests.builders import NOW, at
 
 
 def result(lease: str, outcome: Outcome, when: float = 0, model: str = "h100") -> ResultStatus:
-    return ResultStatus(lease=lease, gpu_model=model, outcome=outcome, reason="LeaseClosed", at=at(when))
+    return ResultStatus(
+        lease=lease, gpu_model=model, outcome=outcome, reason="LeaseClosed", at=at(when)
+    )
 
 
 def test_quarantine_starts_at_the_fault_and_doubles_in_a_row() -> None:
@@ -62,7 +64,9 @@ def test_a_later_verdict_replaces_the_earlier_one_of_the_same_lease() -> None:
 @given(counts=st.dictionaries(st.sampled_from(["h100", "a100", "t4"]), st.integers(0, 40)))
 def test_the_record_is_bounded_per_model_and_keeps_the_newest(counts: dict[str, int]) -> None:
     every = [
-        result(f"{model}-{n}", "Served", n, model) for model, count in counts.items() for n in range(count)
+        result(f"{model}-{n}", "Served", n, model)
+        for model, count in counts.items()
+        for n in range(count)
     ]
     record = fold([], every)
     for model, count in counts.items():

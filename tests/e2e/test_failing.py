@@ -1,0 +1,165 @@
+"""Providers fail, people err: Garrison moves on, blames the right one, and never leaks a lease."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+from tests.e2e.bodies import environment
+from tests.e2e.scene import Scene
+from tests.e2e.waiting import eventually
+
+NOWHERE = "127.0.0.1:1/nothing@sha256:" + "0" * 64
+
+
+async def _provider_of(scene: Scene) -> str:
+    (lease,) = await scene.paid()
+    return lease.provider
+
+
+async def test_provider_killed(scene: Scene) -> None:
+    await scene.serve("chat")
+    first = await _provider_of(scene)
+    await scene.admin.kill_provider(first)
+    await eventually(
+        "served elsewhere",
+        scene.leases,
+        lambda found: [each["status"]["phase"] for each in found] == ["Ready"],
+    )
+    assert await _provider_of(scene) != first
+    await eventually(
+        "a provider's fault on record",
+        lambda: scene.results(first),
+        lambda found: "ProviderFault" in [outcome for outcome, _ in found],
+    )
+
+
+async def test_lease_closed_by_the_provider(scene: Scene) -> None:
+    await scene.serve("chat")
+    (lease,) = await scene.paid()
+    await scene.admin.close_lease(lease.dseq, lease.gseq, lease.oseq, reason="unstable")
+    await eventually(
+        "another lease",
+        scene.paid,
+        lambda found: len(found) == 1 and found[0].dseq != lease.dseq,
+    )
+    await scene.wait_ready("chat")
+
+
+async def test_too_slow_is_not_used(scene: Scene) -> None:
+    cheapest = "monsoon"
+    await scene.admin.wrong_hardware(cheapest, slowdown=50)
+    await scene.serve(
+        "chat",
+        env=environment(SYNTHETIC_TOKENS_PER_SECOND="500"),
+        benchmark={"api": "OpenAI", "minTokensPerSecond": 100},
+    )
+    assert await _provider_of(scene) != cheapest
+    await eventually(
+        "blame, once another provider met the threshold",
+        lambda: scene.results(cheapest),
+        lambda found: ("ProviderFault", "BenchmarkFailed") in found,
+    )
+
+
+async def test_no_bids_then_bids(scene: Scene) -> None:
+    await scene.admin.no_bids()
+    await scene.apply_workload("chat")
+    await eventually(
+        "a failure for want of bids",
+        lambda: scene.workload("chat"),
+        lambda body: "NoBids" in str(body.get("status")),
+    )
+    await scene.admin.no_bids(silent=False)
+    await scene.wait_ready("chat")
+
+
+async def test_second_gpu_model(scene: Scene) -> None:
+    models = [{"model": "b200"}, {"model": "h100"}]
+    resources = {"cpu": "1", "memory": "1Gi", "storage": "1Gi", "gpu": {"models": models}}
+    await scene.serve("chat", resources=resources)
+    (lease,) = await scene.leases()
+    assert lease["status"]["gpuModel"] == "h100"
+    assert [each["gpuModel"] for each in lease["status"]["earlier"]] == ["b200"]
+
+
+async def test_crashing_everywhere_blames_the_revision(scene: Scene) -> None:
+    health = {
+        "periodSeconds": 1,
+        "timeoutSeconds": 1,
+        "failureThreshold": 2,
+        "startupGraceSeconds": 2,
+    }
+    await scene.apply_workload("chat", env=environment(SYNTHETIC_CRASH="1"), health=health)
+    stalled = await scene.until("chat", "Stalled")
+    assert {each["blame"] for each in stalled["status"]["failures"]} == {"Revision"}
+    used = [each for each in await scene.admin.leases() if scene.namespace]
+    assert 2 <= len(used) <= 200
+    for each in await scene.admin.providers():
+        quarantine = ((await scene.provider(each.name)).get("status") or {}).get("quarantine")
+        assert not quarantine, each.name
+
+
+async def test_a_bad_edit_disturbs_nothing(scene: Scene) -> None:
+    await scene.serve("chat")
+    before = [each["metadata"]["uid"] for each in await scene.leases()]
+    await scene.apply_workload("chat", image=NOWHERE)
+    await eventually(
+        "Ready=False",
+        lambda: scene.condition("chat", "Ready"),
+        lambda found: found.get("status") == "False",
+    )
+    assert (await scene.condition("chat", "Available"))["status"] == "True"
+    await scene.apply_workload("chat", providerPolicyRef={"name": "nobody"})
+    await scene.until("chat", "Stalled")
+    assert (await scene.condition("chat", "Available"))["status"] == "True"
+    assert [each["metadata"]["uid"] for each in await scene.leases()] == before
+    await scene.kubectl("delete", "iw", "chat", "--timeout=60s")
+
+
+async def test_ceiling_of_the_account(scene: Scene) -> None:
+    limits = {"maxPricePerHour": "20", "maxLeases": 1, "maxNewLeasesPer10Minutes": 200}
+    await scene.stage.apply(scene.stage.account(limits=limits))
+    await scene.apply_workload("chat", replicas=2)
+    account = await eventually(
+        "a refusal on the account",
+        lambda: scene.stage.get("aa", "treasury"),
+        lambda body: "TooManyLeases" in str(body.get("status")),
+    )
+    assert account["status"]["openLeases"] <= 2
+    assert len(await scene.paid()) <= 1
+
+
+async def test_operator_killed_again_and_again(scene: Scene) -> None:
+    chance = random.Random(20)
+    deeds: list[Callable[[], Awaitable[object]]] = [
+        lambda: scene.apply_workload("one", replicas=chance.randint(1, 2)),
+        lambda: scene.apply_workload("two", replicas=1),
+        lambda: scene.kubectl("delete", "iw", "two", "--ignore-not-found", "--wait=false"),
+        lambda: scene.apply_workload(
+            "one", env=environment(SYNTHETIC_TTFT_MS=str(chance.randint(1, 9)))
+        ),
+    ]
+    for _ in range(20):
+        await chance.choice(deeds)()
+        await asyncio.sleep(chance.random() * 1.5)
+        await scene.stage.processes["operator"].kill()
+        await scene.stage.start_operator()
+    await scene.kubectl("delete", "iw", "two", "--ignore-not-found", "--wait=false")
+    await scene.apply_workload("one", replicas=1)
+    await scene.until("one", "Ready")
+    await eventually("exactly one paid lease", scene.paid, lambda found: len(found) == 1)
+
+
+async def test_api_server_restarted(scene: Scene) -> None:
+    await scene.serve("chat")
+    await scene.stage.stop_api_server()
+    await asyncio.sleep(2.0)
+    await scene.stage.start_api_server()
+    await scene.kubectl("scale", "iw/chat", "--replicas=2")
+    await eventually(
+        "two replicas",
+        lambda: scene.workload("chat"),
+        lambda body: body["status"]["ready"] == "2/2",
+    )
