@@ -45,10 +45,10 @@ provision: venv
 	@python -m devenv.provision
 
 test: static provision ## Everything but the long tests; ends with what was left out and why
-	pytest -m "not long" $(PYTEST_ARGS)
+	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m "not long" $(PYTEST_ARGS)
 
 test-long: venv provision ## The long tests
-	pytest -m long $(PYTEST_ARGS)
+	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m long $(PYTEST_ARGS)
 
 simulate: venv ## Run the engine under faults in virtual time: SEEDS=0-999, SEEDS=17 VERBOSE=1
 	python -m tests.simulation $(SEEDS) $(if $(VERBOSE),--verbose)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from devenv.cache import cache_folder, cache_key
+from devenv.checkout import CONTROLPLANE
 from devenv.command import output_of
 from devenv.errors import DevenvError
 from devenv.lock import locked
@@ -41,6 +43,20 @@ Report = Callable[[Progress], None]
 
 def _silent(_progress: Progress) -> None:
     pass
+
+
+def told(say: Callable[[str], None]) -> Report:
+    """Return a report that says a line at each tenth: a cold build takes minutes."""
+    said = -1
+
+    def report(progress: Progress) -> None:
+        nonlocal said
+        tenth = 10 * progress.done // max(1, progress.total)
+        if tenth != said:
+            said = tenth
+            say(f"  {progress.program}: {progress.phase}, {progress.done} of {progress.total}")
+
+    return report
 
 
 def binary_path(source: Path) -> Path:
@@ -135,3 +151,7 @@ class _Counter:
         self._report(
             Progress(program=self._program, phase=self._phase, done=done, total=self._total)
         )
+
+
+if __name__ == "__main__":
+    print(asyncio.run(build(CONTROLPLANE)))

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devenv.cache import cache_folder
+from devenv.checkout import CONTROLPLANE, OCIREGISTRY
 from devenv.command import output_of
 from devenv.errors import DevenvError
+from devenv.gobuild import build, told
 from devenv.lock import locked
 from devenv.steps import Say, step, to_stderr
 from devenv.wheels import Package, unpacked
@@ -181,6 +183,9 @@ async def _ensure_all() -> None:
     runtime = await ensure_container_runtime()
     print(f"kubectl: {kubectl}\nhelm: {helm}")
     print(f"container runtime: {runtime.path or 'none'}")
+    for program in (CONTROLPLANE, OCIREGISTRY):
+        with step(f"Build {program.name}", "once; minutes for the control plane", to_stderr):
+            print(f"{program.name}: {await build(program, report=told(to_stderr))}")
     if runtime.missing:
         print(f"note: {runtime.missing}")
 

@@ -19,7 +19,7 @@ from devenv.checkout import ROOT
 from devenv.command import output_of
 from devenv.controlplane import ControlPlane, service_account_kubeconfig, start_controlplane
 from devenv.errors import DevenvError
-from devenv.gobuild import Progress, Report
+from devenv.gobuild import told
 from devenv.image import MODEL, SYNTHETIC, publish
 from devenv.light import start_light
 from devenv.processes import Process
@@ -223,6 +223,7 @@ class Stage:
                     "maxLeases": 10,
                     "maxNewLeasesPer10Minutes": 200,
                 },
+                "treasury": {"depositHours": 1},
                 "allowPrivateAddresses": True,
                 **spec,
             },
@@ -265,23 +266,9 @@ async def _cluster(
         stack.push_async_callback(light.process.stop)
         return None, light.kubeconfig
     with step("Control plane", "a real kube-apiserver and etcd in one process", say):
-        plane = await start_controlplane(folder / "cluster", report=_telling(say))
+        plane = await start_controlplane(folder / "cluster", report=told(say))
     stack.push_async_callback(plane.stop)
     return plane, plane.kubeconfig
-
-
-def _telling(say: Say) -> Report:
-    """A line now and then while a Go program is built: it takes minutes, once."""
-    told = -1
-
-    def report(progress: Progress) -> None:
-        nonlocal told
-        tenth = 10 * progress.done // max(1, progress.total)
-        if tenth != told:
-            told = tenth
-            say(f"  {progress.program}: {progress.phase}, {progress.done} of {progress.total}")
-
-    return report
 
 
 async def _installed(stage: Stage, say: Say) -> None:
@@ -296,7 +283,7 @@ async def _installed(stage: Stage, say: Say) -> None:
 
 async def _imaged(stack: AsyncExitStack, stage: Stage, say: Say) -> None:
     recipes = (MODEL, SYNTHETIC) if stage.script.model else (SYNTHETIC,)
-    registry = await start_registry(stage.folder / "registry", report=_telling(say))
+    registry = await start_registry(stage.folder / "registry", report=told(say))
     stack.push_async_callback(registry.stop)
     for recipe in recipes:
         with step(f"Image {recipe.name}", recipe.why, say):

@@ -50,7 +50,7 @@ def fleet(workload: Workload, known: FleetView, *, target: str | None, now: date
     """
     status = workload.status
     failures = _failures(workload, known)
-    since = _count(status, failures, ready=_target_ready(known, target))
+    since = _count(status, failures, ready=_is_complete(workload, known, target))
     next_at = _next_attempt(status, failures, since, now)
     wanted = workload.spec.replicas if target is not None and not workload.meta.deleting else 0
     moves = rollout(
@@ -93,8 +93,15 @@ def is_ready(lease: Lease) -> bool:
     )
 
 
-def _target_ready(known: FleetView, target: str | None) -> bool:
-    return any(is_ready(each) and each.spec.revision == target for each in known.leases.values())
+def _is_complete(workload: Workload, known: FleetView, target: str | None) -> bool:
+    """Whether every wanted replica of the target serves: only then are earlier failures over."""
+    ready = sum(
+        each.spec.revision == target
+        and each.status.phase == "Ready"
+        and each.status.failure is None
+        for each in known.leases.values()
+    )
+    return ready >= max(1, workload.spec.replicas)
 
 
 def _failures(workload: Workload, known: FleetView) -> tuple[FailureStatus, ...]:
@@ -128,7 +135,7 @@ def _failure(lease: Lease) -> FailureStatus:
 
 
 def _count(status: WorkloadStatus, failures: Sequence[FailureStatus], *, ready: bool) -> int:
-    """Failures since the target last served that were not simply a provider's fault."""
+    """Failures since the target was last complete that were not simply a provider's fault."""
     if ready:
         return 0
     known = {each.lease for each in status.failures}
