@@ -59,7 +59,7 @@ async def scene(stage: Stage, admin: SandboxAdmin) -> AsyncIterator[Scene]:
     scene = Scene(stage=stage, admin=admin, namespace=namespace)
     yield scene
     await admin.clear_faults()
-    await stage.kubectl("delete", "ns", namespace, "--ignore-not-found", limit_seconds=90)
+    await stage.kubectl("delete", "ns", namespace, "--ignore-not-found", "--wait=false")
     await scene.nothing_paid()
     assert BUGS.search(_log_from(stage, seen)) is None, _log_from(stage, seen)
 

@@ -23,11 +23,11 @@ async def test_provider_killed(scene: Scene) -> None:
     first = await _provider_of(scene)
     await scene.admin.kill_provider(first)
     await eventually(
-        "served elsewhere",
-        scene.leases,
-        lambda found: [each["status"]["phase"] for each in found] == ["Ready"],
+        "leased elsewhere, and only there",
+        scene.paid,
+        lambda found: [each.provider == first for each in found] == [False],
     )
-    assert await _provider_of(scene) != first
+    await scene.wait_ready("chat")
     await eventually(
         "a provider's fault on record",
         lambda: scene.results(first),
