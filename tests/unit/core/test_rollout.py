@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from garrison.core.rollout import SURGE, View, rollout
 
 
-def view(name: str, revision: str = "new", **fields: bool) -> View:
+def view(name: str, revision: str = "new", **fields: Any) -> View:
     base = View(
         name=name, revision=revision, ready=True, leaving=False, open=True, order=int(name[1:])
     )
