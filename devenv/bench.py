@@ -1,0 +1,140 @@
+"""``make bench``: the operator's own time from apply to Ready, and a failover, split by phase.
+
+The market answers at once and containers are synthetic, so what is left is Garrison's own time,
+the API server's and the market's HTTP. Figures are printed, and gate nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from devenv.errors import DevenvError
+from devenv.stage import Script, Stage, open_stage
+from garrison.adapters.kube.client import KubeClient, connect
+from garrison.api.lease import Lease, parse_lease
+from garrison.api.meta import LEASE, WORKLOAD
+
+ROUNDS = 10
+NAMESPACE = "bench"
+PHASES = ("Pending", "Ordering", "Bidding", "Leasing", "Deploying", "Verifying", "Ready")
+WAIT_SECONDS = 60.0
+GOAL_MS = 300
+
+
+def workload(name: str, image: str) -> dict[str, Any]:
+    """Return a workload without a benchmark: nothing is waited for but Garrison."""
+    return {
+        "apiVersion": "garrison.dev/v1alpha1",
+        "kind": "InferenceWorkload",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "image": image,
+            "port": 8080,
+            "resources": {"cpu": "500m", "memory": "256Mi", "storage": "512Mi"},
+            "health": {"periodSeconds": 1, "failureThreshold": 2, "timeoutSeconds": 2},
+            "traffic": {"drainSeconds": 0},
+        },
+    }
+
+
+class Bench:
+    """Measures on a running stage."""
+
+    def __init__(self, stage: Stage, kube: KubeClient) -> None:
+        self._stage = stage
+        self._kube = kube
+
+    async def _ready(self, name: str, *, unlike: str = "") -> Lease:
+        """Return the lease that serves, once one does."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while True:
+                for raw in await self._kube.list(LEASE, namespace=NAMESPACE):
+                    lease = parse_lease(raw)
+                    mine = lease.spec.workload == name and lease.meta.name != unlike
+                    if mine and lease.status.phase == "Ready":
+                        return lease
+                await asyncio.sleep(0.01)
+
+    async def apply_to_ready(self, number: int) -> dict[str, float]:
+        """Return milliseconds from apply to each phase."""
+        name = f"w{number}"
+        began = datetime.now(UTC)
+        await self._kube.create(WORKLOAD, workload(name, self._stage.images["synthetic"]))
+        lease = await self._ready(name)
+        await self._kube.delete(WORKLOAD, NAMESPACE, name)
+        return _since(began, lease)
+
+    async def failover(self) -> dict[str, float]:
+        """Return milliseconds from the failure's detection to each phase of the new lease."""
+        await self._kube.create(WORKLOAD, workload("f", self._stage.images["synthetic"]))
+        old = await self._ready("f")
+        async with self._stage.market.admin() as admin:
+            names = {each.address: each.name for each in await admin.providers()}
+            await admin.kill_provider(names[old.status.provider or ""])
+            new = await self._ready("f", unlike=old.meta.name)
+            await admin.clear_faults()
+        await self._kube.delete(WORKLOAD, NAMESPACE, "f")
+        return _since(new.status.timings[0].at, new)
+
+
+def _since(began: datetime, lease: Lease) -> dict[str, float]:
+    entered = {each.phase: each.at for each in lease.status.timings}
+    return {
+        phase: (entered[phase] - began).total_seconds() * 1000
+        for phase in PHASES
+        if phase in entered
+    }
+
+
+def show(title: str, rounds: Sequence[Mapping[str, float]]) -> None:
+    """Print the minimum, median and maximum of each phase."""
+    table = Table("phase entered after", "min ms", "median ms", "max ms", title=title)
+    for phase in PHASES:
+        values = [each[phase] for each in rounds if phase in each]
+        if values:
+            figures = (min(values), statistics.median(values), max(values))
+            table.add_row(phase, *(f"{each:.0f}" for each in figures))
+    Console().print(table)
+
+
+async def measure(folder: Path) -> None:
+    """Set the stage, measure, print."""
+    script = Script(runtime="synthetic", survey_seconds=5.0)
+    async with AsyncExitStack() as stack:
+        stage = await stack.enter_async_context(open_stage(folder, script))
+        await stage.start_operator()
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+        await stage.apply(body, stage.account())
+        kube = await connect(str(stage.kubeconfig))
+        stack.push_async_callback(kube.close)
+        bench = Bench(stage, kube)
+        await bench.apply_to_ready(0)
+        rounds = [await bench.apply_to_ready(number) for number in range(1, ROUNDS + 1)]
+        show(f"apply to Ready, {ROUNDS} rounds (goal: {GOAL_MS} ms)", rounds)
+        show("failover: detection to Ready", [await bench.failover()])
+
+
+def main() -> int:
+    """Run the benchmark; 1 with the reason when the stage cannot be set."""
+    with tempfile.TemporaryDirectory(prefix="garrison-bench-") as folder:
+        try:
+            asyncio.run(measure(Path(folder)))
+        except (DevenvError, TimeoutError) as error:
+            print(error or "a replica did not become Ready in time", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
