@@ -6,9 +6,11 @@ import argparse
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from rich.console import Console
@@ -80,7 +82,7 @@ async def serve() -> None:
     board = Board(title="garrison")
     with shown(board, Console(force_terminal=False)):
         folder = cache_folder("up") / f"stage-{os.getpid()}"
-        async with open_stage(folder, script(), say=board.say) as stage:
+        async with _swept(folder), open_stage(folder, script(), say=board.say) as stage:
             kube = await connect(str(stage.kubeconfig))
             async with contextlib.AsyncExitStack() as stack:
                 stack.push_async_callback(kube.close)
@@ -92,6 +94,15 @@ async def serve() -> None:
                     f"ready {stage.kubeconfig} {market.admin_url} {market.token_file}", flush=True
                 )
                 await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def _swept(folder: Path) -> AsyncIterator[None]:
+    """Remove the stage's folder once everything in it has stopped."""
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 def down() -> None:
