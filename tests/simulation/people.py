@@ -177,7 +177,7 @@ class People:
         order = Order(
             marker=str(marker),
             image=GOOD,
-            port=8000,
+            ports=(8000,),
             cpu_millis=1000,
             memory_bytes=1 << 30,
             storage_bytes=1 << 30,

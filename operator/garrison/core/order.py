@@ -47,7 +47,7 @@ def order_of(
         command=template.command,
         args=template.args,
         env=tuple((each.name, each.value) for each in template.env),
-        port=template.port,
+        ports=(template.port,),
         cpu_millis=parse_millicores(resources.cpu),
         memory_bytes=parse_bytes(resources.memory),
         storage_bytes=parse_bytes(resources.storage),

@@ -45,7 +45,8 @@ class Order:
     """One deployment with one group, one service, count 1: what is to be leased.
 
     Memory and storage in bytes, CPU in thousandths of a core, money in micro-dollars.
-    The image is referenced by digest. ``marker`` becomes the group's name.
+    The image is referenced by digest. ``marker`` becomes the group's name. ``ports`` are forwarded as
+    raw TCP, without repeats.
     """
 
     marker: str
@@ -53,7 +54,7 @@ class Order:
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
-    port: int
+    ports: tuple[int, ...]
     cpu_millis: int
     memory_bytes: int
     storage_bytes: int

@@ -122,7 +122,7 @@ def order(**fields: Any) -> Order:
         marker=f"garrison-0123abcd-{next(_serial):032x}-1",
         image="registry.example/acme/model@sha256:" + "a" * 64,
         env=(("MODEL", "acme/small"),),
-        port=8000,
+        ports=(8000,),
         cpu_millis=1000,
         memory_bytes=1 << 30,
         storage_bytes=1 << 30,

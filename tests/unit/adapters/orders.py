@@ -18,7 +18,7 @@ def order(**fields: Any) -> Order:
     base = Order(
         marker=MARKER,
         image=IMAGE,
-        port=8000,
+        ports=(8000,),
         cpu_millis=1000,
         memory_bytes=1 << 30,
         storage_bytes=1 << 30,

@@ -55,7 +55,7 @@ def manifest_of(order: Order) -> list[dict[str, Any]]:
         "env": environment(order) or None,
         "resources": _resources(order),
         "count": 1,
-        "expose": [_expose(order.port)],
+        "expose": [_expose(port) for port in sorted(order.ports)],
         "credentials": None,
     }
     return [{"name": order.marker, "services": [service]}]
@@ -68,7 +68,7 @@ def _resources(order: Order) -> dict[str, Any]:
         "memory": {"size": _value(order.memory_bytes)},
         "storage": [{"name": "default", "size": _value(order.storage_bytes)}],
         "gpu": _gpu(order),
-        "endpoints": [{"kind": 1, "sequence_number": 0}],
+        "endpoints": [{"kind": 1, "sequence_number": 0}] * len(order.ports),
     }
 
 

@@ -83,12 +83,8 @@ def _service(order: Order) -> Document:
     if order.env:
         service["env"] = environment(order)
     service["expose"] = [
-        {
-            "port": order.port,
-            "as": external_port(order.port),
-            "proto": "tcp",
-            "to": [{"global": True}],
-        }
+        {"port": port, "as": external_port(port), "proto": "tcp", "to": [{"global": True}]}
+        for port in sorted(order.ports)
     ]
     return service
 

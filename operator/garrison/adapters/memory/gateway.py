@@ -36,17 +36,18 @@ class MemoryGateway:
         await self._market.faults.write(call, effect, UnavailableError)
 
     async def status(self, target: LeaseTarget) -> ServiceStatus | None:
-        """Return whether the container runs, and its forwarded port."""
+        """Return whether the container runs, and its forwarded ports."""
 
         def answer(moment: datetime) -> ServiceStatus | None:
             lease = self._known(target, moment)
             if lease.manifest is None or lease.manifest[0] > moment:
                 return None
             provider = self._market.providers_by_id[lease.provider]
-            port = ForwardedPort(
-                host=provider.host, port=lease.manifest[1].port, external_port=lease.port
+            ports = tuple(
+                ForwardedPort(host=provider.host, port=port, external_port=external)
+                for external, port in lease.forwarded().items()
             )
-            return ServiceStatus(available=int(self.runs(lease, moment)), ports=(port,))
+            return ServiceStatus(available=int(self.runs(lease, moment)), ports=ports)
 
         call = Call(port="gateway", operation="status", write=False, subject=target.deployment)
         return await self._market.faults.read(call, answer)
@@ -74,7 +75,7 @@ class MemoryGateway:
         """Return the deployment whose container is reached at a host and port."""
         for record in self._market.deployments.values():
             lease = record.lease
-            if lease is None or lease.port != port:
+            if lease is None or port not in lease.forwarded():
                 continue
             if self._market.providers_by_id[lease.provider].host == host:
                 return record, lease

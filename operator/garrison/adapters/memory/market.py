@@ -35,6 +35,7 @@ T = TypeVar("T")
 HORIZON = timedelta(seconds=120)
 BALANCE = MicroUSD(1_000_000_000)
 FIRST_PORT = 30_000
+PORTS_OF_A_LEASE = 4
 GSEQ = OSEQ = 1
 _HOUR = timedelta(hours=1)
 
@@ -51,6 +52,11 @@ class LeaseRecord:
     reason: str = ""
     reclaim: Timeline[datetime | None] = field(default_factory=lambda: Timeline(None))
     manifest: tuple[datetime, Order] | None = None
+
+    def forwarded(self) -> dict[int, int]:
+        """Return the container's ports by the external ones."""
+        ports = sorted(self.manifest[1].ports) if self.manifest is not None else ()
+        return {self.port + index: port for index, port in enumerate(ports)}
 
     def open_at(self, moment: datetime) -> bool:
         return self.since <= moment and (self.closed is None or moment < self.closed)
@@ -267,7 +273,7 @@ class MemoryMarket:
             raise RejectedError(f"the order of deployment {bid.deployment} has a lease already")
         if bid.provider not in record.bids or not self.alive[bid.provider].at(now):
             raise RejectedError(f"the bid of {bid.provider} is not open any more")
-        self._ports += 1
+        self._ports += PORTS_OF_A_LEASE
         record.lease = LeaseRecord(
             provider=bid.provider, price=bid.price_per_hour, since=now, port=self._ports
         )

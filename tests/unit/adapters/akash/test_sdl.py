@@ -23,7 +23,9 @@ ORDERS = st.builds(
     command=st.lists(TEXT, max_size=3).map(tuple),
     args=st.lists(TEXT, max_size=3).map(tuple),
     env=st.lists(st.tuples(NAME, TEXT), max_size=3).map(tuple),
-    port=st.integers(1, 65535),
+    ports=st.sets(
+        st.integers(1, 65535).filter(lambda port: port != 80), min_size=1, max_size=3
+    ).map(tuple),
     cpu_millis=st.integers(10, 384_000),
     memory_bytes=st.integers(1 << 20, 1 << 40),
     storage_bytes=st.integers(5 << 20, 1 << 40),
@@ -65,8 +67,13 @@ def test_the_group_carries_marker_requirements_and_price() -> None:
 
 @pytest.mark.parametrize("port", [80, 443, 8000])
 def test_no_port_becomes_an_http_ingress(port: int) -> None:
-    (unit,) = group(order(port=port))["resources"]
+    (unit,) = group(order(ports=(port,)))["resources"]
     assert unit["resource"]["endpoints"] == [{"kind": 1, "sequence_number": 0}]
+
+
+def test_every_port_is_an_endpoint_of_its_own() -> None:
+    (unit,) = group(order(ports=(18444, 18443)))["resources"]
+    assert unit["resource"]["endpoints"] == [{"kind": 1, "sequence_number": 0}] * 2
 
 
 @pytest.mark.parametrize("text", ["no", "1e3", "0o17", "~", "null", "2024-01-01", "a: b", "*x", ""])
