@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from garrison.api.meta import (
     SERVICE,
     SLICE,
     WORKLOAD,
+    Key,
     Kind,
     Meta,
 )
@@ -141,19 +142,53 @@ def _slice(workload: Workload, route: Route, lease: Meta) -> Object:
     }
 
 
+def is_ours(found: Object, body: Object) -> bool:
+    """Return whether an existing object is the one that Garrison wrote for the same owner."""
+    meta = found["metadata"]
+    owners = {each["uid"] for each in meta.get("ownerReferences") or ()}
+    wanted = {each["uid"] for each in body["metadata"]["ownerReferences"]}
+    return (meta.get("labels") or {}).get(LABEL_MANAGED_BY) == MANAGED_BY and wanted <= owners
+
+
+def without(workload: Workload, wanted: Routes, taken: Sequence[tuple[Kind, Object]]) -> Routes:
+    """Return the routes that leave alone what somebody else made under these names. Pure.
+
+    Slices name their Service: when that is somebody else's there are none, or they would get its
+    traffic.
+    """
+    if not taken:
+        return wanted
+    kind, body = taken[0]
+    name, namespace = body["metadata"]["name"], workload.meta.namespace
+    message = (
+        f"{kind.kind} {namespace}/{name} exists and is not this workload's; rename the workload or "
+        f"delete that {kind.kind}. Until then: garrison connect iw/{workload.meta.name} "
+        f"-n {namespace}"
+    )
+    kept = tuple(each for each in wanted.objects if each not in taken)
+    return Routes(
+        routing=Routing(routed=False, reason="NameTaken", message=message),
+        objects=() if kind == SERVICE else kept,
+    )
+
+
 class Router:
-    """Resolves backends once a minute and applies what has changed."""
+    """Resolves backends once a minute and applies what has changed.
+
+    Looks before it writes: what somebody else made under a name is left alone. Server-side apply
+    has no precondition for "not there yet", so an object made in the instant between is taken over.
+    """
 
     def __init__(self, *, kube: Kube, screen: Screen, clock: Clock) -> None:
         self._kube = kube
         self._screen = screen
         self._clock = clock
         self._resolved: dict[tuple[str, int], tuple[datetime, str]] = {}
-        self._applied: dict[str, dict[str, tuple[datetime, str]]] = {}
+        self._applied: dict[Key, dict[str, tuple[datetime, str]]] = {}
 
-    def forget(self, uid: str) -> None:
+    def forget(self, key: Key) -> None:
         """Drop what is remembered about a workload's routes."""
-        self._applied.pop(uid, None)
+        self._applied.pop(key, None)
 
     async def routes(
         self,
@@ -169,15 +204,43 @@ class Router:
             address = await self._address(backend, allow_private=allow_private)
             if address is not None:
                 resolved.append(Route(backend=backend, address=address))
+        known = await self._known(workload)
         wanted = render(workload, resolved, leases)
-        known = self._applied.get(workload.meta.uid, {})
+        wanted = without(workload, wanted, await self._taken(workload, wanted))
         names = {body["metadata"]["name"] for kind, body in wanted.objects if kind == SLICE}
-        stale = tuple(sorted(name for name in known if name not in names and name != ""))
-        return Routes(
-            routing=wanted.routing,
+        return replace(
+            wanted,
             objects=tuple(each for each in wanted.objects if self._is_changed(workload, each)),
-            stale=stale,
+            stale=tuple(sorted(name for name in known if name not in names and name != "")),
         )
+
+    async def _known(self, workload: Workload) -> dict[str, tuple[datetime, str]]:
+        """Return what was written, asking once for the slices that an earlier process wrote."""
+        record = self._applied.get(_key(workload))
+        if record is None:
+            found = await self._kube.list(
+                SLICE, namespace=workload.meta.namespace, labels=_labels(workload)
+            )
+            long_ago = self._clock.now() - REAPPLY
+            record = {each["metadata"]["name"]: (long_ago, "") for each in found}
+            self._applied[_key(workload)] = record
+        return record
+
+    async def _taken(self, workload: Workload, wanted: Routes) -> list[tuple[Kind, Object]]:
+        """Return the objects to write whose names somebody else's objects have."""
+        changed = [each for each in wanted.objects if self._is_changed(workload, each)]
+        if not changed:
+            return []
+        taken = []
+        for item in wanted.objects:
+            kind, body = item
+            if kind != SERVICE and item not in changed:
+                continue
+            found = await self._kube.get(kind, workload.meta.namespace, body["metadata"]["name"])
+            if found is not None and not is_ours(found, body):
+                self._applied[_key(workload)].pop(_slot(item), None)
+                taken.append(item)
+        return taken
 
     async def _address(self, backend: Backend, *, allow_private: bool) -> str | None:
         key = (backend.host, backend.port)
@@ -197,7 +260,7 @@ class Router:
         return found.address
 
     def _is_changed(self, workload: Workload, item: tuple[Kind, Object]) -> bool:
-        known = self._applied.get(workload.meta.uid, {}).get(_slot(item))
+        known = self._applied.get(_key(workload), {}).get(_slot(item))
         if known is None or self._clock.now() - known[0] >= REAPPLY:
             return True
         return known[1] != json.dumps(item[1], sort_keys=True)
@@ -205,13 +268,17 @@ class Router:
     async def apply(self, workload: Workload, item: tuple[Kind, Object]) -> None:
         """Write one object."""
         await self._kube.apply(*item)
-        record = self._applied.setdefault(workload.meta.uid, {})
+        record = self._applied.setdefault(_key(workload), {})
         record[_slot(item)] = (self._clock.now(), json.dumps(item[1], sort_keys=True))
 
     async def remove(self, workload: Workload, name: str) -> None:
         """Delete the slice of a replica that is no backend any more."""
         await self._kube.delete(SLICE, workload.meta.namespace, name)
-        self._applied.get(workload.meta.uid, {}).pop(name, None)
+        self._applied.get(_key(workload), {}).pop(name, None)
+
+
+def _key(workload: Workload) -> Key:
+    return Key(kind=WORKLOAD.kind, namespace=workload.meta.namespace, name=workload.meta.name)
 
 
 def _slot(item: tuple[Kind, Object]) -> str:

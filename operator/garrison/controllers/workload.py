@@ -41,7 +41,7 @@ from garrison.core import blame
 from garrison.core.acceptance import problem
 from garrison.core.fleet import Fleet, FleetView, fleet
 from garrison.core.revision import outdated, revision_name
-from garrison.core.summary import Problem, Situation, summarise
+from garrison.core.summary import Problem, Routing, Situation, summarise
 from garrison.core.traffic import backends
 from garrison.errors import AlreadyExistsError, InvalidSpecError
 from garrison.ports.clock import Clock
@@ -169,6 +169,7 @@ class WorkloadController:
     def forget(self, key: Key) -> None:
         """Drop what is remembered about a workload that is gone."""
         self._images.forget(key)
+        self._router.forget(key)
 
     async def observe(self, raw: Raw) -> Seen:
         """Read the leases, and decide everything that needs no write."""
@@ -255,8 +256,11 @@ class WorkloadController:
             waits.append(seen.moves.requeue)
         if seen.problem is not None or seen.waiting is not None:
             waits.append(31.0)
-        if seen.routes.routing is not None and seen.routes.routing.routed:
-            waits.append(60.0)
+        match seen.routes.routing:
+            case Routing(routed=True):
+                waits.append(60.0)
+            case Routing(reason="NameTaken"):
+                waits.append(10.0)
         return min(waits)
 
     def _farewell(self, seen: Seen, workload: Workload) -> tuple[WorkloadAction, ...]:
