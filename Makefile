@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 
 VENV := $(shell $(PYTHON) -m devenv.venv path)
 BIN := $(VENV)/bin
-PACKAGES := operator/garrison operator/akash_sandbox operator/kube_light devenv tests
+PACKAGES := operator/garrison operator/akash_proto operator/akash_sandbox operator/kube_light devenv tests
 export PYTHONPATH := operator:.
 export PATH := $(BIN):$(PATH)
 

@@ -1,4 +1,4 @@
-"""Writes what is generated from ``garrison.api``: the chart's CRDs and the reference.
+"""Writes what is generated: CRDs and reference from ``garrison.api``, the chain's messages.
 
 ``python -m devenv.generate`` writes, ``--check`` only says whether a file is stale.
 """
@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from devenv import protos
 from devenv.checkout import ROOT
 from garrison.api.form import INT_OR_STRING
 from garrison.api.schema import crds
@@ -39,15 +40,16 @@ def generated() -> dict[Path, str]:
     """Return the text of every generated file by its path below the repository's root."""
     definitions = crds()
     files = {CRDS / f"{each['metadata']['name']}.yaml": _yaml(each) for each in definitions}
-    return files | {REFERENCE: _reference(definitions)}
+    return files | {REFERENCE: _reference(definitions)} | protos.compiled()
 
 
 def stale(root: Path) -> list[Path]:
     """Return the files below ``root`` that differ from what would be generated, or are too many."""
     files = generated()
     wrong = [path for path, text in files.items() if _read(root / path) != text]
-    extra = [path.relative_to(root) for path in (root / CRDS).glob("*.yaml")]
-    return sorted({*wrong, *(path for path in extra if path not in files)})
+    there = [path.relative_to(root) for path in (root / CRDS).glob("*.yaml")]
+    extra = [path for path in (*there, *protos.present(root)) if path not in files]
+    return sorted({*wrong, *extra})
 
 
 def write(root: Path) -> list[Path]:

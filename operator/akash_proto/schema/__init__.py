@@ -1,0 +1,1 @@
+"""The ``.proto`` files, and the modules generated from them."""
