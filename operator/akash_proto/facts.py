@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -37,4 +37,4 @@ def fields(kind: type[Message] | Message) -> Mapping[str, FieldDescriptor]:
 
 @cache
 def _fields(kind: Descriptor) -> Mapping[str, FieldDescriptor]:
-    return {each.name: cast("FieldDescriptor", each) for each in kind.fields}
+    return {each.name: each for each in kind.fields}
