@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from garrison.adapters.akash import answers
 from garrison.adapters.akash.reading import providers_of
-from garrison.adapters.akash.tokens import LeaseTokens
+from garrison.adapters.akash.tokens import ConsoleIssuer, LeaseTokens
 from garrison.adapters.system import SystemClock
 from garrison.ports.market import LeaseTarget
 from tests.unit.adapters.akash.console_api import ConsoleApi, bid_body, console, market
@@ -95,7 +95,7 @@ async def test_token_requests_are_of_the_documented_shape(document: Any) -> None
     api = ConsoleApi()
     target = LeaseTarget(deployment="7", gseq=1, oseq=1, provider="akash1frost", host_uri="")
     async with console(api) as client:
-        await LeaseTokens(client=client, clock=SystemClock()).of(target)
+        await LeaseTokens(issuer=ConsoleIssuer(client), clock=SystemClock()).of(target)
     (body,) = api.asked("POST", "/v1/create-jwt-token")
     schema = request_schema(document, "/v1/create-jwt-token")
     schema["properties"]["data"]["properties"]["ttl"] = {"type": "integer", "exclusiveMinimum": 0}

@@ -14,7 +14,7 @@ from garrison.adapters.akash.client import ConsoleClient
 from garrison.adapters.akash.console import ConsoleMarket
 from garrison.adapters.akash.gateway import ProviderGateway
 from garrison.adapters.akash.tls import client_context
-from garrison.adapters.akash.tokens import LeaseTokens
+from garrison.adapters.akash.tokens import ConsoleIssuer, LeaseTokens
 from garrison.api.account import Account
 from garrison.api.meta import SECRET, SecretKeyRef
 from garrison.errors import AuthError, InvalidSpecError
@@ -125,7 +125,7 @@ class AkashExchanges:
             client=client, outcome_horizon=timedelta(seconds=console.outcome_horizon_seconds)
         )
         gateway = ProviderGateway(
-            tokens=LeaseTokens(client=client, clock=self._clock),
+            tokens=LeaseTokens(issuer=ConsoleIssuer(client), clock=self._clock),
             screen=self._screen,
             context=context,
             manifest=market.manifest,

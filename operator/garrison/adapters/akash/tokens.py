@@ -6,9 +6,10 @@ A wider token would be a bearer credential at every provider that the account re
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from garrison.adapters.akash.answers import TOKEN, understood
 from garrison.adapters.akash.client import ConsoleClient
@@ -28,17 +29,37 @@ class _Token:
     until: datetime
 
 
-class LeaseTokens:
-    """Has Console sign tokens, and keeps each until shortly before it ends."""
+class Issuer(Protocol):
+    """Whoever signs for the account: its wallet, or the Console API with the wallet it keeps."""
 
-    def __init__(self, *, client: ConsoleClient, clock: Clock) -> None:
+    async def issue(self, leases: Mapping[str, Any], lifetime: timedelta) -> str:
+        """Return a token with the rights ``leases``, good from now on."""
+
+
+class ConsoleIssuer:
+    """Has the Console API sign tokens (``Issuer``)."""
+
+    def __init__(self, client: ConsoleClient) -> None:
         self._client = client
+
+    async def issue(self, leases: Mapping[str, Any], lifetime: timedelta) -> str:
+        """Return a signed token. Raises what the Console API raises."""
+        data = {"ttl": int(lifetime.total_seconds()), "leases": leases}
+        raw = await self._client.ask("/v1/create-jwt-token", {"data": data})
+        return understood(TOKEN, raw, "a provider token").data.token
+
+
+class LeaseTokens:
+    """Has tokens signed, and keeps each until shortly before it ends."""
+
+    def __init__(self, *, issuer: Issuer, clock: Clock) -> None:
+        self._issuer = issuer
         self._clock = clock
         self._kept: Memo[_Token] = Memo(1000)
         self._lock = asyncio.Lock()
 
     async def of(self, target: LeaseTarget) -> str:
-        """Return a valid token for a lease. Raises what the Console API raises."""
+        """Return a valid token for a lease. Raises what its issuer raises."""
         async with self._lock:
             kept = self._kept.get(_key(target))
             if kept is None or kept.until <= self._clock.now():
@@ -52,9 +73,7 @@ class LeaseTokens:
 
     async def _fresh(self, target: LeaseTarget) -> _Token:
         asked_at = self._clock.now()
-        data = {"ttl": int(LIFETIME.total_seconds()), "leases": _rights(target)}
-        raw = await self._client.ask("/v1/create-jwt-token", {"data": data})
-        text = understood(TOKEN, raw, "a provider token").data.token
+        text = await self._issuer.issue(_rights(target), LIFETIME)
         return _Token(text=text, until=asked_at + LIFETIME - MARGIN)
 
 

@@ -18,7 +18,7 @@ from aiohttp import web
 from akash_sandbox.tls import Authority
 from garrison.adapters.akash.gateway import ProviderGateway
 from garrison.adapters.akash.tls import client_context
-from garrison.adapters.akash.tokens import LeaseTokens
+from garrison.adapters.akash.tokens import ConsoleIssuer, LeaseTokens
 from garrison.adapters.memory.clock import ManualClock
 from garrison.adapters.net.screen import NetScreen
 from garrison.errors import (
@@ -88,7 +88,7 @@ async def desk(
     async with serve_handler(handler, server) as port, console(api) as client:
         clock = ManualClock()
         gateway = ProviderGateway(
-            tokens=LeaseTokens(client=client, clock=clock),
+            tokens=LeaseTokens(issuer=ConsoleIssuer(client), clock=clock),
             screen=NetScreen(lookup=loopback),
             context=client_context(trusted),
             manifest=_manifest,

@@ -1,0 +1,1 @@
+"""Self custody: keys, addresses, signatures and the tokens made with them."""
