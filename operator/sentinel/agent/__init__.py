@@ -1,0 +1,1 @@
+"""Holds a rented container: enrols, stays sealed until verified, then starts the workload."""

@@ -1,0 +1,1 @@
+"""The sentinel: run by every Python that is here, from its zipapp."""

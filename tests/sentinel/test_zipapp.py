@@ -1,0 +1,52 @@
+"""One file, small, the same every time, and readable by the oldest Python that images carry."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from devenv.sentinel import GOAL_BYTES, SOURCES, write, zipapp
+
+OLDEST = (3, 9)
+FILES = sorted(SOURCES.rglob("*.py"))
+
+
+def test_the_same_sources_give_the_same_bytes() -> None:
+    assert zipapp() == zipapp()
+
+
+def test_it_is_small_enough_for_an_environment_variable() -> None:
+    assert len(zipapp()) <= GOAL_BYTES
+
+
+def test_it_teaches(tmp_path: Path) -> None:
+    command = [sys.executable, "-I", "-S", str(write(tmp_path / "sentinel.pyz")), "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "guard" in shown
+    assert "probe" in shown
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCES)))
+def test_the_oldest_grammar_reads_it(path: Path) -> None:
+    ast.parse(path.read_text(), feature_version=OLDEST)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCES)))
+def test_only_the_standard_library_is_imported(path: Path) -> None:
+    names = [
+        name
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    ]
+    roots = {name.partition(".")[0] for name in names}
+    assert roots <= sys.stdlib_module_names | {"sentinel"}
