@@ -11,6 +11,7 @@ import click
 
 from akash_sandbox.process import running
 from akash_sandbox.settings import Settings, SettingsError, load_settings
+from akash_sandbox.store import StoreError
 
 
 @click.group()
@@ -31,6 +32,8 @@ def serve(data_dir: Path, port: int, config: Path | None) -> None:
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         asyncio.run(_serve(data_dir, settings, port))
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"{data_dir}: {error}; is another sandbox running?") from error
 

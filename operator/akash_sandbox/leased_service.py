@@ -20,7 +20,9 @@ def services(deployment: Deployment, lease: Lease, manifest: Sequence[Json]) -> 
 
 
 def workload_id(deployment: Deployment, lease: Lease, service: Json) -> str:
-    return f"{deployment.dseq}-{lease.gseq}-{lease.oseq}-{service['name']}"
+    """Return a name that no other account's workload has, though it may have the same dseq."""
+    key = f"{deployment.dseq}-{lease.gseq}-{lease.oseq}"
+    return f"{key}-{service['name']}-{deployment.owner[-6:]}"
 
 
 def ask(id_: str, service: Json) -> WorkloadAsk:

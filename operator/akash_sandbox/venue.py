@@ -8,27 +8,43 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import TypeAdapter
 
 from akash_sandbox import leased_service
 from akash_sandbox.account import AccountKey, load_or_create
 from akash_sandbox.external_ports import ExternalPorts
 from akash_sandbox.faults import Faults, faults_from_json
 from akash_sandbox.files import write_private
+from akash_sandbox.market.bank import UACT, UAKT, Bank
 from akash_sandbox.market.blocks import Blocks
 from akash_sandbox.market.book import Book, Terms
 from akash_sandbox.market.deployment import Deployment
+from akash_sandbox.market.events import Events
+from akash_sandbox.market.grants import Grants, GrantSet
 from akash_sandbox.market.lease import Lease, LeaseKey
 from akash_sandbox.market.provider import Provider
+from akash_sandbox.market.provider_side import ProviderSide
+from akash_sandbox.market.records import Audit, Record, Records, RecordSet
+from akash_sandbox.market.tenant_side import TenantSide
 from akash_sandbox.sdl.canonical import manifest_hash
 from akash_sandbox.settings import Settings
 from akash_sandbox.store import Store
 from akash_sandbox.workload import WorkloadAsk, Workloads
 
 Json = dict[str, Any]
+_T = TypeVar("_T")
 
 _MICRO = 1_000_000
 _LOOPBACK = "127.0.0.1"
+# What the account and every provider start with, for fees and for the deposits of bids.
+_UAKT = 100 * _MICRO
+_PROVIDER_UACT = 1_000_000 * _MICRO
+_BLOCKS = TypeAdapter(Blocks)
+_GRANTS = TypeAdapter(GrantSet)
+_RECORDS = TypeAdapter(RecordSet)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +80,8 @@ class Venue:
         self._store = Store(folder / "market.sqlite")
         self.faults: Faults = faults_from_json(self._store.fact("faults"))
         self.book = self._open_book()
+        self.tenant = TenantSide(self.book)
+        self.providing = ProviderSide(self.book)
         self._manifests: dict[str, list[Json]] = {
             name.removeprefix("manifest/"): body
             for name, body in self._store.named("manifest/").items()
@@ -100,11 +118,16 @@ class Venue:
     async def advance(self) -> None:
         """Do everything that time alone makes happen, then bring the workloads in line."""
         now = self.now()
-        self.book.settle_all(now)
-        self.book.reclaim_due(now)
-        self.book.expire_bids(now)
-        self.book.post_bids(now, self._silent())
+        self.providing.withdraw_all(now)
+        self.act(now)
         await self.commit()
+
+    def act(self, now: float) -> None:
+        """Let this market's own providers do what they do at this time."""
+        self.providing.reclaim_due(now)
+        self.providing.expire_bids(now)
+        self.providing.post_bids(now, self._silent())
+        self.book.events.take()
 
     async def keep_time(self) -> None:
         """Advance for ever."""
@@ -114,8 +137,7 @@ class Venue:
 
     async def commit(self) -> None:
         """Write what changed to the disk, and bring the workloads in line with the leases."""
-        facts = {"balance": self.book.balance, "faults": self.faults.as_json()}
-        self._store.save(self.book.deployments, facts)
+        self._store.save(self.book.deployments, self._facts())
         async with self._lock:
             await self._sync()
 
@@ -131,19 +153,27 @@ class Venue:
         """Keep a manifest for a provider; return whether it is the deployment's own."""
         if manifest_hash(manifest).hex() != deployment.hash:
             return False
-        name = f"{deployment.dseq}/{provider}"
+        name = f"{deployment.id}/{provider}"
         if self._manifests.get(name) != manifest:
             self._manifests[name] = manifest
             self._store.put(f"manifest/{name}", manifest)
         return True
 
-    def manifest(self, dseq: str, provider: str) -> list[Json] | None:
+    def public_keys(self) -> dict[str, ec.EllipticCurvePublicKey]:
+        """Return the keys of the accounts that the chain knows, by address."""
+        return {self.account.address: self.account.public}
+
+    def deployment(self, owner: str, dseq: str) -> Deployment | None:
+        """Return a deployment of an account."""
+        return self.book.get(owner, dseq)
+
+    def manifest_of(self, deployment: Deployment, provider: str) -> list[Json] | None:
         """Return the manifest that a provider got for a deployment."""
-        return self._manifests.get(f"{dseq}/{provider}")
+        return self._manifests.get(f"{deployment.id}/{provider}")
 
     def lease_status(self, deployment: Deployment, lease: Lease) -> Json | None:
         """Return the provider's status of an open lease, None before it has the manifest."""
-        manifest = self.manifest(deployment.dseq, lease.provider)
+        manifest = self.manifest_of(deployment, lease.provider)
         if manifest is None or not lease.is_open:
             return None
         found = {
@@ -158,7 +188,9 @@ class Venue:
     def placed(self) -> Iterator[Placed]:
         """Yield every workload that has to exist now."""
         for deployment, lease in self.book.open_leases():
-            manifest = self.manifest(deployment.dseq, lease.provider)
+            if lease.provider not in self.book.providers:
+                continue
+            manifest = self.manifest_of(deployment, lease.provider)
             for service in leased_service.services(deployment, lease, manifest or []):
                 id_ = leased_service.workload_id(deployment, lease, service)
                 yield Placed(
@@ -170,19 +202,51 @@ class Venue:
     # -- inside
 
     def _open_book(self) -> Book:
-        genesis = self._store.fact("genesis")
-        if genesis is None:
-            genesis = self.now()
-            self._store.put("genesis", genesis)
-        balance = self._store.fact("balance")
+        """Return the book of the last run, else one in which the account has its balance."""
         settings = self.settings
+        bank = Bank(Events(), self._store.fact("bank", {}))
+        if self._store.fact("bank") is None:
+            bank.mint(self.account.address, UACT, round(settings.balance * _MICRO))
+            bank.mint(self.account.address, UAKT, _UAKT)
+        for provider in settings.providers:
+            missing = _PROVIDER_UACT - bank.balance(provider.id, UACT)
+            bank.mint(provider.id, UACT, max(0, missing))
         return Book(
-            blocks=Blocks(genesis=genesis, seconds=settings.block_seconds),
+            blocks=self._open_blocks(),
             providers=settings.providers,
-            balance=round(settings.balance * _MICRO) if balance is None else balance,
+            bank=bank,
+            events=bank.events,
             terms=Terms(bid_timeout_seconds=settings.bid_timeout_seconds),
+            grants=Grants(_read(_GRANTS, self._store.fact("grants"))),
+            records=self._open_records(),
             deployments=self._store.deployments(),
         )
+
+    def _open_blocks(self) -> Blocks:
+        found = _read(_BLOCKS, self._store.fact("blocks"))
+        return found or Blocks(genesis=self.now(), seconds=self.settings.block_seconds)
+
+    def _open_records(self) -> Records:
+        """Return what the chain says about providers; this market's own are always up to date."""
+        records = Records(_read(_RECORDS, self._store.fact("records")))
+        for provider in self.settings.providers:
+            attributes = tuple(sorted(provider.all_attributes.items()))
+            records.put_provider(
+                Record(owner=provider.id, host_uri=self.host_uri(provider), attributes=attributes)
+            )
+            for auditor in provider.audited_by:
+                audit = Audit(owner=provider.id, auditor=auditor, attributes=attributes)
+                records.put_audit(audit)
+        return records
+
+    def _facts(self) -> Json:
+        return {
+            "faults": self.faults.as_json(),
+            "blocks": _BLOCKS.dump_python(self.book.blocks, mode="json"),
+            "bank": self.book.bank.snapshot(),
+            "grants": _GRANTS.dump_python(self.book.grants.current, mode="json"),
+            "records": _RECORDS.dump_python(self.book.records.current, mode="json"),
+        }
 
     def _silent(self) -> frozenset[str]:
         if self.faults.current.no_bids:
@@ -213,6 +277,10 @@ class Venue:
             bytes_per_second=fault.bytes_per_second,
             speed_percent=max(1, round(100 / slowdown)),
         )
+
+
+def _read(adapter: TypeAdapter[_T], value: Any) -> _T | None:
+    return None if value is None else adapter.validate_python(value)
 
 
 def _secret(path: Path, configured: str) -> str:

@@ -15,6 +15,7 @@ from akash_sandbox.admin import bodies
 from akash_sandbox.admin.views import info, leases, providers
 from akash_sandbox.faults import CONSOLE
 from akash_sandbox.gateway.fleet import Fleet
+from akash_sandbox.market import refusal
 from akash_sandbox.market.lease import CloseReason, LeaseKey
 from akash_sandbox.market.provider import Provider
 from akash_sandbox.market.refusal import RefusalError
@@ -125,19 +126,19 @@ class Admin:
 
     async def _close(self, request: web.Request) -> web.Response:
         reason = _REASONS[(await _body(request, bodies.LeaseClose)).reason]
-        key, now, book = self._key(request), self._venue.now(), self._venue.book
+        key, now = self._key(request), self._venue.now()
         match reason:
             case CloseReason.OWNER:
-                book.close_lease(now, key)
+                self._venue.tenant.close_lease(now, key)
             case CloseReason.INSUFFICIENT_FUNDS:
-                book.exhaust(now, key.dseq)
+                self._venue.providing.exhaust(now, key.owner, key.dseq)
             case _:
-                book.close_bid(now, key, reason)
+                self._venue.providing.end(now, key, reason)
         return await self._done()
 
     async def _reclaim(self, request: web.Request) -> web.Response:
         asked = await _body(request, bodies.ReclaimNotice)
-        self._venue.book.start_reclaim(self._venue.now(), self._key(request), asked.seconds)
+        self._venue.providing.start_reclaim(self._venue.now(), self._key(request), asked.seconds)
         return await self._done()
 
     async def _restart(self, request: web.Request) -> web.Response:
@@ -176,7 +177,10 @@ class Admin:
     def _key(self, request: web.Request) -> LeaseKey:
         """Return the key of the lease in the path; raises RefusalError or _UnknownError."""
         path = request.match_info
-        found = self._venue.book.find(path["dseq"])
+        named = (d for d in self._venue.book.deployments.values() if d.dseq == path["dseq"])
+        found = next(named, None)
+        if found is None:
+            raise refusal.deployment_not_found()
         lease = found.lease(int(path["gseq"]), int(path["oseq"]))
         if lease is None:
             raise _UnknownError(

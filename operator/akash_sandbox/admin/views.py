@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from akash_sandbox import leased_service
 from akash_sandbox.admin.bodies import AdminInfo, AdminLease, AdminProvider, AdminWorkload
+from akash_sandbox.market.bank import UACT
+from akash_sandbox.market.decimals import floor
 from akash_sandbox.market.deployment import Deployment
 from akash_sandbox.market.lease import Lease
 from akash_sandbox.market.provider import Provider
@@ -18,7 +20,7 @@ def info(venue: Venue, console_url: str) -> AdminInfo:
         account=venue.account.address,
         console_url=console_url,
         isolation=venue.workloads.isolation,
-        balance_micro_usd=venue.book.balance,
+        balance_micro_usd=venue.book.bank.balance(venue.account.address, UACT),
     )
 
 
@@ -64,14 +66,14 @@ def _lease(venue: Venue, deployment: Deployment, lease: Lease) -> AdminLease:
         group=deployment.group(lease.gseq).name,
         state=lease.state.value,
         reason=lease.reason.value,
-        price_micro_usd_per_hour=lease.price * _BLOCKS_PER_HOUR,
-        escrow_micro_usd=deployment.escrow.funds,
+        price_micro_usd_per_hour=floor(lease.price * _BLOCKS_PER_HOUR),
+        escrow_micro_usd=max(0, floor(deployment.escrow.funds())),
         workloads=_workloads(venue, deployment, lease) if lease.is_open else (),
     )
 
 
 def _workloads(venue: Venue, deployment: Deployment, lease: Lease) -> tuple[AdminWorkload, ...]:
-    manifest = venue.manifest(deployment.dseq, lease.provider) or []
+    manifest = venue.manifest_of(deployment, lease.provider) or []
     found = []
     for service in leased_service.services(deployment, lease, manifest):
         id_ = leased_service.workload_id(deployment, lease, service)

@@ -53,11 +53,10 @@ class Catalog:
 
     async def _leases(self, request: web.Request) -> web.Response:
         asked = query(request, ListQuery)
-        owner = self._venue.account.address
         found = [
             {
-                "lease": shapes.lease(owner, d.dseq, lease),
-                "escrow_payment": shapes.payment(owner, d.dseq, lease),
+                "lease": shapes.lease(d, lease),
+                "escrow_payment": shapes.payment(d, lease),
             }
             for d in self._indexed(asked)
             for lease in d.leases
@@ -67,21 +66,19 @@ class Catalog:
 
     def _indexed(self, asked: ListQuery) -> list[Deployment]:
         """Return what the database knows by now: it runs behind the chain."""
-        if asked.owner not in ("", self._venue.account.address):
-            return []
         newest = self._venue.now() - self._venue.settings.index_lag_seconds
         return [
             d
             for d in self._venue.book.deployments.values()
-            if d.posted <= newest and asked.dseq in ("", d.dseq)
+            if d.posted <= newest
+            if asked.owner in ("", d.owner) and asked.dseq in ("", d.dseq)
         ]
 
     def _listed(self, found: Deployment) -> Json:
-        owner = self._venue.account.address
         return {
-            "deployment": shapes.deployment(owner, found),
-            "groups": [shapes.group(owner, found.dseq, g, found.created_at) for g in found.groups],
-            "escrow_account": shapes.escrow_account(owner, found),
+            "deployment": shapes.deployment(found),
+            "groups": [shapes.group(found, group) for group in found.groups],
+            "escrow_account": shapes.escrow_account(found),
         }
 
     def _shape(self, provider: Provider) -> Json:

@@ -54,8 +54,9 @@ class Deployments:
     async def _create(self, request: web.Request) -> web.Response:
         asked = (await body(request, CreateBody)).data
         compiled = _compiled(asked.sdl)
-        created = self._venue.book.create(
+        created = self._venue.tenant.create(
             self._venue.now(),
+            self._owner,
             groups=compiled.groups,
             manifest_hash=compiled.hash.hex(),
             deposit=round(asked.deposit * _MICRO),
@@ -71,7 +72,7 @@ class Deployments:
 
     async def _list(self, request: web.Request) -> web.Response:
         page = query(request, Page)
-        found = [d for d in self._venue.book.deployments.values() if d.is_active]
+        found = [d for d in self._venue.book.of(self._owner) if d.is_active]
         shown = found[page.skip : page.skip + page.limit]
         pagination = {
             "total": len(found),
@@ -83,12 +84,12 @@ class Deployments:
         return web.json_response({"data": {"deployments": listed, "pagination": pagination}})
 
     async def _get(self, request: web.Request) -> web.Response:
-        return self._answer(self._venue.book.find(path_dseq(request)))
+        return self._answer(self._find(path_dseq(request)))
 
     async def _close(self, request: web.Request) -> web.Response:
         dseq = path_dseq(request)
-        if self._venue.book.find(dseq).is_active:
-            self._venue.book.close(self._venue.now(), dseq)
+        if self._find(dseq).is_active:
+            self._venue.tenant.close(self._venue.now(), self._owner, dseq)
             await self._venue.commit()
         return web.json_response({"data": {"success": True}})
 
@@ -100,7 +101,7 @@ class Deployments:
 
     async def _lease(self, request: web.Request) -> web.Response:
         asked = await body(request, LeasesBody)
-        keys = [_key(lease) for lease in asked.leases]
+        keys = [self._key(lease) for lease in asked.leases]
         manifest = _manifest(asked.manifest)
         for key in keys:
             self._take(key)
@@ -108,26 +109,42 @@ class Deployments:
         for key in keys:
             self._send_manifest(key, manifest)
         await self._venue.commit()
-        return self._answer(self._venue.book.find(keys[0].dseq))
+        return self._answer(self._find(keys[0].dseq))
 
     async def _deposit(self, request: web.Request) -> web.Response:
         asked = (await body(request, DepositBody)).data
         amount = round(asked.deposit * _MICRO)
-        changed = self._venue.book.deposit(self._venue.now(), asked.dseq, amount)
+        dseq, now = self._find(asked.dseq).dseq, self._venue.now()
+        changed = self._venue.tenant.deposit(now, self._owner, dseq, amount)
         await self._venue.commit()
         return self._answer(changed)
 
+    @property
+    def _owner(self) -> str:
+        return self._venue.account.address
+
+    def _find(self, dseq: str) -> Deployment:
+        return self._venue.book.find(self._owner, dseq)
+
+    def _key(self, asked: LeaseId) -> LeaseKey:
+        return LeaseKey(
+            owner=self._owner,
+            dseq=asked.dseq,
+            gseq=asked.gseq,
+            oseq=asked.oseq,
+            provider=asked.provider,
+        )
+
     def _bids(self, dseq: str) -> web.Response:
-        found = self._venue.book.deployments.get(dseq)
-        owner = self._venue.account.address
-        bids = [] if found is None else [shapes.bid(owner, found, b) for b in found.bids]
+        found = self._venue.book.get(self._owner, dseq)
+        bids = [] if found is None else [shapes.bid(found, b) for b in found.bids]
         return web.json_response({"data": bids})
 
     def _take(self, key: LeaseKey) -> None:
         """Lease, unless an earlier request of the same client did."""
-        existing = self._venue.book.find(key.dseq).lease(key.gseq, key.oseq, key.provider)
+        existing = self._find(key.dseq).lease(key.gseq, key.oseq, key.provider)
         if existing is None or not existing.is_open:
-            self._venue.book.lease(self._venue.now(), key)
+            self._venue.tenant.lease(self._venue.now(), key)
 
     def _send_manifest(self, key: LeaseKey, manifest: list[Json]) -> None:
         venue = self._venue
@@ -135,22 +152,21 @@ class Deployments:
         fault = venue.faults.http(provider.name)
         if venue.faults.provider(provider.name).dead or fault.status:
             raise ProblemError(503, f"Provider {key.provider} is temporarily unavailable")
-        if not venue.accept_manifest(venue.book.find(key.dseq), key.provider, manifest):
+        if not venue.accept_manifest(self._find(key.dseq), key.provider, manifest):
             raise ProblemError(400, "manifest version validation failed")
 
     def _answer(self, found: Deployment) -> web.Response:
         return web.json_response({"data": self._whole(found, live=True)})
 
     def _whole(self, found: Deployment, *, live: bool) -> Json:
-        owner = self._venue.account.address
-        leases = [shapes.lease(owner, found.dseq, lease) for lease in found.leases]
+        leases = [shapes.lease(found, lease) for lease in found.leases]
         if live:
             for shape, lease in zip(leases, found.leases, strict=True):
                 shape["status"] = self._live(found, lease)
         return {
-            "deployment": shapes.deployment(owner, found),
+            "deployment": shapes.deployment(found),
             "leases": leases,
-            "escrow_account": shapes.escrow_account(owner, found),
+            "escrow_account": shapes.escrow_account(found),
         }
 
     def _live(self, found: Deployment, lease: Lease) -> Json | None:
@@ -177,10 +193,6 @@ def _compiled(sdl: str) -> Compiled:
         for unit in group["resources"]:
             unit["price"]["denom"] = "uact"
     return compiled
-
-
-def _key(asked: LeaseId) -> LeaseKey:
-    return LeaseKey(dseq=asked.dseq, gseq=asked.gseq, oseq=asked.oseq, provider=asked.provider)
 
 
 def _manifest(text: str) -> list[Json]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from akash_sandbox.market import ids
 from akash_sandbox.market.bid import Bid
+from akash_sandbox.market.decimals import UNIT, parsed, text
 from akash_sandbox.market.deployment import Deployment, Group
-from akash_sandbox.market.escrow import Escrow, EscrowState
 from akash_sandbox.market.lease import Lease
 
 Json = dict[str, Any]
@@ -15,87 +16,104 @@ Json = dict[str, Any]
 _ENDPOINTS = {0: "SHARED_HTTP", 1: "RANDOM_PORT"}
 
 
-def coin(amount: int) -> Json:
-    """Return uact as the chain writes them: 18 decimals."""
-    return {"denom": "uact", "amount": f"{amount}.{'0' * 18}"}
+def coin(amount: int, denom: str = "uact") -> Json:
+    """Return an amount as the chain writes it, with 18 decimals."""
+    return {"denom": denom, "amount": text(amount)}
 
 
-def deployment(owner: str, found: Deployment) -> Json:
+def deployment(found: Deployment) -> Json:
     return {
-        "id": {"owner": owner, "dseq": found.dseq},
+        "id": ids.deployment(found),
         "state": found.state.value,
         "hash": base64.b64encode(bytes.fromhex(found.hash)).decode(),
         "created_at": str(found.created_at),
     }
 
 
-def escrow_account(owner: str, found: Deployment) -> Json:
-    return {
-        "id": {"scope": "deployment", "xid": f"{owner}/{found.dseq}"},
-        "state": _escrow(owner, found.escrow),
-    }
+def escrow_account(found: Deployment) -> Json:
+    return {"id": {"scope": "deployment", "xid": found.id}, "state": _escrow(found)}
 
 
-def lease(owner: str, dseq: str, found: Lease) -> Json:
+def lease(found: Deployment, leased: Lease) -> Json:
     body: Json = {
-        "id": _lease_id(owner, dseq, found.gseq, found.oseq, found.provider),
-        "state": found.state.value,
-        "price": coin(found.price),
-        "created_at": str(found.created_at),
-        "closed_on": str(found.closed_on),
-        "reason": found.reason.value,
+        "id": ids.bid(found, leased.gseq, leased.oseq, leased.provider),
+        "state": leased.state.value,
+        "price": coin(leased.price),
+        "created_at": str(leased.created_at),
+        "closed_on": str(leased.closed_on),
+        "reason": leased.reason.value,
     }
-    if found.reclamation is not None:
+    if leased.reclamation is not None:
         body["reclamation"] = {
-            "window": f"{found.reclamation.window_seconds}s",
-            "started_at": str(found.reclamation.started_at),
-            "deadline": str(found.reclamation.deadline),
-            "reason": "lease_closed_reason_decommission",
+            "window": f"{leased.reclamation.window_seconds}s",
+            "started_at": str(leased.reclamation.started_at),
+            "deadline": str(leased.reclamation.deadline),
+            "reason": leased.reclamation.reason.value,
         }
     return body
 
 
-def payment(owner: str, dseq: str, found: Lease) -> Json:
-    """Return the escrow payment of a lease; the market settles in full, so nothing is pending."""
-    nothing = coin(0)
+def payment(found: Deployment, leased: Lease) -> Json:
+    """Return the escrow payment of a lease."""
     return {
         "id": {
-            "aid": {"scope": "deployment", "xid": f"{owner}/{dseq}"},
-            "xid": f"{found.gseq}/{found.oseq}/{found.provider}",
+            "aid": {"scope": "deployment", "xid": found.id},
+            "xid": f"{leased.gseq}/{leased.oseq}/{leased.provider}",
         },
         "state": {
-            "owner": found.provider,
-            "state": "open" if found.is_open else "closed",
-            "rate": coin(found.price),
-            "balance": nothing,
-            "unsettled": nothing,
-            "withdrawn": nothing,
+            "owner": leased.provider,
+            "state": _payment_state(leased),
+            "rate": coin(leased.price),
+            "balance": coin(leased.balance),
+            "unsettled": coin(leased.unsettled),
+            "withdrawn": {"denom": "uact", "amount": str(leased.withdrawn)},
         },
     }
 
 
-def bid(owner: str, found: Deployment, offered: Bid) -> Json:
+def bid(found: Deployment, offered: Bid) -> Json:
     """Return a bid with its escrow account, as the bid list has it."""
     return {
         "bid": {
-            "id": _lease_id(owner, found.dseq, offered.gseq, offered.oseq, offered.provider),
+            "id": ids.bid(found, offered.gseq, offered.oseq, offered.provider),
             "state": offered.state.value,
             "price": coin(offered.price),
             "created_at": str(offered.created_at),
-            "resources_offer": [_offer(unit, offered) for unit in _units(found, offered)],
+            "resources_offer": offer(found, offered),
         },
-        "escrow_account": _bid_escrow(owner, found.dseq, offered),
+        "escrow_account": bid_escrow(found, offered),
     }
 
 
-def group(owner: str, dseq: str, found: Group, created_at: int) -> Json:
-    spec = found.spec
+def offer(found: Deployment, offered: Bid) -> list[Json]:
+    """Return what a provider would assign."""
+    if offered.offer:
+        return list(offered.offer)
+    return [_offer(unit, offered) for unit in found.group(offered.gseq).spec["resources"]]
+
+
+def group(found: Deployment, shown: Group) -> Json:
     return {
-        "id": {"owner": owner, "dseq": dseq, "gseq": found.gseq},
-        "state": found.state.value,
-        "group_spec": {**spec, "resources": [_unit(unit) for unit in spec["resources"]]},
-        "created_at": str(created_at),
+        "id": ids.group(found, shown.gseq),
+        "state": shown.state.value,
+        "group_spec": group_spec(shown),
+        "created_at": str(found.created_at),
     }
+
+
+def group_spec(shown: Group) -> Json:
+    """Return a group's resources, requirements and prices."""
+    needs = shown.spec["requirements"]
+    signed = needs["signed_by"]
+    requirements = {
+        "signed_by": {
+            "all_of": list(signed["all_of"] or ()),
+            "any_of": list(signed["any_of"] or ()),
+        },
+        "attributes": list(needs["attributes"] or ()),
+    }
+    units = [_unit(unit) for unit in shown.spec["resources"]]
+    return {"name": shown.name, "requirements": requirements, "resources": units}
 
 
 def resources(resource: Json) -> Json:
@@ -118,63 +136,63 @@ def _attributed(value: Json) -> Json:
 
 
 def _unit(unit: Json) -> Json:
-    return {**unit, "resource": resources(unit["resource"])}
-
-
-def _units(found: Deployment, offered: Bid) -> list[Json]:
-    units: list[Json] = found.group(offered.gseq).spec["resources"]
-    return units
+    price = {"denom": unit["price"]["denom"], "amount": text(parsed(unit["price"]["amount"]))}
+    return {"resource": resources(unit["resource"]), "count": unit["count"], "price": price}
 
 
 def _offer(unit: Json, offered: Bid) -> Json:
-    offer = resources(unit["resource"])
-    offer.pop("id")
+    assigned = resources(unit["resource"])
     if offered.gpu_key:
-        offer["gpu"] = {**offer["gpu"], "attributes": [{"key": offered.gpu_key, "value": "true"}]}
-    return {"resources": offer, "count": unit["count"]}
+        named = [{"key": offered.gpu_key, "value": "true"}]
+        assigned["gpu"] = {**assigned["gpu"], "attributes": named}
+    return {"resources": assigned, "count": unit["count"]}
 
 
-def _lease_id(owner: str, dseq: str, gseq: int, oseq: int, provider: str) -> Json:
+def _payment_state(leased: Lease) -> str:
+    if leased.is_open:
+        return "open"
+    return "overdrawn" if leased.unsettled else "closed"
+
+
+def _escrow(found: Deployment) -> Json:
+    escrow = found.escrow
+    paid = {"uact": escrow.transferred}
     return {
-        "owner": owner,
-        "dseq": dseq,
-        "gseq": gseq,
-        "oseq": oseq,
-        "provider": provider,
-        "bseq": 0,
+        "owner": found.owner,
+        "state": escrow.state.value,
+        "transferred": [coin(paid.get(denom, 0), denom) for denom in escrow.denoms],
+        "settled_at": str(escrow.settled_at),
+        "funds": [coin(escrow.funds(denom), denom) for denom in escrow.denoms],
+        "deposits": [
+            {
+                "owner": part.owner,
+                "height": str(part.height),
+                "source": part.source.value,
+                "balance": coin(part.balance, part.denom),
+            }
+            for part in escrow.deposits
+        ],
     }
 
 
-def _escrow(owner: str, found: Escrow) -> Json:
-    # An overdrawn account shows its debt as negative funds.
-    funds = -found.debt if found.state is EscrowState.OVERDRAWN else found.funds
-    balance = found.deposited if found.state is EscrowState.OPEN else 0
+def bid_escrow(found: Deployment, offered: Bid) -> Json:
+    """Return the account of a bid's deposit."""
+    held = offered.deposit * UNIT
     deposit = {
-        "owner": owner,
-        "height": str(found.opened_at),
-        "source": "balance",
-        "balance": coin(balance),
+        "owner": offered.payer or offered.provider,
+        "height": str(offered.created_at),
+        "source": offered.source.value,
+        "balance": coin(held, offered.denom),
     }
+    place = f"{found.id}/{offered.gseq}/{offered.oseq}/{offered.provider}"
     return {
-        "owner": owner,
-        "state": found.state.value,
-        "transferred": [coin(found.transferred)],
-        "settled_at": str(found.settled_at),
-        "funds": [coin(funds)],
-        "deposits": [deposit] if balance else [],
-    }
-
-
-def _bid_escrow(owner: str, dseq: str, offered: Bid) -> Json:
-    xid = f"{owner}/{dseq}/{offered.gseq}/{offered.oseq}/{offered.provider}"
-    return {
-        "id": {"scope": "bid", "xid": xid},
+        "id": {"scope": "bid", "xid": place},
         "state": {
             "owner": offered.provider,
-            "state": "open",
-            "transferred": [],
-            "settled_at": str(offered.created_at),
-            "funds": [coin(500_000)],
-            "deposits": [],
+            "state": "open" if held else "closed",
+            "transferred": [coin(0, offered.denom)],
+            "settled_at": str(offered.closed_at or offered.created_at),
+            "funds": [coin(held, offered.denom)],
+            "deposits": [deposit] if held else [],
         },
     }

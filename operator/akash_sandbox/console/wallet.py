@@ -7,6 +7,8 @@ from aiohttp import web
 from akash_sandbox import jwt
 from akash_sandbox.console.bodies import TokenBody, body
 from akash_sandbox.console.problem import ProblemError
+from akash_sandbox.market.bank import UACT
+from akash_sandbox.market.decimals import floor
 from akash_sandbox.market.escrow import EscrowState
 from akash_sandbox.venue import Venue
 
@@ -30,7 +32,7 @@ class Wallet:
         ]
 
     async def _balances(self, _request: web.Request) -> web.Response:
-        free, locked = self._venue.book.balance, self._escrowed()
+        free, locked = self._free(), self._escrowed()
         data = {
             "balance": free / _MICRO,
             "deployments": locked / _MICRO,
@@ -42,7 +44,7 @@ class Wallet:
         wallet = {
             "id": 1,
             "userId": _USER,
-            "creditAmount": self._venue.book.balance / _MICRO,
+            "creditAmount": self._free() / _MICRO,
             "address": self._venue.account.address,
             "denom": "uact",
             "isTrialing": False,
@@ -67,11 +69,14 @@ class Wallet:
         venue, now = self._venue, self._venue.now()
         token = jwt.mint(venue.account, asked.leases, now=now, ttl=asked.ttl)
         try:
-            jwt.verify(token, {venue.account.address: venue.account.public}, now)
+            jwt.verify(token, venue.public_keys(), now)
         except jwt.TokenError as error:
             raise ProblemError(400, f"leases: {error}") from error
         return web.json_response({"data": {"token": token}}, status=201)
 
     def _escrowed(self) -> int:
-        open_ones = (d.escrow for d in self._venue.book.deployments.values())
-        return sum(e.funds for e in open_ones if e.state is EscrowState.OPEN)
+        accounts = (d.escrow for d in self._venue.book.of(self._venue.account.address))
+        return floor(sum(e.funds() for e in accounts if e.state is EscrowState.OPEN))
+
+    def _free(self) -> int:
+        return self._venue.book.bank.balance(self._venue.account.address, UACT)

@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from akash_sandbox.market import escrow as escrows
-from akash_sandbox.market.bid import Bid, BidState
-from akash_sandbox.market.escrow import Escrow, EscrowState
-from akash_sandbox.market.lease import CloseReason, Lease, LeaseKey, LeaseState
+from akash_sandbox.market.bid import Bid
+from akash_sandbox.market.escrow import Escrow
+from akash_sandbox.market.lease import Lease, LeaseKey
 from akash_sandbox.market.order import Order, OrderState
 
 
@@ -41,8 +41,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """Heights are block heights, ``posted`` is in Unix seconds, ``hash`` is hexadecimal."""
+    """Heights are block heights, ``posted`` is in Unix seconds, ``hash`` is hexadecimal.
 
+    ``reclamation`` is the least notice in seconds that a provider must give, None for none.
+    """
+
+    owner: str
     dseq: str
     state: DeploymentState
     hash: str
@@ -53,6 +57,12 @@ class Deployment:
     orders: tuple[Order, ...] = ()
     bids: tuple[Bid, ...] = ()
     leases: tuple[Lease, ...] = ()
+    reclamation: int | None = None
+
+    @property
+    def id(self) -> str:
+        """Its name among all accounts' deployments."""
+        return f"{self.owner}/{self.dseq}"
 
     @property
     def is_active(self) -> bool:
@@ -60,14 +70,28 @@ class Deployment:
 
     @property
     def rate(self) -> int:
-        """What all open leases cost together, in uact per block."""
+        """What all open leases cost together, in uact per block with 18 decimals."""
         return sum(lease.price for lease in self.leases if lease.is_open)
 
     def group(self, gseq: int) -> Group:
         return self.groups[gseq - 1]
 
     def key(self, lease: Lease) -> LeaseKey:
-        return LeaseKey(dseq=self.dseq, gseq=lease.gseq, oseq=lease.oseq, provider=lease.provider)
+        return LeaseKey(
+            owner=self.owner,
+            dseq=self.dseq,
+            gseq=lease.gseq,
+            oseq=lease.oseq,
+            provider=lease.provider,
+        )
+
+    def order(self, gseq: int, oseq: int) -> Order | None:
+        found = (o for o in self.orders if (o.gseq, o.oseq) == (gseq, oseq))
+        return next(found, None)
+
+    def bid(self, gseq: int, oseq: int, provider: str) -> Bid | None:
+        key = (gseq, oseq, provider)
+        return next((b for b in self.bids if (b.gseq, b.oseq, b.provider) == key), None)
 
     def lease(self, gseq: int, oseq: int, provider: str = "") -> Lease | None:
         """Return an order's lease, in whatever state; an order never has two."""
@@ -100,9 +124,12 @@ def with_orders(
     )
 
 
-def with_bids(deployment: Deployment, chosen: Callable[[Bid], bool], state: BidState) -> Deployment:
+def with_bid(deployment: Deployment, changed: Bid) -> Deployment:
+    """Return the deployment with one bid replaced."""
+    key = (changed.gseq, changed.oseq, changed.provider)
     return replace(
-        deployment, bids=tuple(replace(b, state=state) if chosen(b) else b for b in deployment.bids)
+        deployment,
+        bids=tuple(changed if (b.gseq, b.oseq, b.provider) == key else b for b in deployment.bids),
     )
 
 
@@ -120,52 +147,25 @@ def with_lease(deployment: Deployment, changed: Lease) -> Deployment:
 def settled(deployment: Deployment, height: int) -> Deployment:
     """Return the deployment after paying its leases up to ``height``.
 
-    When the escrow cannot pay, leases end with insufficient funds and the deployment closes.
+    An escrow that cannot pay is overdrawn afterwards; what follows from it is the book's part.
     """
-    escrow = escrows.settle(deployment.escrow, deployment.rate, height)
+    blocks = height - deployment.escrow.settled_at
+    escrow, paid = escrows.settle(deployment.escrow, deployment.rate, height)
     if escrow is deployment.escrow:
         return deployment
-    paid = replace(deployment, escrow=escrow)
-    if paid.escrow.state is EscrowState.OVERDRAWN and paid.is_active:
-        return exhausted(paid, height)
-    return paid
+    return replace(_credited(deployment, paid, blocks), escrow=escrow)
 
 
-def exhausted(deployment: Deployment, height: int) -> Deployment:
-    """Return the deployment closed for want of money."""
-    ended = end_leases(
-        deployment, height, LeaseState.INSUFFICIENT_FUNDS, CloseReason.INSUFFICIENT_FUNDS
-    )
-    groups = tuple(
-        replace(g, state=GroupState.INSUFFICIENT_FUNDS) if g.state is GroupState.OPEN else g
-        for g in ended.groups
-    )
-    return replace(_withdrawn(ended), groups=groups, state=DeploymentState.CLOSED)
-
-
-def closed(deployment: Deployment, height: int) -> tuple[Deployment, int]:
-    """Return the closed deployment and the refund in uact; the escrow must be settled before."""
-    ended = end_leases(deployment, height, LeaseState.CLOSED, CloseReason.OWNER)
-    groups = tuple(replace(g, state=GroupState.CLOSED) for g in ended.groups)
-    account, refund = escrows.close(ended.escrow)
-    ended = replace(_withdrawn(ended), groups=groups, escrow=account, state=DeploymentState.CLOSED)
-    return ended, refund
-
-
-def end_leases(
-    deployment: Deployment, height: int, state: LeaseState, reason: CloseReason
-) -> Deployment:
-    """Return the deployment with every open lease ended for one reason."""
-    return replace(
-        deployment,
-        leases=tuple(
-            replace(lease, state=state, reason=reason, closed_on=height) if lease.is_open else lease
-            for lease in deployment.leases
-        ),
-    )
-
-
-def _withdrawn(deployment: Deployment) -> Deployment:
-    live = (BidState.OPEN, BidState.ACTIVE)
-    deployment = with_bids(deployment, lambda bid: bid.state in live, BidState.CLOSED)
-    return with_orders(deployment, lambda _order: True, OrderState.CLOSED)
+def _credited(deployment: Deployment, paid: int, blocks: int) -> Deployment:
+    """Share what was paid among the leases: in full, else by their prices."""
+    rate, left = deployment.rate, paid
+    for lease in deployment.leases:
+        if lease.is_open:
+            owed = lease.price * blocks
+            part = min(owed, left, owed if paid == rate * blocks else paid * lease.price // rate)
+            left -= part
+            changed = replace(
+                lease, balance=lease.balance + part, unsettled=lease.unsettled + owed - part
+            )
+            deployment = with_lease(deployment, changed)
+    return deployment

@@ -25,12 +25,13 @@ class CloseReason(StrEnum):
     INSUFFICIENT_FUNDS = "lease_closed_reason_insufficient_funds"
 
 
-PROVIDER_REASONS = (
-    CloseReason.UNSTABLE,
-    CloseReason.DECOMMISSION,
-    CloseReason.UNSPECIFIED,
-    CloseReason.MANIFEST_TIMEOUT,
-)
+PROVIDER_REASONS = {
+    10000: CloseReason.UNSTABLE,
+    10001: CloseReason.DECOMMISSION,
+    10002: CloseReason.UNSPECIFIED,
+    10003: CloseReason.MANIFEST_TIMEOUT,
+}
+"""The numbers of the reasons that a provider may give."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +41,14 @@ class Reclamation:
     window_seconds: int
     started_at: int
     deadline: int
+    reason: CloseReason = CloseReason.DECOMMISSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseKey:
-    """Names a lease within the account."""
+    """Names a lease, and as well the bid that it came from."""
 
+    owner: str
     dseq: str
     gseq: int
     oseq: int
@@ -57,7 +60,12 @@ class LeaseKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """``price`` is uact per block; ``leased`` is in Unix seconds; ``closed_on`` 0 while open."""
+    """``leased`` is in Unix seconds, ``closed_on`` 0 while open.
+
+    ``price`` per block, ``balance`` (settled but not withdrawn) and ``unsettled`` (owed without
+    funds) are uact with 18 decimals, ``withdrawn`` is whole uact. ``window_seconds`` is the notice
+    that the provider has to give, 0 for none.
+    """
 
     gseq: int
     oseq: int
@@ -70,6 +78,10 @@ class Lease:
     closed_on: int = 0
     reason: CloseReason = CloseReason.NONE
     reclamation: Reclamation | None = None
+    window_seconds: int = 0
+    balance: int = 0
+    unsettled: int = 0
+    withdrawn: int = 0
 
     @property
     def is_open(self) -> bool:
