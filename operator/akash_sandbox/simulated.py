@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
 
+from akash_sandbox import session
 from akash_sandbox.external_ports import ExternalPorts
 from akash_sandbox.settings import Workloads as WorkloadSettings
 from akash_sandbox.synthetic import Shape, SyntheticModel, speed_from_env
-from akash_sandbox.workload import WorkloadAsk, WorkloadState
+from akash_sandbox.workload import NoProgramError, Session, WorkloadAsk, WorkloadState
+
+# The few commands that a shell finds in a workload which is no container; all are harmless.
+_COMMANDS = {
+    "echo": ("/bin/echo",),
+    "warn": ("/bin/sh", "-c", 'echo "$@" >&2', "warn"),
+    "cat": ("/bin/cat", "-"),
+    "true": ("/bin/true",),
+    "false": ("/bin/false",),
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,6 +41,7 @@ class SimulatedWorkloads:
 
     def __init__(self, folder: Path, settings: WorkloadSettings, host: str = "127.0.0.1") -> None:
         self._host = host
+        self._logs = folder / "synthetic-logs"
         self._settings = settings
         self._ports = ExternalPorts(folder / "synthetic-ports.json", host)
         self._runs: dict[str, _Run] = {}
@@ -57,6 +69,7 @@ class SimulatedWorkloads:
         if run is not None:
             await self._stop(run)
             self._ports.forget(f"{workload}/")
+            await asyncio.to_thread(self._log(workload).unlink, missing_ok=True)
 
     async def restart(self, workload: str) -> None:
         run = self._runs.get(workload)
@@ -75,6 +88,17 @@ class SimulatedWorkloads:
             message=run.message,
             forwarded=tuple((port, self._external(run, port)) for port in run.ask.ports),
         )
+
+    def log(self, workload: str, /) -> Path | None:
+        return self._log(workload) if workload in self._runs else None
+
+    async def execute(self, workload: str, argv: Sequence[str], /, *, tty: bool) -> Session:
+        run = self._runs.get(workload)
+        command = _COMMANDS.get(argv[0]) if argv else None
+        if run is None or run.runner is None or command is None:
+            raise NoProgramError(f"a synthetic workload has {', '.join(_COMMANDS)} only")
+        arguments = () if argv[0] == "cat" else argv[1:]
+        return await session.start([*command, *arguments], tty=tty)
 
     async def suspend(self, workload: str, suspended: bool) -> None:
         run = self._runs.get(workload)
@@ -100,6 +124,14 @@ class SimulatedWorkloads:
         for run in self._runs.values():
             await self._stop(run)
         self._runs.clear()
+
+    def _log(self, workload: str) -> Path:
+        return self._logs / workload
+
+    def _write(self, run: _Run, *lines: str) -> None:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        with self._log(run.ask.id).open("a") as file:
+            file.writelines(f"{line}\n" for line in lines)
 
     def _external(self, run: _Run, port: int) -> int:
         return self._ports.of(f"{run.ask.id}/{port}")
@@ -131,6 +163,7 @@ class SimulatedWorkloads:
         env = dict(run.ask.env)
         if env.get("SYNTHETIC_CRASH") == "1":
             run.message = "exited with code 1; last words: SYNTHETIC_CRASH=1"
+            self._write(run, "SYNTHETIC_CRASH=1")
             return False
         try:
             await self._serve(run, env)
@@ -141,6 +174,7 @@ class SimulatedWorkloads:
                 await runner.cleanup()
             return False
         run.message = ""
+        self._write(run, "the model is loaded", *(f"listens on {port}" for port in run.ask.ports))
         return True
 
     async def _serve(self, run: _Run, env: dict[str, str]) -> None:

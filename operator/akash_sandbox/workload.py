@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 
@@ -37,6 +39,34 @@ class WorkloadState:
     forwarded: tuple[tuple[int, int], ...]
 
 
+class NoProgramError(Exception):
+    """The workload has no such program, or does not run now."""
+
+
+class Session(Protocol):
+    """One command that runs inside a workload."""
+
+    def output(self) -> AsyncIterator[tuple[bool, bytes]]:
+        """Yield what it writes, with whether that is its standard error; ends when it ended."""
+        ...
+
+    async def feed(self, data: bytes, /) -> None:
+        """Write to its standard input."""
+        ...
+
+    def resize(self, columns: int, rows: int, /) -> None:
+        """Change its terminal's size, if it has one."""
+        ...
+
+    async def wait(self) -> int:
+        """Return its exit status."""
+        ...
+
+    async def close(self) -> None:
+        """End it."""
+        ...
+
+
 class Workloads(Protocol):
     """Runs workloads and forwards their ports; external ports stay the same across restarts."""
 
@@ -66,6 +96,14 @@ class Workloads(Protocol):
 
     def state(self, workload: str, /) -> WorkloadState | None:
         """Return how a workload is, None for an unknown id."""
+        ...
+
+    def log(self, workload: str, /) -> Path | None:
+        """Return the file that a workload's output goes to, None for an unknown id."""
+        ...
+
+    async def execute(self, workload: str, argv: Sequence[str], /, *, tty: bool) -> Session:
+        """Start a command inside a workload; raises NoProgramError."""
         ...
 
     async def suspend(self, workload: str, /, suspended: bool) -> None:

@@ -92,11 +92,11 @@ async def test_a_gateway_refuses_in_the_real_ones_words(tenant: Tenant) -> None:
     good = bearer(rented.token)
     head = f"{rented.host_uri}/lease/{rented.dseq}"
     for method, url, body, headers, expected in (
-        ("PUT", put, rented.manifest, None, (401, '{"message": "unauthorized access"}')),
-        ("PUT", put, rented.manifest, bearer(status_only), (401, '{"message": "unauthorized access"}')),
-        ("PUT", put, rented.manifest, bearer(elsewhere), (401, '{"message": "unauthorized access"}')),
-        ("PUT", put, rented.manifest, bearer("x.y.z"), (401, '{"message": "JWT is invalid"}')),
-        ("PUT", put, "", {"Authorization": "Basic x"}, (400, '{"message": "invalid authorization header"}')),
+        ("PUT", put, rented.manifest, None, (401, '{"message":"unauthorized access"}')),
+        ("PUT", put, rented.manifest, bearer(status_only), (401, '{"message":"unauthorized access"}')),
+        ("PUT", put, rented.manifest, bearer(elsewhere), (401, '{"message":"unauthorized access"}')),
+        ("PUT", put, rented.manifest, bearer("x.y.z"), (401, '{"message":"JWT is invalid"}')),
+        ("PUT", put, "", {"Authorization": "Basic x"}, (400, '{"message":"invalid authorization header"}')),
         ("PUT", put, "[]", good, (422, "invalid manifest: manifest is empty\n")),
         ("PUT", put, '[{"name":"x"}]', good, (422, "manifest version validation failed\n")),
         ("GET", f"{head}/2/1/status", None, good, (404, "")),

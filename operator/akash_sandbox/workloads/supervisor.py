@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +20,7 @@ from akash_sandbox.runtimes.container import RuntimeFailure
 from akash_sandbox.runtimes.rootfs import unmount_below
 from akash_sandbox.settings import Registry
 from akash_sandbox.settings import Workloads as WorkloadSettings
-from akash_sandbox.workload import WorkloadAsk, WorkloadState
+from akash_sandbox.workload import NoProgramError, Session, WorkloadAsk, WorkloadState
 from akash_sandbox.workloads.tenant import Place, Tenant
 
 _LOOPBACK = "127.0.0.1"
@@ -102,6 +103,18 @@ class Supervisor:
         """Return how a workload is, None for an unknown id."""
         tenant = self._tenants.get(workload)
         return None if tenant is None else tenant.state()
+
+    def log(self, workload: str, /) -> Path | None:
+        """Return the file that a workload's output goes to, None for an unknown id."""
+        tenant = self._tenants.get(workload)
+        return None if tenant is None else tenant.log
+
+    async def execute(self, workload: str, argv: Sequence[str], /, *, tty: bool) -> Session:
+        """Start a command inside a workload; raises NoProgramError."""
+        tenant = self._tenants.get(workload)
+        if tenant is None:
+            raise NoProgramError(f"no workload {workload}")
+        return await tenant.execute(argv, tty=tty)
 
     async def suspend(self, workload: str, /, suspended: bool) -> None:
         """Stop a workload as if its provider were dead: its ports refuse; or start it again."""

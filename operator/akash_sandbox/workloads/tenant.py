@@ -5,20 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from akash_sandbox import netns
+from akash_sandbox import netns, session
 from akash_sandbox.external_ports import ExternalPorts
 from akash_sandbox.images.reference import ImageError
 from akash_sandbox.images.registry import Login
 from akash_sandbox.images.store import ImageStore
 from akash_sandbox.runtimes.cgroup import Cgroups
-from akash_sandbox.runtimes.container import Container, Runtime, RuntimeFailure, tail
+from akash_sandbox.runtimes.container import (
+    Container,
+    ContainerSpec,
+    Runtime,
+    RuntimeFailure,
+    tail,
+)
+from akash_sandbox.runtimes.enter import entering
 from akash_sandbox.settings import Workloads as WorkloadSettings
-from akash_sandbox.workload import WorkloadAsk, WorkloadState
+from akash_sandbox.workload import NoProgramError, Session, WorkloadAsk, WorkloadState
 from akash_sandbox.workloads.command import container_spec
 from akash_sandbox.workloads.door import Door, opened
 from akash_sandbox.workloads.forward import Forward
@@ -57,6 +64,7 @@ class Tenant:
             for port, external in self._external.items()
         }
         self._container: Container | None = None
+        self._spec: ContainerSpec | None = None
         self._unstopped: Container | None = None
         self._door: Door | None = None
         self._restarts = 0
@@ -72,6 +80,21 @@ class Tenant:
             message=self._message,
             forwarded=tuple(self._external.items()),
         )
+
+    @property
+    def log(self) -> Path:
+        """The file that the container's output goes to."""
+        return self._folder / "log"
+
+    async def execute(self, argv: Sequence[str], *, tty: bool) -> Session:
+        """Start a command inside the container; raises NoProgramError."""
+        container, spec = self._container, self._spec
+        if container is None or spec is None:
+            raise NoProgramError(f"{self.ask.id} does not run: {self._message}")
+        entered = await asyncio.to_thread(entering, self._place.runtime, container, spec, argv)
+        if entered is None:
+            raise NoProgramError(f"{self.ask.id} has no program {argv[0]!r}")
+        return await session.start(entered, tty=tty)
 
     def start(self) -> None:
         """Run the workload in the background from now on."""
@@ -153,7 +176,7 @@ class Tenant:
     async def _started(self) -> AsyncIterator[Container]:
         image = await self._place.images.pull(self.ask.image, Login())
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
-        spec = container_spec(self.ask, image, self._folder)
+        self._spec = spec = container_spec(self.ask, image, self._folder)
         container = await self._place.runtime.start(spec)
         self._unstopped = container
         try:
@@ -200,7 +223,7 @@ class Tenant:
         await asyncio.gather(*(forward.shut() for forward in self._forwards.values()))
 
     def _ended(self, code: int) -> str:
-        words = tail(self._folder / "log")
+        words = tail(self.log)
         if code == _KILLED:
             limit = f"its memory limit is {self.ask.memory_bytes} bytes"
             return f"killed with exit code {code}; {limit}; last words: {words}"
