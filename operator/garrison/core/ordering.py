@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from garrison.api.lease import AttemptStatus, DeploymentStatus, Intent, LeaseStatus
-from garrison.api.money import format_dollars, parse_dollars
+from garrison.api.money import format_dollars, parse_dollars, shown_dollars
 from garrison.api.workload import Blame
 from garrison.core.budget import granted_price, is_granted
 from garrison.core.lifecycle import (
@@ -231,8 +231,8 @@ def leasing(o: Observation) -> Step:
     intent = o.status.intent
     if intent is None or intent.action != "CreateLease":
         return Step(status=enter(o.status, "Bidding", o.now), requeue=0.0)
-    bid = next((each for each in o.bids if each.provider == intent.provider), None)
-    if bid is None or bid.state is not BidState.OPEN:
+    bid = _still_offered(o, intent)
+    if bid is None:
         return Step(
             status=without_intent(enter(o.status, "Bidding", o.now)), requeue=o.timing.lookup
         )
@@ -242,6 +242,15 @@ def leasing(o: Observation) -> Step:
     if age(intent.at, o.now) < o.timing.lookup * 2:
         return Step(status=o.status, requeue=o.timing.lookup)
     return Step(status=_intend(o, o.status, bid), requeue=0.0)
+
+
+def _still_offered(o: Observation, intent: Intent) -> Bid | None:
+    """The bid that the intent names, unless it got dearer or became unacceptable since."""
+    named = (intent.provider, intent.gseq, intent.oseq)
+    bid = next((each for each in o.bids if (each.provider, each.gseq, each.oseq) == named), None)
+    if bid is None or bid.price_per_hour > parse_dollars(intent.price_per_hour or "0"):
+        return None
+    return None if objection(bid, criteria(o), o.providers.get(bid.provider), o.now) else bid
 
 
 def accepted(o: Observation, status: LeaseStatus, error: Exception | None) -> Step:
@@ -263,7 +272,7 @@ def leased(o: Observation, lease: MarketLease) -> LeaseStatus:
         provider_host=provider.status.host if provider else None,
         region=provider.status.region if provider else None,
         gpu_model=gpu.model if gpu else None,
-        price_per_hour=format_dollars(lease.price_per_hour),
+        price_per_hour=shown_dollars(lease.price_per_hour),
         gseq=lease.gseq,
         oseq=lease.oseq,
     )

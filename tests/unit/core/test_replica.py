@@ -18,6 +18,7 @@ from garrison.api.lease import (
     LeaseStatus,
     TimingStatus,
 )
+from garrison.api.money import MicroUSD
 from garrison.api.workload import Benchmark, Health
 from garrison.core.health import Track
 from garrison.core.lifecycle import (
@@ -279,6 +280,15 @@ def test_a_bid_that_is_gone_sends_it_back_to_the_bids() -> None:
     lost = bid(state=BidState.LOST)
     o = see("Leasing", status=status, deployment=deployment(), bids=(lost,), holds_token=True)
     assert (step(o).action, step(o).status.phase) == (None, "Bidding")
+
+
+def test_a_bid_that_got_dearer_since_it_was_chosen_is_not_accepted() -> None:
+    status = {"deployment": RECORD, "intent": lease_intent()}
+    o = see("Leasing", status=status, deployment=deployment(), holds_token=True)
+    same, dearer = replace(o, bids=(bid(),)), replace(o, bids=(bid(price="1.51"),))
+    assert isinstance(step(same).action, AcceptBid)
+    assert (step(dearer).action, step(dearer).status.phase) == (None, "Bidding")
+    assert step(replace(same, ceiling=MicroUSD(1_499_999))).action is None
 
 
 def test_a_dearer_lease_than_the_bid_is_given_up_and_blamed_on_the_provider() -> None:
