@@ -116,15 +116,22 @@ def grant_all(
         old = grant_of(request.lease, request.attempt, grants)
         if old is not None and not has_lapsed(old, now):
             continue
-        if old is not None and old.at in times:
-            times.remove(old.at)
-        refused = refusal(request, limits, grants, times, now, window=window)
+        others = _without(times, old)
+        refused = refusal(request, limits, grants, others, now, window=window)
         if refused is not None:
             return tuple(grants), tuple(times), refused
         grants = [each for each in grants if each.lease != request.lease]
         grants.append(_grant(request, now))
-        times.append(now)
+        times = [*others, now]
     return tuple(grants), tuple(times), None
+
+
+def _without(times: Sequence[datetime], taken_back: Grant | None) -> list[datetime]:
+    """The times without that of a grant; one only, for others may have been given in that moment."""
+    left = list(times)
+    if taken_back is not None and taken_back.at in left:
+        left.remove(taken_back.at)
+    return left
 
 
 def _grant(request: Request, now: datetime) -> Grant:

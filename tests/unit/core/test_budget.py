@@ -62,6 +62,18 @@ def test_a_large_request_is_not_starved_by_small_ones_behind_it() -> None:
     assert refused is not None
 
 
+def test_a_lapsed_grant_that_is_refused_anew_frees_no_slot_of_its_neighbours() -> None:
+    both = [request("a"), request("b")]
+    grants, times, _ = grant_all(both, limits(rate=2), AccountStatus(), NOW)
+    status = AccountStatus(grants=grants, granted_at=times)
+    for second in (100, 101, 102):
+        dear = [request("a", "11"), request("c")]
+        grants, times, refused = grant_all(dear, limits(rate=2), status, at(second))
+        assert refused is not None
+        assert times == (NOW, NOW)
+        status = AccountStatus(grants=grants, granted_at=times)
+
+
 def test_no_lease_at_all_is_a_valid_ceiling() -> None:
     grants, _, refused = grant_all([request("a")], limits(leases=0), AccountStatus(), NOW)
     assert (grants, refused is not None) == ((), True)
