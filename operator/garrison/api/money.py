@@ -12,6 +12,9 @@ MicroUSD = NewType("MicroUSD", int)
 
 PER_DOLLAR = 1_000_000
 
+MOST_SHOWN = MicroUSD(9_999_999_999_999)
+"""The highest amount that a field of a custom resource holds."""
+
 
 def parse_dollars(text: str) -> MicroUSD:
     """Return a decimal string in dollars as micro-dollars, rounded down.
@@ -35,3 +38,11 @@ def format_dollars(amount: int, places: int = 2) -> str:
     text = f"{value.quantize(Decimal(1).scaleb(-6), ROUND_CEILING):f}"
     whole, _, fraction = text.partition(".")
     return f"{whole}.{fraction.rstrip('0').ljust(places, '0')}" if places else whole
+
+
+def shown_dollars(amount: int) -> str:
+    """Return micro-dollars as a status shows them: what does not fit is shown as the most that does.
+
+    Bids are other people's numbers; an absurd one must not make a status that cannot be written.
+    """
+    return format_dollars(min(amount, MOST_SHOWN))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from garrison.api.account import Account, AccountStatus, Grant, Stranger
 from garrison.api.lease import Lease
 from garrison.api.meta import Condition, ConditionStatus
-from garrison.api.money import MicroUSD, format_dollars, parse_dollars
+from garrison.api.money import MicroUSD, parse_dollars, shown_dollars
 from garrison.core.budget import Refusal, Request, grant_all, rate_window, reserved
 from garrison.core.lifecycle import unresolved_create
 from garrison.core.winding import RELEASED
@@ -148,7 +148,7 @@ def summarise(
         observed_generation=account.meta.generation,
         address=(balance.address or None) if balance is not None else old.address,
         balance=shown,
-        burn_per_hour=format_dollars(burn),
+        burn_per_hour=shown_dollars(burn),
         runway_hours=_runway(shown, burn),
         open_leases=now_standing.open_leases,
         grants=now_standing.grants,
@@ -167,7 +167,7 @@ def _shown_balance(old: AccountStatus, balance: Balance | None) -> str | None:
         known = parse_dollars(old.balance)
         if abs(balance.available - known) * 100 < max(known, 1):
             return old.balance
-    return format_dollars(balance.available)
+    return shown_dollars(balance.available)
 
 
 def _runway(balance: str | None, burn: int) -> int | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from garrison.api.lease import BidStatus
 from garrison.api.meta import ANNOTATION_QUARANTINE
-from garrison.api.money import MicroUSD, format_dollars
+from garrison.api.money import MicroUSD, format_dollars, shown_dollars
 from garrison.api.policy import MinUptime, PolicySpec
 from garrison.api.provider import Provider, ProviderStatus
 from garrison.core.reputation import quarantined_until, score
@@ -54,7 +54,7 @@ def choose(
     verdicts = [
         BidStatus(
             provider=bid.provider,
-            price_per_hour=format_dollars(bid.price_per_hour),
+            price_per_hour=shown_dollars(bid.price_per_hour),
             verdict=_verdict(bid, chosen, objections[bid.provider], criteria, providers),
         )
         for bid in sorted(

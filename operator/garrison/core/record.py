@@ -20,6 +20,8 @@ from garrison.api.workload import Blame, FailureStatus
 from garrison.core.reputation import fold, quarantines, score
 from garrison.ports.market import ProviderFact
 
+MAX_QUARANTINES = 32
+
 
 def results(leases: Iterable[Lease], failures: Iterable[FailureStatus]) -> tuple[ResultStatus, ...]:
     """Return how leases that ended went; a workload's verdict outranks what the lease alone knew."""
@@ -90,7 +92,7 @@ def provider_status(
     base = _facts(provider.status, fact, listed=listed)
     kept = {each.lease: each for each in base.results}
     record = fold(base.results, (_merged(kept.get(each.lease), each) for each in new))
-    held = quarantines(record, now)
+    held = _longest(quarantines(record, now))
     status = replace(
         base,
         results=record,
@@ -99,6 +101,12 @@ def provider_status(
         open_leases=open_leases,
     )
     return replace(status, score=score(status))
+
+
+def _longest(held: tuple[QuarantineStatus, ...]) -> tuple[QuarantineStatus, ...]:
+    """As many as the status has room for, those that last longest."""
+    kept = sorted(held, key=lambda each: each.until)[-MAX_QUARANTINES:]
+    return tuple(sorted(kept, key=lambda each: each.gpu_model))
 
 
 def _merged(old: ResultStatus | None, new: ResultStatus) -> ResultStatus:
@@ -128,7 +136,9 @@ def _facts(status: ProviderStatus, fact: ProviderFact | None, *, listed: bool) -
         gpu_summary=",".join(sorted({each.model for each in fact.gpus}))[:256],
         attributes=tuple(
             AttributeStatus(
-                key=each.key[:128], value=each.value[:256], audited_by=each.audited_by[:8]
+                key=each.key[:128],
+                value=each.value[:256],
+                audited_by=tuple(auditor[:253] for auditor in each.audited_by[:8]),
             )
             for each in fact.attributes[:128]
         ),

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from garrison.api.lease import Lease
 from garrison.api.meta import LABEL_WORKLOAD, Condition, ConditionStatus
-from garrison.api.money import format_dollars, parse_dollars
+from garrison.api.money import parse_dollars, shown_dollars
 from garrison.api.workload import Workload, WorkloadStatus
 from garrison.core import blame
 from garrison.core.fleet import Fleet, is_ready
@@ -95,7 +95,7 @@ def _price(leases: Sequence[Lease]) -> str | None:
         for each in leases
         if each.status.price_per_hour and each.status.closed_at is None
     ]
-    return format_dollars(sum(prices)) if prices else None
+    return shown_dollars(sum(prices)) if prices else None
 
 
 def _providers(serving: Sequence[Lease]) -> str | None:

@@ -49,6 +49,12 @@ def test_the_exact_ceiling_is_accepted() -> None:
     assert choice.bid is not None
 
 
+def test_an_absurd_price_is_shown_as_the_most_that_a_status_holds() -> None:
+    choice = choose([bid(price="987654321012")], Criteria(max_price_per_hour=TWO_DOLLARS), {}, NOW)
+    assert choice.bid is None
+    assert choice.verdicts[0].price_per_hour == "9999999.999999"
+
+
 def test_quarantine_holds_for_its_gpu_model_and_its_time_only() -> None:
     held = QuarantineStatus(gpu_model="h100", until=at(60), reason="LeaseClosed")
     known = {"p1": provider("p1", "h100", "a100", quarantine=(held,))}
