@@ -1,0 +1,58 @@
+"""Figures against thresholds: meeting one exactly passes, and a message names what was missed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from garrison.api.workload import Benchmark
+from garrison.core.benchmark import is_due, judge, tokens_per_second
+from garrison.ports.probe import BenchmarkFigures
+from tests.builders import NOW, at
+
+
+def measured(rate: int = 65_000, first: int = 120) -> BenchmarkFigures:
+    return BenchmarkFigures(
+        model="m", requests=4, time_to_first_token_ms=first, millitokens_per_second=rate
+    )
+
+
+@pytest.mark.parametrize(
+    ("figures", "message"),
+    [
+        (measured(), ""),
+        (measured(rate=64_999), "64.9 tokens/s, wanted at least 65"),
+        (measured(first=121), "first token after 121 ms, wanted at most 120"),
+        (
+            measured(rate=0, first=500),
+            "0.0 tokens/s, wanted at least 65; first token after 500 ms, wanted at most 120",
+        ),
+    ],
+)
+def test_thresholds(figures: BenchmarkFigures, message: str) -> None:
+    spec = Benchmark(
+        api="OpenAI", min_tokens_per_second=65, max_time_to_first_token_milliseconds=120
+    )
+    verdict = judge(figures, spec, NOW)
+    assert (verdict.passed, verdict.message) == (not message, message)
+
+
+def test_without_thresholds_any_answer_passes() -> None:
+    assert judge(measured(rate=0, first=600_000), Benchmark(api="OpenAI"), NOW).passed
+
+
+@given(rate=st.integers(0, 10**12))
+def test_a_rate_is_never_shown_higher_than_it_was(rate: int) -> None:
+    shown = tokens_per_second(measured(rate=rate))
+    whole, tenth = (int(each) for each in shown.split("."))
+    assert 0 <= rate - (whole * 1000 + tenth * 100) < 100
+
+
+def test_is_due_at_first_and_then_after_the_period() -> None:
+    spec = Benchmark(api="OpenAI", repeat_every_seconds=60)
+    last = judge(measured(), spec, NOW)
+    assert is_due(None, spec, NOW)
+    assert not is_due(last, spec, at(59))
+    assert is_due(last, spec, at(60))
+    assert not is_due(None, Benchmark(), at(10**6))
