@@ -7,6 +7,7 @@ from typing import Any
 
 from akash_sandbox.market.deployment import Deployment
 from akash_sandbox.market.lease import Lease
+from akash_sandbox.market.provider import Provider
 from akash_sandbox.sdl.expose import is_shared_http
 from akash_sandbox.workload import WorkloadAsk, WorkloadState
 
@@ -25,8 +26,8 @@ def workload_id(deployment: Deployment, lease: Lease, service: Json) -> str:
     return f"{key}-{service['name']}-{deployment.owner[-6:]}"
 
 
-def ask(id_: str, service: Json) -> WorkloadAsk:
-    """Return what to run for one service of a manifest."""
+def ask(id_: str, service: Json, provider: Provider) -> WorkloadAsk:
+    """Return what a provider has to run for one service of a manifest."""
     resources = service["resources"]
     return WorkloadAsk(
         id=id_,
@@ -37,6 +38,7 @@ def ask(id_: str, service: Json) -> WorkloadAsk:
         ports=tuple(dict.fromkeys(e["port"] for e in service["expose"] if _forwarded(e))),
         cpu_millis=int(resources["cpu"]["units"]["val"]),
         memory_bytes=int(resources["memory"]["size"]["val"]),
+        confinement=provider.confinement,
     )
 
 

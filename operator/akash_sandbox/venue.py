@@ -193,10 +193,11 @@ class Venue:
             manifest = self.manifest_of(deployment, lease.provider)
             for service in leased_service.services(deployment, lease, manifest or []):
                 id_ = leased_service.workload_id(deployment, lease, service)
+                provider = self.book.providers[lease.provider]
                 yield Placed(
-                    provider=self.book.providers[lease.provider],
+                    provider=provider,
                     key=deployment.key(lease),
-                    ask=leased_service.ask(id_, service),
+                    ask=leased_service.ask(id_, service, provider),
                 )
 
     # -- inside

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from akash_sandbox.runtimes.seccomp import Confinement
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadAsk:
     """One service of one lease. CPU in thousandths of a core, memory in bytes.
 
     ``id`` is safe as a file name and unique per lease, ``image`` a reference by digest, ``ports``
-    the container ports to forward.
+    the container ports to forward, ``confinement`` what the provider's machine forbids.
     """
 
     id: str
@@ -24,6 +26,7 @@ class WorkloadAsk:
     ports: tuple[int, ...]
     cpu_millis: int
     memory_bytes: int
+    confinement: Confinement = "unconfined"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from akash_sandbox.runtimes.seccomp import Confinement
+
 _STRICT = ConfigDict(extra="forbid")
 _GIB = 1024**3
 
@@ -49,6 +51,7 @@ class Provider:
     """One provider of the local market; CPU in thousandths of a core, sizes in bytes.
 
     ``slowdown`` above 1 means that its hardware is slower than promised by that factor.
+    ``confinement`` is the seccomp profile of its machines.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
@@ -70,6 +73,7 @@ class Provider:
     uptime_30d: Fraction = 1.0
     bid_delay_seconds: Annotated[float, Field(ge=0)] = 0.0
     slowdown: Annotated[float, Field(ge=1)] = 1.0
+    confinement: Confinement = "unconfined"
     host: str = ""
     id: str = ""
 

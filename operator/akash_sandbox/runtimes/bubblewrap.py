@@ -22,6 +22,7 @@ class BubblewrapRuntime:
 
     name = "bubblewrap"
     own_network = True
+    seccomp = False
 
     def __init__(self, cgroups: Cgroups | None) -> None:
         self._cgroups = cgroups

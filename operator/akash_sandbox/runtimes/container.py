@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from akash_sandbox.runtimes.seccomp import Confinement
+
 _TAIL = 500
 
 
@@ -33,6 +35,7 @@ class ContainerSpec:
     memory: int
     hostname: str
     log: Path
+    confinement: Confinement = "unconfined"
 
 
 class Container(Protocol):
@@ -62,6 +65,10 @@ class Runtime(Protocol):
     @property
     def own_network(self) -> bool:
         """Whether every container has a network namespace of its own."""
+
+    @property
+    def seccomp(self) -> bool:
+        """Whether it can apply a seccomp profile."""
 
     async def usable(self) -> bool:
         """Return whether it works on this machine, by trying."""

@@ -20,6 +20,7 @@ from akash_sandbox.runtimes.container import (
     tail,
 )
 from akash_sandbox.runtimes.rootfs import discard, prepare, unmount_below
+from akash_sandbox.runtimes.seccomp import profile
 
 _START_SECONDS = 20.0
 _POLL_SECONDS = 0.005
@@ -43,11 +44,13 @@ class OciRuntime:
     """An OCI runtime on PATH."""
 
     own_network = True
+    seccomp = True
 
     def __init__(self, program: str, folder: Path, cgroups: Cgroups | None) -> None:
         self.name = program
         self.isolation = (
-            f"{program}: own pid, mount, network, ipc and uts namespaces, default capabilities; "
+            f"{program}: own pid, mount, network, ipc and uts namespaces, default capabilities, "
+            "no new privileges, the seccomp profile of the provider's machine; "
             f"{limits_in_words(limited=cgroups is not None)}"
         )
         self._folder = folder
@@ -168,6 +171,7 @@ async def clean(folder: Path) -> None:
 
 def bundle(spec: ContainerSpec, root: Path, cgroups: Cgroups) -> dict[str, Any]:
     """Return the OCI runtime configuration of a container."""
+    seccomp = profile(spec.confinement)
     return {
         "ociVersion": "1.0.2",
         "process": _process(spec),
@@ -180,6 +184,7 @@ def bundle(spec: ContainerSpec, root: Path, cgroups: Cgroups) -> dict[str, Any]:
             "namespaces": [{"type": t} for t in ("pid", "network", "ipc", "uts", "mount")],
             "maskedPaths": [*(f"/proc/{name}" for name in _MASKED), "/sys/firmware"],
             "readonlyPaths": [f"/proc/{name}" for name in _READ_ONLY],
+            **({"seccomp": seccomp} if seccomp is not None else {}),
         },
     }
 

@@ -33,6 +33,7 @@ class UnshareRuntime:
 
     name = "unshare"
     own_network = True
+    seccomp = False
 
     def __init__(self, cgroups: Cgroups | None) -> None:
         self._cgroups = cgroups
@@ -67,6 +68,7 @@ def _leave(spec: ContainerSpec, root: Path) -> list[str]:
     if os.geteuid() == 0:
         kept = ",".join(["-all", *(f"+{name.lower()}" for name in KEPT)])
         argv += [_found("setpriv"), f"--bounding-set={kept}", "--inh-caps=-all"]
+        argv += ["--no-new-privs"]
     argv += [_found("unshare"), f"--root={root}", f"--wd={spec.cwd}"]
     if os.geteuid() == 0:
         argv += [f"--setuid={spec.uid}", f"--setgid={spec.gid}"]

@@ -34,6 +34,7 @@ def container_spec(ask: WorkloadAsk, image: Image, folder: Path) -> ContainerSpe
         memory=ask.memory_bytes,
         hostname=hostname,
         log=folder / "log",
+        confinement=ask.confinement,
     )
 
 

@@ -174,6 +174,7 @@ class Tenant:
 
     @contextlib.asynccontextmanager
     async def _started(self) -> AsyncIterator[Container]:
+        self._check_confinement()
         image = await self._place.images.pull(self.ask.image, Login())
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
         self._spec = spec = container_spec(self.ask, image, self._folder)
@@ -184,6 +185,15 @@ class Tenant:
             yield container
         finally:
             await self._stop()
+
+    def _check_confinement(self) -> None:
+        """Refuse to run less confined than the provider's machine promises."""
+        if self.ask.confinement != "unconfined" and not self._place.runtime.seccomp:
+            raise RuntimeFailure(
+                f"the provider's confinement {self.ask.confinement} needs runc or crun, and this "
+                f"machine runs workloads with {self._place.runtime.name}; install runc, or set the "
+                "provider's confinement to unconfined"
+            )
 
     async def _stop(self) -> None:
         if self._unstopped is not None:

@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -85,7 +87,65 @@ func dial(w http.ResponseWriter, r *http.Request) {
 	made.Close()
 }
 
+// may tries what seccomp profiles differ in, and answers with the error of each, "" for none.
+func may(w http.ResponseWriter, _ *http.Request) {
+	json.NewEncoder(w).Encode(map[string]string{
+		"pidfd_getfd": duplicate(), "user_namespace": userNamespace(), "child": child(),
+	})
+}
+
+func duplicate() string {
+	const pidfdOpen, pidfdGetfd = 434, 438
+	process, _, code := syscall.Syscall(pidfdOpen, uintptr(os.Getpid()), 0, 0)
+	if code != 0 {
+		return "pidfd_open: " + code.Error()
+	}
+	defer syscall.Close(int(process))
+	made, _, code := syscall.Syscall(pidfdGetfd, process, 1, 0)
+	if code != 0 {
+		return code.Error()
+	}
+	syscall.Close(int(made))
+	return ""
+}
+
+func userNamespace() string {
+	child := exec.Command("/proc/self/exe")
+	child.Env = []string{"EXIT_AT_ONCE=0"}
+	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER}
+	return said(child.Run())
+}
+
+// child is what a profile must not forbid by the way.
+func child() string {
+	made := exec.Command("/proc/self/exe")
+	made.Env = []string{"EXIT_AT_ONCE=0"}
+	return said(made.Run())
+}
+
+func said(err error) string {
+	if err == nil {
+		return ""
+	}
+	_, after, _ := strings.Cut(err.Error(), ": ")
+	return after
+}
+
+// status answers with the fields of proc_pid_status(5).
+func status(w http.ResponseWriter, _ *http.Request) {
+	text, _ := os.ReadFile("/proc/self/status")
+	fields := map[string]string{}
+	for _, line := range strings.Split(string(text), "\n") {
+		if name, value, found := strings.Cut(line, ":"); found {
+			fields[name] = strings.TrimSpace(value)
+		}
+	}
+	json.NewEncoder(w).Encode(fields)
+}
+
 func main() {
+	http.HandleFunc("/may", may)
+	http.HandleFunc("/status", status)
 	http.HandleFunc("/who", who)
 	http.HandleFunc("/eat", eat)
 	http.HandleFunc("/spin", spin)
