@@ -22,6 +22,7 @@ from devenv.errors import DevenvError
 from devenv.gobuild import told
 from devenv.image import MODEL, SYNTHETIC, publish
 from devenv.light import start_light
+from devenv.network import Network
 from devenv.processes import Process
 from devenv.provision import ensure_container_runtime, ensure_helm, ensure_kubectl
 from devenv.registry import start_registry
@@ -41,12 +42,14 @@ class Script:
 
     ``light``: the in-memory API server in place of the real one. ``kubeconfig``: a person's own
     cluster. ``sandbox`` are more settings of the market. ``model``: push the real model's image.
+    ``network``: the namespace in which the market runs, by default this process's own.
     """
 
     runtime: str = "auto"
     light: bool = False
     kubeconfig: Path | None = None
     model: bool = False
+    network: Network | None = None
     sandbox: Mapping[str, Any] = field(default_factory=dict)
     survey_seconds: float = 5.0
     bid_seconds: float = 60.0
@@ -129,9 +132,10 @@ class Stage:
         config.write_text(yaml.safe_dump(settings))
         data = self.folder / "sandbox"
         argv = [sys.executable, "-m", "akash_sandbox", "serve", "--data-dir", str(data)]
+        argv += ["--config", str(config)]
         process = await Process.start(
             "sandbox",
-            [*argv, "--config", str(config)],
+            self.script.network.inside(*argv) if self.script.network else argv,
             log=self.folder / "sandbox.log",
             env={"PYTHONPATH": str(ROOT / "operator")},
         )

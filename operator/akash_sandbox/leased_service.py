@@ -39,6 +39,7 @@ def ask(id_: str, service: Json, provider: Provider) -> WorkloadAsk:
         cpu_millis=int(resources["cpu"]["units"]["val"]),
         memory_bytes=int(resources["memory"]["size"]["val"]),
         confinement=provider.confinement,
+        host=provider.host,
     )
 
 

@@ -56,17 +56,18 @@ async def running(folder: Path, settings: Settings, port: int) -> AsyncIterator[
         stack.push_async_callback(fleet.close)
         await fleet.sync()
         console_port = port or venue.ports.of("console")
-        console_url = f"https://localhost:{console_port}"
+        host = venue.public_host
+        console_url = f"https://{'localhost' if host == _HOST else host}:{console_port}"
         admin_port = venue.ports.of("admin")
         admin = Admin(venue, fleet, console_url).app()
-        await _serve(stack, admin, admin_port)
-        context = authority.server_context("console", ("localhost", _HOST))
-        await _serve(stack, console_app(venue), console_port, context)
+        await _serve(stack, admin, (host, admin_port))
+        context = authority.server_context("console", {"localhost", _HOST, host})
+        await _serve(stack, console_app(venue), (host, console_port), context)
         stack.push_async_callback(_cancel, asyncio.create_task(_keep_time(venue)))
         yield Running(
             console_url=console_url,
             ca_file=authority.ca_file.resolve(),
-            admin_url=f"http://{_HOST}:{admin_port}",
+            admin_url=f"http://{host}:{admin_port}",
             api_key=venue.api_key,
             isolation=venue.workloads.isolation,
         )
@@ -87,13 +88,13 @@ def _workloads(folder: Path, settings: Settings) -> Workloads:
 async def _serve(
     stack: contextlib.AsyncExitStack,
     app: web.Application,
-    port: int,
+    address: tuple[str, int],
     context: ssl.SSLContext | None = None,
 ) -> None:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, _HOST, port, ssl_context=context, reuse_address=True).start()
+    await web.TCPSite(runner, *address, ssl_context=context, reuse_address=True).start()
 
 
 async def _keep_time(venue: Venue) -> None:

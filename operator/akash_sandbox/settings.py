@@ -140,7 +140,8 @@ class Workloads:
 class Settings:
     """Everything that can be set; see docs/local-market.md.
 
-    ``public_host`` is what tenants dial, by default 127.0.0.1.
+    ``public_host`` is the address where everything listens and that everybody dials, by default
+    127.0.0.1; providers may have addresses of their own.
     """
 
     balance: Dollars = 100.0

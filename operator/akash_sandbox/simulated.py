@@ -186,4 +186,5 @@ class SimulatedWorkloads:
         run.runner = runner
         for port in run.ask.ports:
             external = self._external(run, port)
-            await web.TCPSite(runner, self._host, external, reuse_address=True).start()
+            host = run.ask.host or self._host
+            await web.TCPSite(runner, host, external, reuse_address=True).start()

@@ -76,7 +76,7 @@ class Venue:
         self.account: AccountKey = load_or_create(folder / "account.pem")
         self.api_key = _secret(folder / "api-key", settings.api_key)
         self.admin_token = _secret(folder / "admin-token", "")
-        self.ports = ExternalPorts(folder / "server-ports.json", _LOOPBACK)
+        self.ports = ExternalPorts(folder / "server-ports.json", settings.public_host or _LOOPBACK)
         self._store = Store(folder / "market.sqlite")
         self.faults: Faults = faults_from_json(self._store.fact("faults"))
         self.book = self._open_book()
@@ -91,7 +91,7 @@ class Venue:
 
     @property
     def public_host(self) -> str:
-        """The host at which tenants reach forwarded ports."""
+        """The address where everything listens that has none of its own."""
         return self.settings.public_host or _LOOPBACK
 
     def provider(self, name_or_address: str) -> Provider | None:
@@ -103,7 +103,11 @@ class Venue:
 
     def host_uri(self, provider: Provider) -> str:
         """Return where a provider's gateway listens."""
-        return f"https://{provider.host or _LOOPBACK}:{self.gateway_port(provider)}"
+        return f"https://{self.host_of(provider)}:{self.gateway_port(provider)}"
+
+    def host_of(self, provider: Provider) -> str:
+        """Return the address of a provider's gateway and of its forwarded ports."""
+        return provider.host or self.public_host
 
     def gateway_port(self, provider: Provider) -> int:
         return self.ports.of(f"gateway/{provider.name}")
@@ -183,7 +187,7 @@ class Venue:
             )
             for service in leased_service.services(deployment, lease, manifest)
         }
-        return leased_service.status(found, self.public_host)
+        return leased_service.status(found, self.host_of(self.book.providers[lease.provider]))
 
     def placed(self) -> Iterator[Placed]:
         """Yield every workload that has to exist now."""

@@ -15,7 +15,8 @@ class WorkloadAsk:
     """One service of one lease. CPU in thousandths of a core, memory in bytes.
 
     ``id`` is safe as a file name and unique per lease, ``image`` a reference by digest, ``ports``
-    the container ports to forward, ``confinement`` what the provider's machine forbids.
+    the container ports to forward, ``confinement`` what the provider's machine forbids, ``host`` where the forwarded ports listen, the
+    sandbox's public host when empty.
     """
 
     id: str
@@ -27,6 +28,7 @@ class WorkloadAsk:
     cpu_millis: int
     memory_bytes: int
     confinement: Confinement = "unconfined"
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,7 @@ class Fleet:
         self._runners[provider.name] = runner
         site = web.TCPSite(
             runner,
-            _HOST,
+            self._venue.host_of(provider),
             self._venue.gateway_port(provider),
             ssl_context=self._context(provider),
             reuse_address=True,
@@ -63,7 +63,7 @@ class Fleet:
     def _context(self, provider: Provider) -> ssl.SSLContext:
         context = self._contexts.get(provider.name)
         if context is None:
-            hosts = {"localhost", _HOST, provider.host} - {""}
+            hosts = {"localhost", _HOST, self._venue.host_of(provider)}
             context = self._authority.server_context(f"gateway-{provider.name}", hosts)
             self._contexts[provider.name] = context
         return context

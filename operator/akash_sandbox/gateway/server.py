@@ -56,7 +56,7 @@ class Gateway:
             "cluster": {"leases": use.leases, "inventory": {"available": {}}},
             "bidengine": {"orders": 0},
             "manifest": {"deployments": use.leases},
-            "cluster_public_hostname": self._venue.public_host,
+            "cluster_public_hostname": self._venue.host_of(self._provider),
             "address": self._provider.id,
         }
         return answer(body)

@@ -51,7 +51,8 @@ class Provider:
     """One provider of the local market; CPU in thousandths of a core, sizes in bytes.
 
     ``slowdown`` above 1 means that its hardware is slower than promised by that factor.
-    ``confinement`` is the seccomp profile of its machines.
+    ``confinement`` is the seccomp profile of its machines; ``host`` is the address of its gateway and
+    of the ports that it forwards, the market's own when empty.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]

@@ -27,7 +27,8 @@ def profile(confinement: Confinement) -> dict[str, Any] | None:
         case "unconfined":
             return None
         case "runtime-default":
-            return json.loads(_RUNTIME_DEFAULT.read_text()) | _architectures()
+            found: dict[str, Any] = json.loads(_RUNTIME_DEFAULT.read_text())
+            return found | _architectures()
         case "no-user-namespaces":
             return _without_user_namespaces() | _architectures()
         case _:

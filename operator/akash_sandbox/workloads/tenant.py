@@ -60,7 +60,7 @@ class Tenant:
         self._throttle = Throttle(ask.id, ask.cpu_millis, place.cgroups)
         self._external = {port: place.ports.of(f"{ask.id}/{port}") for port in ask.ports}
         self._forwards = {
-            port: Forward(place.host, external, self._there, self._back)
+            port: Forward(ask.host or place.host, external, self._there, self._back)
             for port, external in self._external.items()
         }
         self._container: Container | None = None

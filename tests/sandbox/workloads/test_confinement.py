@@ -46,7 +46,7 @@ def oci(usable: frozenset[str]) -> RuntimeName:
     """A runtime that applies seccomp profiles."""
     for name in ("runc", "crun"):
         if name in usable:
-            return name  # type: ignore[return-value]
+            return name
     pytest.skip("neither runc nor crun is installed and works on this machine")
 
 
@@ -88,7 +88,7 @@ async def test_nothing_runs_less_confined_than_asked_for(
     bench: Bench, usable: frozenset[str]
 ) -> None:
     name = next(each for each in ("unshare", "process") if each in usable)
-    supervisor = await bench.supervisor(name)  # type: ignore[arg-type]
+    supervisor = await bench.supervisor(name)
     await supervisor.deploy(bench.ask(confinement="runtime-default"))
     state = await until_state(supervisor, "tenant-1", lambda state: state.restarts > 0)
     assert not state.running
@@ -111,7 +111,7 @@ def test_profiles_are_plain_data_for_this_machine(
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: machine)
     for confinement in ("runtime-default", "no-user-namespaces"):
-        made = profile(confinement)  # type: ignore[arg-type]
+        made = profile(confinement)
         assert made == json.loads(json.dumps(made))
         assert made is not None
         assert ("SCMP_ARCH_X86_64" in made["architectures"]) is (machine == "x86_64")
