@@ -5,13 +5,13 @@ The reference's service has another name; that is the only difference that is un
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
-from garrison.adapters.akash.manifest import manifest_hash, manifest_text
-from garrison.adapters.akash.sdl import SERVICE
+from garrison.adapters.akash.orders import SERVICE, manifest_text
 from garrison.adapters.akash.status import service_status
 from garrison.api.money import MicroUSD
 from garrison.ports.market import ForwardedPort, GpuAsk, Order
@@ -34,12 +34,15 @@ def test_a_gpu_service_is_the_references_byte_for_byte() -> None:
         deposit=MicroUSD(500_000),
     )
     text = manifest_text(order).replace(f'"name":"{SERVICE}"', '"name":"vllm"')
-    assert text == (VECTORS / "gpu" / "manifest.json").read_text()
-    assert manifest_hash(text) == (VECTORS / "gpu" / "version.txt").read_text().strip()
+    assert text == (VECTORS / "v20-gpu-model-ram-interface" / "manifest.json").read_text()
+    assert (
+        hashlib.sha256(text.encode()).hexdigest()
+        == (VECTORS / "v20-gpu-model-ram-interface" / "version.txt").read_text().strip()
+    )
 
 
 def test_strings_are_escaped_as_the_reference_escapes_them() -> None:
-    expected = (VECTORS / "escapes" / "manifest.json").read_text()
+    expected = (VECTORS / "v20-env-escapes" / "manifest.json").read_text()
     service = json.loads(expected)[0]["services"][0]
     env = [item for item in service["env"] if "=" in item]
     order = Order(

@@ -3,7 +3,7 @@
 Three things that the API does not give are made up for here.
 
 The manifest is returned once, by the create. It is kept in memory and sent back verbatim; after a
-restart it is made again from the order (see ``manifest``), with the same hash.
+restart it is made again from the order (see ``orders``), with the same hash.
 
 The marker (the group's name) is not in the account's own listing, only in Console's database, which
 lags. Which deployments are open is taken from the account's listing, the names from the database; an
@@ -33,12 +33,11 @@ from garrison.adapters.akash.answers import (
     understood,
 )
 from garrison.adapters.akash.client import ConsoleClient, rejection
-from garrison.adapters.akash.manifest import manifest_text
 from garrison.adapters.akash.markers import Markers
 from garrison.adapters.akash.memo import Memo
+from garrison.adapters.akash.orders import manifest_text, sdl_text
 from garrison.adapters.akash.pricing import from_dollars, to_dollars
 from garrison.adapters.akash.reading import bids_of, deployment_of, is_open, providers_of
-from garrison.adapters.akash.sdl import sdl_text
 from garrison.api.money import MicroUSD
 from garrison.errors import NotFoundError, RejectedError, UnavailableError, UnknownOutcomeError
 from garrison.ports.market import (

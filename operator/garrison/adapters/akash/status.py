@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from garrison.adapters.akash.sdl import SERVICE
+from garrison.adapters.akash.orders import SERVICE
 from garrison.errors import UnavailableError
 from garrison.ports.market import ForwardedPort, ServiceStatus
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from garrison.adapters.akash.answers import TOKEN, understood
 from garrison.adapters.akash.client import ConsoleClient
 from garrison.adapters.akash.memo import Memo
-from garrison.adapters.akash.sdl import SERVICE
+from garrison.adapters.akash.orders import SERVICE
 from garrison.ports.clock import Clock
 from garrison.ports.market import LeaseTarget
 

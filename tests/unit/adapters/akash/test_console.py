@@ -9,7 +9,7 @@ import pytest
 import yaml
 from aiohttp import web
 
-from garrison.adapters.akash.manifest import manifest_text
+from garrison.adapters.akash.orders import manifest_text
 from garrison.api.money import MicroUSD
 from garrison.errors import (
     FundsError,
