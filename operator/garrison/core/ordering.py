@@ -215,10 +215,16 @@ def _given_up(o: Observation, status: LeaseStatus, choice: Choice) -> LeaseStatu
     attempt = AttemptStatus(
         gpu_model=gpu.model if gpu else None,
         reason="NoAcceptableBid" if choice.verdicts else "NoBids",
-        message=(reasons or f"nobody bid within {o.timing.bid_timeout:.0f} s")[:1024],
+        message=(reasons or _silence(o))[:1024],
         at=o.now,
     )
     return enter(replace(status, earlier=(*status.earlier, attempt)[-8:]), "Closing", o.now)
+
+
+def _silence(o: Observation) -> str:
+    """The market shows an order only to those who may take it: the ceiling is worth knowing."""
+    ceiling = format_dollars(criteria(o).max_price_per_hour)
+    return f"nobody bid up to {ceiling} $/h within {o.timing.bid_timeout:.0f} s"
 
 
 def leasing(o: Observation) -> Step:

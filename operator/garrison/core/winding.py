@@ -21,6 +21,8 @@ from garrison.core.order import model_count
 from garrison.core.phase import enter
 from garrison.ports.market import DeploymentState
 
+REMEDY = "; raise the price ceiling, add GPU models, or loosen the policy"
+
 RELEASED = "Released"
 """The close reason of a lease that goes on running, and being paid, without Garrison."""
 
@@ -162,4 +164,5 @@ def _next_attempt(o: Observation, status: LeaseStatus) -> LeaseStatus:
 def chain(earlier: tuple[AttemptStatus, ...]) -> str:
     """Return the whole chain of reasons: why each alternative led to nothing."""
     parts = [f"{each.gpu_model or 'no GPU'}: {each.message}" for each in earlier]
-    return ("; ".join(parts) or "no acceptable bid")[:1024]
+    reasons = "; ".join(parts) or "no acceptable bid"
+    return f"{reasons[: 1024 - len(REMEDY)]}{REMEDY}"

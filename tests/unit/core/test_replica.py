@@ -254,7 +254,7 @@ def test_the_last_alternative_fails_with_the_whole_chain_of_reasons() -> None:
     after = step(o).status
     assert (after.phase, after.closed_at) == ("Failed", NOW)
     assert after.failure is not None
-    assert after.failure.message == "h100: nobody bid; a100: nobody bid"
+    assert after.failure.message.startswith("h100: nobody bid; a100: nobody bid; raise the price")
     assert after.failure.blame == "Nobody"
 
 
