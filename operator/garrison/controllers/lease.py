@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from garrison.api.lease import STATUS_ADAPTER, Lease
-from garrison.api.meta import FINALIZER, LEASE, WORKLOAD, Key, Kind, Raw
+from garrison.api.meta import FINALIZER, LEASE, WORKLOAD, Key, Kind, Raw, key_of
 from garrison.api.parsing import dump
 from garrison.api.workload import Workload
 from garrison.controllers.catalog import Catalog
@@ -80,6 +80,7 @@ class LeaseController:
         self._tokens: dict[str, str] = {}
         self._steps: dict[str, Step] = {}
         self._seen: dict[str, tuple[datetime, Deployment | None]] = {}
+        self._uids: dict[Key, str] = {}
 
     @property
     def kind(self) -> Kind:
@@ -95,10 +96,17 @@ class LeaseController:
     def forget(self, key: Key) -> None:
         """Drop what is remembered about an object that is gone."""
         self._measurements.forget(key)
+        uid = self._uids.pop(key, None)
+        if uid is not None:
+            self._gateways.forget(uid)
+            self._seen.pop(uid, None)
+            self._steps.pop(uid, None)
+            self._tokens.pop(uid, None)
 
     async def observe(self, raw: Raw) -> Observation:
         """Read what this phase needs. Raises when the market must be known and is not."""
         lease = self._catalog.leases.of(raw)
+        self._uids[key_of(raw)] = lease.meta.uid
         base = await self._context(lease)
         if FINALIZER not in lease.meta.finalizers or lease.status.closed_at is not None:
             return base
