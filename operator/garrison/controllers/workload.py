@@ -40,6 +40,7 @@ from garrison.controllers.stories import workload_notes
 from garrison.core import blame
 from garrison.core.acceptance import problem
 from garrison.core.fleet import Fleet, FleetView, fleet
+from garrison.core.hindrance import unusable, waits_for
 from garrison.core.revision import outdated, revision_name
 from garrison.core.summary import Problem, Routing, Situation, summarise
 from garrison.core.traffic import backends
@@ -67,6 +68,7 @@ class Seen:
     """whether the spec's template becomes the accepted revision in this pass"""
     problem: Problem | None = None
     waiting: Problem | None = None
+    blocked: Problem | None = None
     routes: Routes = field(default_factory=lambda: Routes(routing=None))
 
 
@@ -216,7 +218,13 @@ class WorkloadController:
         target = candidate if accept else accepted
         moves = fleet(workload, seen.known, target=accepted, now=seen.now)
         return replace(
-            seen, problem=trouble, waiting=waiting, accept=accept, target=target, moves=moves
+            seen,
+            problem=trouble,
+            waiting=waiting or _waits_for(seen, moves, accepted),
+            blocked=unusable(seen.account),
+            accept=accept,
+            target=target,
+            moves=moves,
         )
 
     async def _routed(self, seen: Seen, workload: Workload) -> Seen:
@@ -405,8 +413,15 @@ class WorkloadController:
             is_accepted=candidate == accepted,
             problem=seen.problem,
             waiting=seen.waiting,
+            blocked=seen.blocked,
             routing=seen.routes.routing,
         )
+
+
+def _waits_for(seen: Seen, moves: Fleet, accepted: str | None) -> Problem | None:
+    failures = [each for each in moves.failures if each.revision == accepted]
+    leases = tuple(seen.known.leases.values())
+    return waits_for(seen.account, leases, failures, moves.failures_since_ready)
 
 
 def _unreadable(seen: Seen) -> Verdict:

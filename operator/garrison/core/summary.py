@@ -50,6 +50,8 @@ class Situation:
     problem: Problem | None
     waiting: Problem | None
     """something that passes by itself: an image being checked, ceilings, a pause"""
+    blocked: Problem | None
+    """something that keeps new replicas away until a person acts; it ends nothing that serves"""
     routing: Routing | None
 
 
@@ -57,7 +59,7 @@ def summarise(s: Situation) -> WorkloadStatus:
     """Return the whole new status."""
     status = s.workload.status
     serving = [each for each in s.leases if is_ready(each)]
-    current = [each for each in serving if each.spec.revision == s.accepted]
+    current = _current(s)
     return replace(
         status,
         observed_generation=s.workload.meta.generation,
@@ -79,6 +81,10 @@ def summarise(s: Situation) -> WorkloadStatus:
         next_attempt_at=s.fleet.next_attempt_at,
         conditions=_conditions(s, serving, current),
     )
+
+
+def _current(s: Situation) -> list[Lease]:
+    return [each for each in s.leases if is_ready(each) and each.spec.revision == s.accepted]
 
 
 def _is_leaving(lease: Lease) -> bool:
@@ -140,7 +146,7 @@ def stalled(s: Situation) -> Problem | None:
         return None
     if blame.is_blamed(s.fleet.failures, s.accepted):
         return _blamed(s, s.accepted)
-    return None
+    return None if s.blocked is None or _is_complete(s, _current(s)) else s.blocked
 
 
 def _blamed(s: Situation, revision: str) -> Problem:
@@ -209,7 +215,9 @@ def _ready(
     count = f"{len(current)} of {s.workload.spec.replicas} replicas"
     if complete:
         return _condition(s, "Ready", "True", "Serving", f"{count} serve; {IN_THE_CLEAR}")
-    return _condition(s, "Ready", "False", "Progressing", f"{count} of this generation serve")
+    waiting = s.waiting or Problem(reason="Progressing", message=_why_none(s))
+    message = f"{count} of this generation serve; {waiting.message}"
+    return _condition(s, "Ready", "False", waiting.reason, message)
 
 
 def _available(s: Situation, serving: Sequence[Lease]) -> Condition:

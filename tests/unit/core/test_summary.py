@@ -24,6 +24,7 @@ from garrison.core.summary import Problem, Routing, Situation, summarise
 from tests.builders import IMAGE, NOW, at, lease, workload
 
 REFUSED = Problem(reason="PolicyNotFound", message="create it or change the reference")
+BLOCKED = Problem(reason="AccountNotReady", message="create the Secret")
 WAITING = Problem(reason="CheckingImage", message="checking it")
 NOWHERE = Routing(routed=False, reason="UnroutableAddress", message="use garrison connect")
 ENDPOINT = EndpointStatus(host="p1.example", port=31000)
@@ -45,6 +46,7 @@ def seen(*leases: Lease, of: Workload | None = None, **fields: Any) -> Situation
         is_accepted=True,
         problem=None,
         waiting=None,
+        blocked=None,
         routing=None,
     )
     return replace(base, **fields)
@@ -116,7 +118,21 @@ CASES: list[tuple[str, Situation, str, str, str]] = [
         "an edit being checked",
         seen(replica(), waiting=WAITING, is_accepted=False),
         "Serving (updating)",
-        "Progressing",
+        "CheckingImage",
+        "Serving",
+    ),
+    (
+        "an account without a key",
+        seen(blocked=BLOCKED),
+        "Stalled",
+        "AccountNotReady",
+        "NoReplicaReady",
+    ),
+    (
+        "the same, while all serve",
+        seen(replica(), blocked=BLOCKED),
+        "Serving",
+        "Serving",
         "Serving",
     ),
     ("deleted", seen(replica(), of=leaving()), "Closing", "Deleting", "Serving"),
@@ -219,6 +235,7 @@ def anything(seed: int) -> Situation:
         of=replace(of, meta=replace(of.meta, deleting=dice.random() < 0.15)),
         problem=maybe(Problem(reason="PolicyNotFound", message="y" * 3000)),
         waiting=maybe(WAITING),
+        blocked=maybe(BLOCKED),
         routing=maybe(NOWHERE),
         fleet=maybe(blamed()) or Fleet(ledger=(), sequence=0),
         is_accepted=dice.random() < 0.7,
