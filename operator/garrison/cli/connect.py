@@ -19,6 +19,7 @@ from garrison.api.meta import ACCOUNT, WORKLOAD
 from garrison.app import explain
 from garrison.cli.backends import Follower
 from garrison.cli.proxy import Address, Proxy
+from garrison.cli.target import TargetType
 from garrison.core.traffic import Backend
 from garrison.errors import GarrisonError, NotFoundError
 from garrison.ports.kube import Kube
@@ -32,18 +33,6 @@ class Target:
 
     namespace: str
     name: str
-
-
-class TargetType(click.ParamType[str]):
-    """``iw/chat`` or ``chat``."""
-
-    name = "iw/NAME"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        kind, _, name = value.rpartition("/")
-        if kind not in {"", "iw", "inferenceworkload", "inferenceworkloads"} or not name:
-            self.fail(f"{value!r} is not a workload; write iw/chat", param, ctx)
-        return name
 
 
 @click.command()

@@ -10,6 +10,7 @@ import click
 from garrison.cli.connect import connect
 from garrison.cli.run import run
 from garrison.cli.sandbox import sandbox
+from garrison.cli.sdl import sdl
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -22,6 +23,7 @@ def main() -> None:
     In a cluster:        garrison run
     On your laptop:      garrison connect iw/chat -n prod
     Against a sandbox:   garrison sandbox providers
+    For Akash users:     garrison sdl compile deploy.yaml
     """
 
 
@@ -37,6 +39,7 @@ def version() -> None:
 main.add_command(run)
 main.add_command(connect)
 main.add_command(sandbox)
+main.add_command(sdl)
 
 if __name__ == "__main__":
     main()

@@ -67,7 +67,7 @@ def _document(root: Field) -> Sdl:
 
 def _present(record: Record, name: str) -> Field:
     field = record[name]
-    if field.absent:
+    if field.absent and (record.whole.given or not record.whole.path):
         field.fail("missing")
     return field
 

@@ -14,6 +14,9 @@ from garrison.adapters.akash.sdl import Sdl, SdlError, compile_sdl, parse, rende
 from garrison.adapters.akash.sdl.canonical import canonical_json
 from tests.unit.adapters.akash.sdl.documents import BASE, sdls
 
+FEW = settings(max_examples=40)
+"""A whole document is costly to draw."""
+
 
 def shuffled(value: Any, order: random.Random) -> Any:
     """Return a document with the keys of every mapping in another order."""
@@ -24,11 +27,13 @@ def shuffled(value: Any, order: random.Random) -> Any:
     return [shuffled(each, order) for each in value] if isinstance(value, list) else value
 
 
+@FEW
 @given(sdls())
 def test_a_document_is_read_back_as_it_was_written(sdl: Sdl) -> None:
     assert parse(render_text(sdl)) == sdl
 
 
+@FEW
 @given(sdls(), st.randoms(use_true_random=False))
 def test_key_order_and_formatting_change_nothing(sdl: Sdl, order: random.Random) -> None:
     expected = compile_sdl(sdl)
@@ -42,6 +47,7 @@ def test_key_order_and_formatting_change_nothing(sdl: Sdl, order: random.Random)
         assert found.version == expected.version
 
 
+@FEW
 @given(sdls())
 def test_the_canonical_text_is_the_manifest(sdl: Sdl) -> None:
     compiled = compile_sdl(sdl)
@@ -50,6 +56,7 @@ def test_the_canonical_text_is_the_manifest(sdl: Sdl) -> None:
     assert len(compiled.version) == 64
 
 
+@FEW
 @given(sdls())
 def test_every_service_finds_its_unit(sdl: Sdl) -> None:
     """The provider's cross-check: same resources, and every replica and endpoint used up."""
@@ -102,7 +109,6 @@ def paths(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @given(st.data(), VALUES)
-@settings(max_examples=300)
 def test_no_value_anywhere_breaks_the_parser(data: st.DataObject, value: Any) -> None:
     document = yaml.safe_load(BASE)
     *way, last = data.draw(st.sampled_from(paths(document)[1:]))
