@@ -1,0 +1,326 @@
+"""Answers to ``connect()``: the guard decides on its own copy of the address, and connects itself.
+
+The workload's thread stands still meanwhile, and what it might change in memory is not looked at
+again, so there is nothing to race.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import socket
+import struct
+import time
+from dataclasses import dataclass
+
+from sentinel.guard import kernel
+from sentinel.guard.addresses import fold, shown
+from sentinel.guard.audit import Audit
+from sentinel.guard.ladder import OWN, UDP_ALLOW, UDP_DENY, UDP_DNS, UDP_NETNS, Rung
+from sentinel.guard.loop import Loop
+from sentinel.guard.notification import Listener, Question
+from sentinel.guard.outbound import Outbound
+from sentinel.guard.sockets import KeptSockets
+from sentinel.guard.tracee import Tracees, ids_of
+from sentinel.guard.verdict import Decider
+
+SO_TYPE, SO_DOMAIN = 3, 39
+_UNSPECIFIED, _UNIX, _NETLINK = 0, 1, 16
+_INET = (socket.AF_INET, socket.AF_INET6)
+_SHORTEST, _LONGEST = 2, 128
+_RESTART = 512
+"""ERESTARTSYS: the kernel then does what the signal's SA_RESTART says."""
+_POLL_SECONDS = 0.1
+_MAX_LOST = 256
+_IN_PROGRESS = (errno.EINPROGRESS, errno.EALREADY)
+
+
+@dataclass
+class Pending:
+    """A blocking connect that waits for the network."""
+
+    question: Question
+    copy: int
+    inode: int
+    raw: bytes
+    deadline: float
+    target: tuple[bytes, int]
+
+
+class Connects:
+    """Decides on connects and makes them."""
+
+    def __init__(  # noqa: PLR0917 -- wired in one place
+        self,
+        loop: Loop,
+        listener: Listener,
+        tracees: Tracees,
+        decider: Decider,
+        audit: Audit,
+        rung: Rung,
+        kept: KeptSockets,
+        *,
+        kernel_unix: bool,
+    ) -> None:
+        self._loop = loop
+        self._listener = listener
+        self._tracees = tracees
+        self._decider = decider
+        self._audit = audit
+        self._rung = rung
+        self._kept = kept
+        self._kernel_unix = kernel_unix
+        self.outbound = Outbound()
+        self.redirects: set[tuple[bytes, int]] = set()
+        """Resolvers: connects to them are led to ``resolver_port`` on this machine."""
+        self.resolver_port = 0
+        self._pending: dict[int, Pending] = {}
+        self._lost: dict[int, tuple[int, bytes]] = {}
+        self._deadlines: dict[int, float] = {}
+        self._polling = False
+
+    def answer(self, question: Question) -> None:
+        """Answer one ``connect()``; raises OSError for what the workload gave us."""
+        length = question.word(2)
+        if not _SHORTEST <= length <= _LONGEST:
+            self._listener.answer(question.id, error=errno.EINVAL)
+            return
+        raw = self._tracees.memory(question.thread, question.arguments[1], length)
+        copy = self._copy(question, raw)
+        if copy < 0:
+            return
+        try:
+            held = self._listener.waits(question.id) and self._decide(question, copy, raw)
+        except BaseException:
+            os.close(copy)
+            raise
+        if not held:
+            os.close(copy)
+
+    def _copy(self, question: Question, raw: bytes) -> int:
+        """Return our copy of the socket, or -1 when the question is answered."""
+        if self._rung.connect != OWN:
+            return self._tracees.descriptor(question.thread, question.word(0))
+        inode = self._tracees.inode(question.thread, question.word(0))
+        copy = self._kept.copy(inode)
+        if copy is not None:
+            return copy
+        family = struct.unpack_from("=H", raw)[0]
+        if self._kernel_unix and family not in (*_INET, _UNSPECIFIED):
+            self._listener.let_through(question.id)  # Landlock holds every TCP connect anyway
+        else:
+            self._listener.answer(
+                question.id, error=errno.EISCONN if family in _INET else errno.EPERM
+            )
+        return -1
+
+    def _decide(self, question: Question, copy: int, raw: bytes) -> bool:
+        """Answer, or return True when the copy is kept until the network has answered."""
+        domain = kernel.socket_option(copy, SO_DOMAIN)
+        if domain == _UNIX and self._kernel_unix:
+            self._listener.let_through(question.id)
+        elif domain == _UNIX:
+            self._connect_unix(question, copy, raw, os.fstat(copy).st_ino)
+        elif domain == _NETLINK:
+            self._finish(question, kernel.connect(copy, raw))
+        elif domain not in _INET:
+            self._listener.answer(question.id, error=errno.EAFNOSUPPORT)
+        else:
+            return self._connect_inet(question, copy, raw)
+        return False
+
+    def _connect_inet(self, question: Question, copy: int, raw: bytes) -> bool:
+        stream = kernel.socket_option(copy, SO_TYPE) == socket.SOCK_STREAM
+        family = struct.unpack_from("=H", raw)[0]
+        if family == _UNSPECIFIED or (not stream and self._rung.udp == UDP_NETNS):
+            self._finish(question, kernel.connect(copy, raw))
+            return False
+        target = read_address(raw)
+        if target is None:
+            code = errno.EINVAL if family in _INET else errno.EAFNOSUPPORT
+            self._listener.answer(question.id, error=code)
+            return False
+        if target in self.redirects:
+            raw = self._redirected(family)
+        elif code := self._refusal(question, target, stream=stream):
+            self._listener.answer(question.id, error=code)
+            return False
+        return self._connect(question, copy, raw, target, stream=stream)
+
+    def _redirected(self, family: int) -> bytes:
+        port = struct.pack(">H", self.resolver_port)
+        if family == socket.AF_INET:
+            return struct.pack("=H", family) + port + b"\x7f\0\0\1" + b"\0" * 8
+        mapped = b"\0" * 10 + b"\xff\xff\x7f\0\0\1"
+        return struct.pack("=H", family) + port + b"\0" * 4 + mapped + b"\0" * 4
+
+    def _refusal(self, question: Question, target: tuple[bytes, int], *, stream: bool) -> int:
+        """Return the errno of a denied destination, 0 for an allowed one."""
+        address, port = target
+        if not stream and self._rung.udp == UDP_ALLOW:
+            return 0
+        verdict = self._decider.decide(address, port)
+        if verdict.allowed and (stream or verdict.reason == "loopback"):
+            return 0
+        if not stream and self._rung.udp in (UDP_DNS, UDP_DENY):
+            return errno.ENETUNREACH  # getaddrinfo sorts addresses that way: no noise
+        self._audit.deny(
+            "tcp", shown(address), port, verdict.reason, name=verdict.name, pid=question.thread
+        )
+        return errno.EACCES if self._audit.enforces else 0
+
+    def _connect(
+        self, question: Question, copy: int, raw: bytes, target: tuple[bytes, int], *, stream: bool
+    ) -> bool:
+        self._audit.allowed()
+        inode = os.fstat(copy).st_ino
+        lost = self._lost.pop(inode, None)
+        if lost and lost[1] == raw:  # a signal took our last answer away: give it now
+            self._finish(question, lost[0], inode, raw)
+            return False
+        if stream:
+            self.outbound.remember(inode, *target)
+        flags = fcntl.fcntl(copy, fcntl.F_GETFL)
+        if flags & os.O_NONBLOCK or not stream:
+            self._finish(question, kernel.connect(copy, raw), inode, raw)
+            return False
+        code = _connect_now(copy, raw, flags, twice=True)
+        if code not in _IN_PROGRESS:
+            self._finish(question, code, inode, raw)
+            return False
+        self._wait(Pending(question, copy, inode, raw, self._deadline(copy, inode), target))
+        return True
+
+    # -- blocking connects that take time
+
+    def _deadline(self, copy: int, inode: int) -> float:
+        """Return when SO_SNDTIMEO ends the call; a restarted call goes on with the old clock."""
+        for pending in list(self._pending.values()):
+            if pending.inode == inode:
+                self._drop(pending)
+                return pending.deadline
+        if inode in self._deadlines:
+            return self._deadlines.pop(inode)
+        patience = kernel.send_timeout(copy)
+        return time.monotonic() + patience if patience else float("inf")
+
+    def _wait(self, pending: Pending) -> None:
+        self._pending[pending.question.id] = pending
+        events = select.EPOLLOUT | select.EPOLLONESHOT
+        self._loop.watch(pending.copy, lambda _events: self._connected(pending), events)
+        if pending.deadline != float("inf"):
+            self._loop.later(
+                max(0.0, pending.deadline - time.monotonic()), lambda: self._expire(pending)
+            )
+        if not self._polling:
+            self._polling = True
+            self._loop.later(_POLL_SECONDS, self._poll)
+
+    def _connected(self, pending: Pending) -> None:
+        """Connect a second time: that gives the kernel's own verdict, and the socket's state."""
+        flags = fcntl.fcntl(pending.copy, fcntl.F_GETFL)
+        code = _connect_now(pending.copy, pending.raw, flags)
+        if code in _IN_PROGRESS:
+            self._loop.rewatch(pending.copy, select.EPOLLOUT | select.EPOLLONESHOT)
+            return
+        self._drop(pending)
+        code = 0 if code == errno.EISCONN else code
+        self._finish(pending.question, code, pending.inode, pending.raw)
+
+    def _expire(self, pending: Pending) -> None:
+        if self._pending.get(pending.question.id) is pending:
+            self._drop(pending)
+            self._listener.answer(pending.question.id, error=errno.EINPROGRESS)
+
+    def _poll(self) -> None:
+        """Look for signals: a waiting call must be interruptible as the kernel's own is."""
+        for pending in list(self._pending.values()):
+            question = pending.question
+            if self._listener.keeps_answers and kernel.signal_waits(question.thread):
+                self._drop(pending)
+                timed = pending.deadline != float("inf")
+                if timed:
+                    self._keep_deadline(pending)
+                self._listener.answer(question.id, error=errno.EINTR if timed else _RESTART)
+            elif not self._listener.waits(question.id):
+                self._drop(pending)
+        self._polling = bool(self._pending)
+        if self._polling:
+            self._loop.later(_POLL_SECONDS, self._poll)
+
+    def _keep_deadline(self, pending: Pending) -> None:
+        if len(self._deadlines) >= _MAX_LOST:
+            self._deadlines.clear()
+        self._deadlines[pending.inode] = pending.deadline
+
+    def _drop(self, pending: Pending) -> None:
+        del self._pending[pending.question.id]
+        self._loop.forget(pending.copy)
+        os.close(pending.copy)
+
+    def end_denied_waits(self) -> None:
+        """Refuse waiting connects that the policy in force denies."""
+        for pending in list(self._pending.values()):
+            denied = not self._decider.decide(*pending.target).allowed
+            if denied and pending.target not in self.redirects:
+                kernel.connect(pending.copy, b"\0" * 16)  # dissolve: no packet follows
+                self._drop(pending)
+                self._listener.answer(pending.question.id, error=errno.EACCES)
+
+    def _finish(self, question: Question, code: int, inode: int = 0, raw: bytes = b"") -> None:
+        answered = self._listener.answer(question.id, error=code)
+        if code in (0, *_IN_PROGRESS):
+            self._kept.drop(inode)
+        if not answered and raw:
+            if len(self._lost) >= _MAX_LOST:
+                self._lost.clear()
+            self._lost[inode] = (code, raw)
+
+    # -- Unix sockets, where Landlock does not hold TCP connects
+
+    def _connect_unix(self, question: Question, copy: int, raw: bytes, inode: int) -> None:
+        """Connect for the workload: letting the kernel do it could be raced into a TCP connect.
+
+        The peer sees the guard's process id; user and group are right, for we never lend ours.
+        """
+        path = raw[2:]
+        if not path or path[:1] == b"\0":
+            self._finish(question, kernel.connect(copy, raw), inode)
+            return
+        users, _ = ids_of(question.thread)
+        if users[1] != os.geteuid():
+            self._listener.answer(question.id, error=errno.EACCES)
+            return
+        path = path.split(b"\0")[0]
+        base = b"root" if path[:1] == b"/" else b"cwd/"
+        place = os.open(b"/proc/%d/%s%s" % (question.thread, base, path), os.O_PATH | os.O_CLOEXEC)
+        try:
+            if not self._listener.waits(question.id):
+                return
+            named = struct.pack("=H", _UNIX) + b"/proc/self/fd/%d\0" % place
+            flags = fcntl.fcntl(copy, fcntl.F_GETFL)  # a full backlog would block the guard
+            self._finish(question, _connect_now(copy, named, flags), inode)
+        finally:
+            os.close(place)
+
+
+def read_address(raw: bytes) -> tuple[bytes, int] | None:
+    """Return the folded address and port of an inet socket address, None for others."""
+    family, port = struct.unpack_from("=H", raw)[0], int.from_bytes(raw[2:4], "big")
+    if family == socket.AF_INET and len(raw) >= 16:
+        return fold(raw[4:8]), port
+    if family == socket.AF_INET6 and len(raw) >= 24:
+        return fold(raw[8:24]), port
+    return None
+
+
+def _connect_now(copy: int, raw: bytes, flags: int, *, twice: bool = False) -> int:
+    """Connect without blocking and return the errno; loopback is done at the second call."""
+    fcntl.fcntl(copy, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+    code = kernel.connect(copy, raw)
+    if twice and code in _IN_PROGRESS:
+        code = kernel.connect(copy, raw)
+    fcntl.fcntl(copy, fcntl.F_SETFL, flags)
+    return code

@@ -1,0 +1,434 @@
+"""The guard: chooses a rung, holds processes to a policy, changes the policy under way."""
+
+from __future__ import annotations
+
+import errno
+import os
+import queue
+import resource
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sentinel import VERSION
+from sentinel.guard import kernel, ladder
+from sentinel.guard.addresses import packed
+from sentinel.guard.annex import Annex, open_annex
+from sentinel.guard.audit import FLUSH_SECONDS, Audit, Destination, Record
+from sentinel.guard.connects import Connects
+from sentinel.guard.errors import CannotEnforce
+from sentinel.guard.launch import ChildSpec, FilteredThread, launch
+from sentinel.guard.loop import READ, Loop
+from sentinel.guard.notification import Listener, Question
+from sentinel.guard.outbound import Replaced
+from sentinel.guard.policy import Policy
+from sentinel.guard.probe import probe
+from sentinel.guard.program import notify_program, plain_program
+from sentinel.guard.relay import Relay
+from sentinel.guard.resolver import Resolver, hosts_entries, system_resolvers
+from sentinel.guard.selftest import forked, self_test
+from sentinel.guard.sockets import Sockets
+from sentinel.guard.tracee import Tracees
+from sentinel.guard.upstream import Upstream
+from sentinel.guard.verdict import Decider
+
+_SWEEP_SECONDS = 1.0
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What callers and tests may set.
+
+    ``resolvers`` replaces those of the machine. ``without`` takes facts away and ``rung`` allows
+    one rung only, to see what a weaker machine would do.
+    """
+
+    resolvers: Sequence[tuple[str, int]] | None = None
+    without: frozenset[str] = frozenset()
+    rung: str = ""
+    modern: bool = True
+    """False leaves out what kernels before 5.19 lack."""
+
+
+class Guard:
+    """Holds processes to a policy.
+
+    ``start`` must run before any other thread exists; the other methods may be called from any
+    thread. Records (see ``audit``) go to ``on_record``, in the guard's own thread.
+    """
+
+    def __init__(
+        self, policy: Policy, on_record: Callable[[Record], None], options: Options = Options()
+    ) -> None:
+        self._options = options
+        self._audit = Audit(on_record)
+        self._audit.enforces = policy.enforces
+        self._decider = Decider(policy, time.monotonic)
+        self._loop = Loop(self._fault)
+        self._thread = threading.Thread(target=self._loop.run, name="guard", daemon=True)
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._facts: dict[str, Any] = {}
+        self._rung: ladder.Rung | None = None
+        self._annex: Annex | None = None
+        self._filtered: FilteredThread | None = None
+        self._listener: Listener | None = None
+        self._resolver: Resolver | None = None
+        self._relay: Relay | None = None
+        self._sockets: Sockets | None = None
+        self._connects: Connects | None = None
+        self._tracees = Tracees(threads=options.modern)
+
+    # -- start and end
+
+    def start(self) -> Record:
+        """Take the strongest rung, test it, and return the start record, which is also written.
+
+        Raises CannotEnforce when the policy demands more than this machine carries; a record with
+        level Refused is written then. Nothing runs under the filter yet: see ``spawn``.
+        """
+        policy = self._decider.policy
+        try:
+            self._facts = probe(self._options.without)
+            self._rung = ladder.climb(self._facts, policy, only=self._options.rung)
+            if self._rung is None and policy.enforces and policy.require_enforced:
+                raise CannotEnforce(f"missing here: {ladder.missing(self._facts)}")
+            if self._rung is not None:
+                self._establish(self._rung)
+        except (CannotEnforce, OSError) as error:
+            self.close()
+            self._audit.record("start", **self._described(ladder.REFUSED, None), error=str(error))
+            raise CannotEnforce(str(error)) from error
+        record = self._described(ladder.level_of(self._rung, policy), self._rung)
+        self._audit.record("start", **record)
+        self._loop.later(FLUSH_SECONDS, self._flush)
+        return record
+
+    def _described(self, level: str, rung: ladder.Rung | None) -> Record:
+        leaks = list(rung.leaks) if rung else ["everything: nothing is enforced"]
+        return {
+            "level": level,
+            "mode": self._decider.policy.mode,
+            "rung": rung.name if rung else "none",
+            "leaks": [] if level == ladder.REFUSED else leaks,
+            "limits": list(rung.limits) if rung else [],
+            "connect": rung.connect if rung else "",
+            "udp": rung.udp if rung else "",
+            "facts": self._facts,
+            "version": VERSION,
+            "pid": os.getpid(),
+        }
+
+    def _establish(self, rung: ladder.Rung) -> None:
+        kernel.become_subreaper()
+        if ladder.NAMESPACES in rung.needs:
+            confined = rung.connect == ladder.RELAY
+            self._annex = open_annex(program=plain_program(rung) if confined else b"")
+        kernel.set_dumpable(0)
+        if rung.connect in (ladder.COPY, ladder.OWN):
+            self._notify(rung)
+        elif rung.connect == ladder.RELAY:
+            self._relayed()
+        else:
+            self._thread.start()
+            self._filter(lambda: kernel.install_filter(plain_program(rung), 0))
+
+    def _resolve(self, sockets: Sequence[socket.socket]) -> tuple[Resolver, list[tuple[str, int]]]:
+        resolvers = self._resolvers()
+        upstream = Upstream(self._loop, resolvers)
+        resolver = Resolver(self._loop, self._decider, self._audit, upstream)
+        resolver.serve(*sockets)
+        for address, name in hosts_entries():
+            if self._decider.policy.ports_of(name):
+                self._decider.pin_forever(address, name)
+        return resolver, resolvers
+
+    def _resolvers(self) -> list[tuple[str, int]]:
+        given = self._options.resolvers
+        return list(system_resolvers() if given is None else given)
+
+    def _bound_inside(self, kinds: Sequence[int]) -> list[socket.socket]:
+        """Return sockets inside the namespace on the resolvers' addresses."""
+        made = []
+        for address, port in self._resolvers():
+            if self._annex:
+                if not address.startswith("127."):
+                    self._annex.add_address(address, 128 if ":" in address else 32)
+                made += [self._annex.bound(address, port, kind) for kind in kinds]
+        return made
+
+    def _notify(self, rung: ladder.Rung) -> None:
+        inside = self._bound_inside([socket.SOCK_DGRAM]) if rung.udp == ladder.UDP_NETNS else []
+        self._resolver, resolvers = self._resolve(inside)
+        kernel_unix = bool(self._facts[ladder.LANDLOCK])
+        guard_pid = os.getpid() if os.getpid() > 1 else 0
+        program = notify_program(rung, emulate_unix=not kernel_unix, guard_pid=guard_pid)
+        self._filter(lambda: self._listen(program))
+        if self._listener is None:
+            raise CannotEnforce("the filter has no listener")
+        self._sockets = Sockets(self._listener, self._audit, rung, self._annex)
+        self._connects = Connects(
+            self._loop,
+            self._listener,
+            self._tracees,
+            self._decider,
+            self._audit,
+            rung,
+            self._sockets.kept,
+            kernel_unix=kernel_unix,
+        )
+        self._connects.resolver_port = self._resolver.port
+        self._connects.redirects = {(packed(address), port) for address, port in resolvers}
+        self._loop.watch(self._listener.descriptor, self._asked)
+        if rung.connect == ladder.OWN:
+            self._loop.later(_SWEEP_SECONDS, self._sweep)
+        self._thread.start()
+        _raise_descriptor_limit()
+        if self._decider.policy.enforces:
+            self._test()
+
+    def _test(self) -> None:
+        closed = self._decider.closed_loopback_ports
+        before = set(closed)
+        self._audit.muted = True
+        try:
+            self_test(lambda action: self._run_filtered(lambda: forked(action)), closed.add)
+        finally:
+            self._decider.closed_loopback_ports = before
+            self._audit.muted = False
+
+    def _relayed(self) -> None:
+        if self._annex is None:
+            raise CannotEnforce("no namespace")
+        inside = self._bound_inside([socket.SOCK_DGRAM, socket.SOCK_STREAM])
+        self._resolver, _ = self._resolve(inside)
+        self._relay = Relay(self._loop, self._annex, self._decider, self._audit)
+        self._relay.admit(self._decider.policy)
+        self._resolver.pinned = self._relay.pinned
+        self._thread.start()
+
+    def _filter(self, install: Callable[[], object]) -> None:
+        """Start the thread that takes the filter, Landlock and the loss of rights on itself."""
+
+        def prepare() -> None:
+            kernel.no_new_privileges()
+            kernel.drop_capabilities(kernel.NETWORK_CAPABILITIES)
+            if self._facts[ladder.LANDLOCK] and self._decider.policy.enforces:
+                kernel.forbid_tcp_connects(int(self._facts["landlockVersion"]))
+            install()
+
+        self._filtered = FilteredThread(prepare)
+        self._filtered.start()
+
+    def _listen(self, program: bytes) -> None:
+        try:
+            if not self._options.modern:
+                raise OSError(errno.EINVAL, "left out")
+            flags = kernel.NEW_LISTENER | kernel.WAIT_KILLABLE
+            self._listener = Listener(kernel.install_filter(program, flags), keeps_answers=True)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            made = kernel.install_filter(program, kernel.NEW_LISTENER)
+            self._listener = Listener(made, keeps_answers=False)
+        os.set_inheritable(self._listener.descriptor, False)
+
+    def _run_filtered(self, job: Callable[[], _T]) -> _T:
+        if self._filtered is None:
+            return job()
+        result: _T = self._filtered.run(job)
+        return result
+
+    def close(self) -> None:
+        """Stop: from then on what is still under the filter reaches nothing new."""
+        if self._thread.is_alive():
+            self._on_loop(self._audit.flush)
+            self._loop.stop()
+            self._thread.join()
+        if self._filtered:
+            self._filtered.end()
+            self._filtered = None
+        for part in (self._relay, self._resolver, self._annex):
+            if part:
+                part.close()
+        self._relay = self._resolver = self._annex = None
+        if self._listener:
+            os.close(self._listener.descriptor)
+            self._listener = None
+        self._tracees.close()
+
+    # -- processes
+
+    def spawn(self, spec: ChildSpec) -> int:
+        """Start a process under the guard and return its id; raises OSError when exec fails.
+
+        It becomes a child of this process. Report its end with ``reaped``.
+        """
+        if self._relay and self._annex:
+            annex = self._annex
+            return self._on_loop(lambda: annex.spawn(spec))
+        prepared = self._with_resolver(spec)
+        process: subprocess.Popen[bytes] = self._run_filtered(lambda: launch(prepared))
+        self._children[process.pid] = process
+        return process.pid
+
+    def _with_resolver(self, spec: ChildSpec) -> ChildSpec:
+        """Ask the C library to resolve over TCP where UDP is not handed out or not seen."""
+        if self._rung is None or self._rung.udp == ladder.UDP_NETNS:
+            return spec
+        options = f"{spec.env.get('RES_OPTIONS', '')} use-vc".strip()
+        fields = {**vars(spec), "env": {**spec.env, "RES_OPTIONS": options}}
+        return ChildSpec(**fields)
+
+    def own_children(self) -> frozenset[int]:
+        """Return processes that belong to the guard itself, not to the workload."""
+        return frozenset({self._annex.pid}) if self._annex else frozenset()
+
+    def reaped(self, pid: int, status: int) -> None:
+        """Tell that ``waitpid`` returned this status for a child; others are ignored."""
+        process = self._children.pop(pid, None)
+        if process:
+            process.returncode = os.waitstatus_to_exitcode(status)
+
+    def workload_socket(self, family: int = socket.AF_INET) -> socket.socket:
+        """Return an unconnected TCP socket from which the workload's own loopback is reached."""
+        if self._relay and self._annex:
+            annex = self._annex
+            made = self._on_loop(lambda: annex.make(family, socket.SOCK_STREAM))
+            return socket.socket(fileno=made)
+        return socket.socket(family, socket.SOCK_STREAM)
+
+    # -- the policy
+
+    def replace(self, policy: Policy) -> Replaced:
+        """Hold to another policy from now on, and end connections that it denies.
+
+        Sockets that lead out are known by inode. With copies of descriptors (rungs strict to
+        emulated-tcp) each is shut down through a copy of its process's own; the relay resets its
+        own; on the addfd rungs they can only be named. Raises CannotEnforce when the rung cannot
+        hold the policy, and keeps the old one.
+        """
+        rung = self._rung
+        if rung is None or policy.enforces != self._decider.policy.enforces:
+            raise CannotEnforce("mode and level are chosen at start: start the guard again")
+        if rung.connect == ladder.NONE and not policy.reaches_nothing:
+            raise CannotEnforce("rung deny-all holds empty lists only: start the guard again")
+        return self._on_loop(lambda: self._replace(policy))
+
+    def _replace(self, policy: Policy) -> Replaced:
+        self._decider.replace(policy)
+        if self._resolver:
+            self._resolver.forget_answers()
+        done = Replaced()
+        if self._relay:
+            self._relay.admit(policy)
+            done = self._relay.end_denied()
+        elif self._connects and policy.enforces:
+            self._connects.end_denied_waits()
+            copies = self._rung is not None and self._rung.connect == ladder.COPY
+            tracees = self._tracees if copies else None
+            done = self._connects.outbound.end_denied(self._decider, tracees)
+        self._audit.record("replaced", closed=done.closed, remaining=list(done.remaining))
+        return done
+
+    def close_loopback_ports(self, ports: Sequence[int]) -> None:
+        """Deny ports on this machine's loopback to the workload, whatever the policy says."""
+        self._on_loop(lambda: self._decider.closed_loopback_ports.update(ports))
+
+    def destinations(self) -> list[Destination]:
+        """Return what was denied, with counts."""
+        return self._audit.destinations()
+
+    def totals(self) -> dict[str, int]:
+        """Return counts of connects allowed and denied, names denied, signs of mining."""
+        return dict(self._audit.totals)
+
+    # -- the guard's own thread
+
+    def _on_loop(self, job: Callable[[], _T]) -> _T:
+        if not self._thread.is_alive() or threading.current_thread() is self._thread:
+            return job()
+        outcome: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+        def work() -> None:
+            try:
+                outcome.put((job(), None))
+            except BaseException as error:  # noqa: BLE001 -- handed to the caller
+                outcome.put((None, error))
+
+        self._loop.call(work)
+        result, failed = outcome.get()
+        if failed is not None:
+            raise failed
+        given: _T = result
+        return given
+
+    def _asked(self, events: int) -> None:
+        listener = self._listener
+        if listener is None:
+            return
+        if not events & READ:  # nobody is left under the filter, and nobody can come
+            self._loop.forget(listener.descriptor)
+            return
+        question = listener.receive()
+        if question is None:
+            return
+        try:
+            self._answer(listener, question)
+        except OSError as error:
+            listener.answer(question.id, error=self._refused(question, error))
+        except Exception as error:  # noqa: BLE001 -- a fault denies; it never lets through
+            self._fault(error)
+            listener.answer(question.id, error=errno.EPERM)
+
+    def _answer(self, listener: Listener, question: Question) -> None:
+        name = kernel.NAMES.get(question.number, "")
+        if name == "connect" and self._connects:
+            self._connects.answer(question)
+        elif name == "socket" and self._sockets:
+            self._sockets.answer(question)
+        elif name == "listen" and self._sockets:
+            self._sockets.kept.drop(self._tracees.inode(question.thread, question.word(0)))
+            listener.let_through(question.id)  # a number is all it takes: nothing to race
+        else:
+            fast_open = name.startswith("send")
+            self._audit.deny(
+                "tcp" if fast_open else "socket",
+                "any",
+                0,
+                "fast-open" if fast_open else name,
+                pid=question.thread,
+            )
+            code = errno.EOPNOTSUPP if fast_open else errno.EAFNOSUPPORT
+            listener.answer(question.id, error=code)
+
+    def _refused(self, question: Question, error: OSError) -> int:
+        if error.errno in (errno.EPERM, errno.EACCES):
+            self._audit.deny("tcp", "any", 0, "unreadable-process", pid=question.thread)
+            return errno.EACCES
+        return errno.EPERM if error.errno == errno.ESRCH else error.errno or errno.EPERM
+
+    def _fault(self, error: BaseException) -> None:
+        self._audit.record("fault", error=repr(error)[:300])
+
+    def _flush(self) -> None:
+        self._audit.flush()
+        self._loop.later(FLUSH_SECONDS, self._flush)
+
+    def _sweep(self) -> None:
+        if self._sockets and self._sockets.kept:
+            self._sockets.kept.sweep()
+        self._loop.later(_SWEEP_SECONDS, self._sweep)
+
+
+def _raise_descriptor_limit() -> None:
+    """Allow this process as many descriptors as it may have; children keep the old limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):
+        return

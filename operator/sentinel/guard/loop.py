@@ -1,0 +1,101 @@
+"""One epoll loop: descriptors, timers, and calls from other threads."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import select
+import time
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+
+READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+_IDLE_SECONDS = 5.0
+
+
+class Loop:
+    """Everything but ``call`` belongs to the thread that runs it."""
+
+    def __init__(self, on_fault: Callable[[BaseException], None]) -> None:
+        self._epoll = select.epoll()
+        self._callbacks: dict[int, Callable[[int], None]] = {}
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = count()
+        self._calls: deque[Callable[[], None]] = deque()
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._on_fault = on_fault
+        self._running = True
+        self.watch(self._wake_read, self._woken)
+
+    def watch(self, descriptor: int, callback: Callable[[int], None], events: int = READ) -> None:
+        """Call ``callback`` with the events of the descriptor."""
+        self._callbacks[descriptor] = callback
+        self._epoll.register(descriptor, events)
+
+    def rewatch(self, descriptor: int, events: int) -> None:
+        """Wait for other events."""
+        self._epoll.modify(descriptor, events)
+
+    def forget(self, descriptor: int) -> None:
+        """Stop watching, before the descriptor is closed."""
+        if self._callbacks.pop(descriptor, None):
+            self._epoll.unregister(descriptor)
+
+    def later(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call once, after a time."""
+        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), callback))
+
+    def call(self, callback: Callable[[], None]) -> None:
+        """Call soon, from any thread."""
+        self._calls.append(callback)
+        try:
+            os.write(self._wake_write, b"x")
+        except BlockingIOError:
+            return
+
+    def stop(self) -> None:
+        """End ``run``, from any thread."""
+        self.call(self._stop)
+
+    def run(self) -> None:
+        """Serve until stopped; what a callback raises is reported and ends nothing."""
+        while self._running:
+            for descriptor, events in self._epoll.poll(self._patience()):
+                if callback := self._callbacks.get(descriptor):
+                    try:
+                        callback(events)
+                    except Exception as error:  # noqa: BLE001 -- one fault must not stop the rest
+                        self._on_fault(error)
+            if self._timers:
+                self._fire()
+
+    def close(self) -> None:
+        """Give back the descriptors of the loop itself."""
+        self._epoll.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _stop(self) -> None:
+        self._running = False
+
+    def _patience(self) -> float:
+        if not self._timers:
+            return _IDLE_SECONDS
+        return min(max(0.0, self._timers[0][0] - time.monotonic()) + 0.0005, _IDLE_SECONDS)
+
+    def _fire(self) -> None:
+        now = time.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            self._guarded(heapq.heappop(self._timers)[2])
+
+    def _woken(self, _events: int) -> None:
+        os.read(self._wake_read, 4096)
+        while self._calls:
+            self._guarded(self._calls.popleft())
+
+    def _guarded(self, callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except Exception as error:  # noqa: BLE001 -- as above
+            self._on_fault(error)
