@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, TypeAdapter
+from pydantic import AwareDatetime, Field, TypeAdapter, model_validator
 from pydantic.dataclasses import dataclass
 
-from garrison.api.form import Form
+from garrison.api.form import Form, refusal
 from garrison.api.meta import (
     SPEC,
     STATUS,
@@ -47,12 +47,102 @@ class ConsoleBackend:
     )
 
 
+NodeUrl = Annotated[
+    str,
+    Field(max_length=512),
+    Form(
+        r"^https?://[!-.0-~]+(/[!-~]*)?$",
+        "must be the URL of a node's REST interface without spaces, such as https://api.akashnet.net",
+    ),
+]
+Address = Annotated[
+    str,
+    Field(max_length=90),
+    Form(r"^akash1[02-9ac-hj-np-z]{38,58}$", "must be an address such as akash1..."),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class ChainBackend:
+    """The Akash chain, with a wallet that only its owner holds."""
+
+    mnemonic_secret_ref: SecretKeyRef | None = Field(
+        default=None, description="Where the wallet's words are (BIP 39, English)."
+    )
+    key_secret_ref: SecretKeyRef | None = Field(
+        default=None, description="Where the private key is, 64 hex digits; instead of the words."
+    )
+    derivation_path: Annotated[
+        str,
+        Field(max_length=128),
+        Form(
+            r"^m(/[0-9]{1,10}['hH]?){1,16}$",
+            "must be a path such as m/44'/118'/0'/0/0",
+        ),
+    ] = Field(default="m/44'/118'/0'/0/0", description="Which of the words' accounts.")
+    network: Literal["Mainnet", "Sandbox"] = Field(
+        default="Mainnet", description="Whose public nodes to use when endpoints is empty."
+    )
+    endpoints: Annotated[tuple[NodeUrl, ...], Field(max_length=8)] = Field(
+        default=(),
+        description="REST interfaces of nodes, in order of preference; empty: the network's.",
+    )
+    chain_id: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None,
+        description="Which chain the endpoints must be of; unset: the network's, or with endpoints "
+        "what the first of them says.",
+    )
+    granter: Address | None = Field(
+        default=None,
+        description="Pays deposits and fees through grants, so that this wallet can be poor: "
+        "its DepositAuthorization (authz) and fee allowance must name this wallet.",
+    )
+    ca_bundle: Annotated[str, Field(max_length=65536)] | None = Field(
+        default=None,
+        description="PEM certificates to trust beside the system's, for nodes and gateways.",
+    )
+    outcome_horizon_seconds: Annotated[int, Field(ge=2, le=3600)] = Field(
+        default=150,
+        description="How long a create whose outcome is not known is looked up before it is repeated.",
+    )
+
+    @model_validator(mode="after")
+    def _has_one_key(self) -> ChainBackend:
+        if (self.mnemonic_secret_ref is None) == (self.key_secret_ref is None):
+            raise refusal(ONE_KEY)
+        return self
+
+
+ONE_KEY = "must have either mnemonicSecretRef or keySecretRef"
+ONE_BACKEND = "must have the settings of its type: console for Console, chain for Chain"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class Backend:
-    """How the market is reached. ``Chain`` comes with the self-custody wallet."""
+    """How the market is reached, and who holds the wallet."""
 
-    type: Literal["Console"] = Field(default="Console", description="Which backend.")
-    console: ConsoleBackend = Field(description="Settings of the Console API.")
+    type: Literal["Console", "Chain"] = Field(default="Console", description="Which backend.")
+    console: ConsoleBackend | None = Field(
+        default=None, description="Settings of the Console API: a managed wallet."
+    )
+    chain: ChainBackend | None = Field(
+        default=None, description="Settings of the chain: a wallet of one's own."
+    )
+
+    @model_validator(mode="after")
+    def _has_its_settings(self) -> Backend:
+        given = (self.console is not None, self.chain is not None)
+        if given != (self.type == "Console", self.type == "Chain"):
+            raise refusal(ONE_BACKEND)
+        return self
+
+    @property
+    def settings(self) -> ConsoleBackend | ChainBackend:
+        """Return the settings of the backend that is used."""
+        found = self.console or self.chain
+        if found is None:
+            raise AssertionError(ONE_BACKEND)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -128,11 +218,23 @@ class Stranger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class EndpointStatus:
+    """A node of the chain. ``lag`` is in blocks behind the others."""
+
+    url: Annotated[str, Field(max_length=512)]
+    usable: bool
+    height: int | None = None
+    lag: int | None = None
+    message: Annotated[str, Field(max_length=512)] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
 class AccountStatus:
     """``grants`` is the ledger of the ceilings: an order is placed only under a grant."""
 
     observed_generation: int = 0
     address: Short | None = None
+    endpoints: Annotated[tuple[EndpointStatus, ...], Field(max_length=8)] = ()
     balance: Price | None = None
     burn_per_hour: Price | None = None
     runway_hours: int | None = None

@@ -172,6 +172,14 @@ _OBJECT_RULES: Mapping[str, Sequence[tuple[str, str]]] = {
             policy.DISJOINT,
         ),
     ),
+    "Backend": (
+        (
+            "has(self.console) == (self.type == 'Console') && "
+            "has(self.chain) == (self.type == 'Chain')",
+            account.ONE_BACKEND,
+        ),
+    ),
+    "ChainBackend": (("has(self.mnemonicSecretRef) != has(self.keySecretRef)", account.ONE_KEY),),
     "LeaseSpec": (("self == oldSelf", _IMMUTABLE),),
 }
 

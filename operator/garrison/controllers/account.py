@@ -323,6 +323,7 @@ def _market_view(survey: Survey | None) -> MarketView | None:
         balance=survey.balance,
         error=str(error) if error is not None else "",
         error_reason=error.reason if error is not None else "",
+        endpoints=survey.endpoints,
     )
 
 

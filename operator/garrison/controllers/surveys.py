@@ -9,7 +9,7 @@ from garrison.api.account import Account
 from garrison.api.meta import ACCOUNT, Key
 from garrison.errors import GarrisonError
 from garrison.ports.clock import Clock
-from garrison.ports.market import Balance, Deployment, Exchanges, ProviderFact
+from garrison.ports.market import Balance, Deployment, EndpointFact, Exchanges, ProviderFact
 from garrison.runtime.jobs import Jobs
 
 JOB = "survey"
@@ -23,6 +23,7 @@ class Survey:
     deployments: tuple[Deployment, ...] = ()
     providers: tuple[ProviderFact, ...] = ()
     balance: Balance | None = None
+    endpoints: tuple[EndpointFact, ...] = ()
     error: GarrisonError | None = None
 
 
@@ -72,6 +73,7 @@ class Surveys:
             deployments=(),
             providers=old.providers if old else (),
             balance=old.balance if old else None,
+            endpoints=old.endpoints if old else (),
             error=problem,
         )
 
@@ -84,4 +86,5 @@ class Surveys:
             deployments=deployments,
             balance=await exchange.market.balance(),
             providers=tuple(await exchange.market.providers()),
+            endpoints=tuple(exchange.market.endpoints()),
         )

@@ -6,19 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from garrison.api.account import Account, AccountStatus, Grant, Stranger
+from garrison.api.account import Account, AccountStatus, EndpointStatus, Grant, Stranger
 from garrison.api.lease import Lease
 from garrison.api.meta import Condition, ConditionStatus
 from garrison.api.money import MicroUSD, parse_dollars, shown_dollars
 from garrison.core.budget import Refusal, Request, grant_all, rate_window, reserved
 from garrison.core.lifecycle import unresolved_create
 from garrison.core.winding import RELEASED
-from garrison.ports.market import Balance
+from garrison.ports.market import Balance, EndpointFact
 
 UNKNOWN_AFTER = timedelta(seconds=10)
 """A create that takes longer counts as unknown; no other order is placed until it is resolved."""
 
 MAX_RELEASED = 100
+MAX_ENDPOINTS = 8
+MAX_URL = 512
+SHOWN_EVERY_BLOCKS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,7 @@ def standing(
         if _is_create_unknown(leases, now) or account.meta.deleting
         else _waiting(leases, ceilings)
     )
-    horizon = timedelta(seconds=account.spec.backend.console.outcome_horizon_seconds)
+    horizon = timedelta(seconds=account.spec.backend.settings.outcome_horizon_seconds)
     window = rate_window(horizon)
     grants, times, refused = grant_all(waiting, account.spec.limits, before, now, window)
     return Standing(
@@ -129,6 +132,7 @@ class MarketView:
     balance: Balance | None
     error: str
     error_reason: str
+    endpoints: tuple[EndpointFact, ...] = ()
 
 
 def summarise(
@@ -148,6 +152,7 @@ def summarise(
         observed_generation=account.meta.generation,
         address=(balance.address or None) if balance is not None else old.address,
         balance=shown,
+        endpoints=_shown_endpoints(old, market),
         burn_per_hour=shown_dollars(burn),
         runway_hours=_runway(shown, burn),
         open_leases=now_standing.open_leases,
@@ -168,6 +173,30 @@ def _shown_balance(old: AccountStatus, balance: Balance | None) -> str | None:
         if abs(balance.available - known) * 100 < max(known, 1):
             return old.balance
     return shown_dollars(balance.available)
+
+
+def _shown_endpoints(old: AccountStatus, market: MarketView | None) -> tuple[EndpointStatus, ...]:
+    """The nodes, rewritten when one's use changes or after 100 blocks: a status is no ticker."""
+    if market is None:
+        return old.endpoints
+    new = tuple(_endpoint(each) for each in market.endpoints[:MAX_ENDPOINTS])
+    is_same = [(each.url, each.usable) for each in new] == [
+        (each.url, each.usable) for each in old.endpoints
+    ]
+    moved = max((each.height or 0 for each in new), default=0) - max(
+        (each.height or 0 for each in old.endpoints), default=0
+    )
+    return old.endpoints if is_same and 0 <= moved < SHOWN_EVERY_BLOCKS else new
+
+
+def _endpoint(fact: EndpointFact) -> EndpointStatus:
+    return EndpointStatus(
+        url=fact.url[:MAX_URL],
+        usable=fact.usable,
+        height=fact.height,
+        lag=fact.lag,
+        message=fact.message[:MAX_URL],
+    )
 
 
 def _runway(balance: str | None, burn: int) -> int | None:

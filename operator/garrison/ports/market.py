@@ -21,7 +21,7 @@ from garrison.api.money import MicroUSD
 class MarketTraits:
     """How this market behaves.
 
-    ``chooses_id``: the market picks the deployment's id (Console API); else the caller does (chain).
+    ``chooses_id``: the caller picks the deployment's id (chain); else the market does (Console API).
     ``outcome_horizon``: after this long, a create that cannot be found did not happen.
     """
 
@@ -163,6 +163,17 @@ class Balance:
     address: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointFact:
+    """A node that the market is reached through. ``lag`` in blocks; None: it has not answered."""
+
+    url: str
+    usable: bool
+    height: int | None = None
+    lag: int | None = None
+    message: str = ""
+
+
 class Market(Protocol):
     """One account at one market."""
 
@@ -196,6 +207,9 @@ class Market(Protocol):
     async def balance(self) -> Balance: ...
 
     async def providers(self) -> Sequence[ProviderFact]: ...
+
+    def endpoints(self) -> Sequence[EndpointFact]:
+        """Return how the nodes that it is reached through fare; none where there are no nodes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from akash_proto.rest import parse, render
+from akash_proto.schema.akash_base_deposit_v1_pb2 import balance
 from akash_proto.schema.akash_deployment_v1beta4_pb2 import MsgCloseDeployment, MsgCreateDeployment
 from akash_proto.schema.akash_escrow_v1_pb2 import MsgAccountDeposit
 from akash_proto.schema.akash_market_v1beta5_pb2 import MsgCreateLease
@@ -19,6 +20,7 @@ from akash_proto.schema.cosmos_crypto_secp256k1_pb2 import PubKey
 from akash_proto.schema.cosmos_tx_v1beta1_pb2 import Tx
 from akash_proto.tx import decode_tx, raw_tx, tx_hash
 from akash_proto.wire import decode, encode, unpack
+from garrison.adapters.akash.chain.groups import group_spec
 from tests.conformance.akash.recordings import body, names
 
 OWNER = "akash1qufa3xzrf34qvwyejkhvnc4psf49fftaw0asmh"
@@ -30,14 +32,12 @@ CHAIN_ID = "local"
 @pytest.mark.parametrize("name", GROUPS)
 def test_a_create_has_the_reference_librarys_bytes(name: str) -> None:
     folder = VECTORS / name
-    value: dict[str, Any] = {
-        "id": {"owner": OWNER, "dseq": "1234567"},
-        "groups": [_as_rest(each) for each in json.loads((folder / "groups.json").read_text())],
-        "deposit": {"amount": {"denom": "uact", "amount": "500000"}, "sources": ["balance"]},
-    }
+    message = MsgCreateDeployment(groups=map(group_spec, _groups(name)))
+    message.id.owner, message.id.dseq = OWNER, 1234567
+    message.deposit.amount.denom, message.deposit.amount.amount = "uact", "500000"
+    message.deposit.sources.append(balance)
     if "reclamation" in name:
-        value["reclamation"] = {"min_window": "86400s"}
-    message = parse(MsgCreateDeployment, value)
+        message.reclamation.min_window.seconds = 86400
     message.hash = bytes.fromhex((folder / "version.txt").read_text())
     expected = (folder / "msg_create_deployment.hex").read_text().strip()
     assert encode(message).hex() == expected
@@ -106,27 +106,6 @@ def test_the_signature_of_a_recorded_transaction_is_over_our_sign_bytes() -> Non
     )
 
 
-def _as_rest(group: dict[str, Any]) -> dict[str, Any]:
-    """Return a group of the library's JSON in the names of REST: null lists, ``size``, numbers."""
-    return {
-        "name": group["name"],
-        "requirements": {
-            "signed_by": group["requirements"]["signed_by"],
-            "attributes": group["requirements"]["attributes"],
-        },
-        "resources": [
-            {**each, "resource": _resource(each["resource"])} for each in group["resources"]
-        ],
-    }
-
-
-def _resource(resource: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **resource,
-        "memory": _quantity(resource["memory"]),
-        "storage": [_quantity(each) for each in resource["storage"]],
-    }
-
-
-def _quantity(part: dict[str, Any]) -> dict[str, Any]:
-    return {("quantity" if name == "size" else name): value for name, value in part.items()}
+def _groups(name: str) -> list[dict[str, Any]]:
+    groups: list[dict[str, Any]] = json.loads((VECTORS / name / "groups.json").read_text())
+    return groups

@@ -121,6 +121,7 @@ async def _kube(api_key: str) -> MemoryKube:
 
 def _account(process: SandboxProcess) -> Account:
     base = account(allow_private_addresses=True)
+    assert base.spec.backend.console is not None
     console = replace(
         base.spec.backend.console,
         endpoint=process.console,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from garrison.api.form import INT_OR_STRING
 from garrison.api.meta import ACCOUNT, LEASE, POLICY, WORKLOAD, Kind
 from garrison.api.schema import DEFINITIONS, Schema, spec_schema
-from tests.unit.api.specs import FULL, IMAGE, definition_of
+from tests.unit.api.specs import IMAGE, definition_of, full_for
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -37,7 +36,7 @@ class Case:
     @property
     def spec(self) -> dict[str, Any]:
         """The spec with the bad value in place."""
-        spec: dict[str, Any] = deepcopy(FULL[self.kind.kind])
+        spec = full_for(self.kind.kind, self.path)
         target: Any = spec
         for step in self.path[:-1]:
             target = target[step]
@@ -78,7 +77,7 @@ def derived() -> Iterator[Case]:
         for path, schema, required in fields(spec_schema(definition)):
             faults = dict(_faults(schema))
             if "maxItems" in schema:
-                full = _value(FULL[definition.kind.kind], path)
+                full = _value(full_for(definition.kind.kind, path), path)
                 faults["too-many"] = [full[0]] * (schema["maxItems"] + 1)
             if required:
                 faults["missing"] = MISSING
@@ -142,6 +141,8 @@ _DIGEST = "must name registry, repository and digest"
 _CREDENTIAL = "looks like a credential, and the provider can read every environment variable"
 _BYTES = "a number without a unit means bytes"
 _PRICE = "must be US dollars with at most 7 digits before the point and 6 after"
+_BACKEND = "must have the settings of its type"
+_ONE_KEY = "must have either mnemonicSecretRef or keySecretRef"
 _H100 = {"model": "h100"}
 
 RULED: tuple[Case, ...] = (
@@ -214,6 +215,18 @@ RULED: tuple[Case, ...] = (
     _case(ACCOUNT, "limits.maxPricePerHour", "20 USD", _PRICE),
     _case(ACCOUNT, "backend.console.endpoint", "http://api", "must be an https URL"),
     _case(ACCOUNT, "backend.console.endpoint", "https://a b", "must be an https URL"),
+    _case(ACCOUNT, "backend.type", "Chain", _BACKEND, named=("backend",)),
+    _case(ACCOUNT, "backend", {"type": "Chain"}, _BACKEND),
+    _case(ACCOUNT, "backend.chain", {}, _ONE_KEY),
+    _case(
+        ACCOUNT,
+        "backend.chain",
+        {"keySecretRef": {"name": "w"}, "mnemonicSecretRef": {"name": "w"}},
+        _ONE_KEY,
+    ),
+    _case(ACCOUNT, "backend.chain.granter", "cosmos1abc", "must be an address"),
+    _case(ACCOUNT, "backend.chain.endpoints.0", "ftp://node", "must be the URL of a node"),
+    _case(ACCOUNT, "backend.chain.derivationPath", "44/118", "must be a path such as"),
     _case(POLICY, "attributes.0.key", "1st", "must start with a letter"),
     _case(POLICY, "attributes.0.key", "h\u00f6st", "must start with a letter"),
     _case(POLICY, "minUptime.percent", "101", "must be a percentage from 0 to 100"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from garrison.api.meta import ACCOUNT, API_VERSION, LEASE, POLICY, PROVIDER, WORKLOAD, Kind
@@ -101,6 +102,27 @@ MINIMAL: Mapping[str, dict[str, Any]] = {
     PROVIDER.kind: {},
     POLICY.kind: {},
 }
+
+
+_CHAIN: Mapping[str, Any] = {
+    "derivationPath": "m/44'/118'/0'/0/1",
+    "network": "Sandbox",
+    "endpoints": ["http://127.0.0.1:1317/rest"],
+    "chainId": "local",
+    "granter": "akash19rl4cm2hmr8afy4kldpxz3fka4jguq0a3mq6x0",
+    "caBundle": "-----BEGIN CERTIFICATE-----",
+    "outcomeHorizonSeconds": 10,
+}
+_REFERENCE = {"name": "wallet", "key": "key"}
+
+
+def full_for(kind: str, path: Sequence[str | int]) -> dict[str, Any]:
+    """A spec of the kind that holds the field at ``path`` and everything that may stand beside it."""
+    spec = deepcopy(FULL[kind])
+    if tuple(path[:2]) == ("backend", "chain"):
+        key = "keySecretRef" if "keySecretRef" in path else "mnemonicSecretRef"
+        spec["backend"] = {"type": "Chain", "chain": deepcopy({**_CHAIN, key: _REFERENCE})}
+    return spec
 
 
 def definition_of(kind: str) -> Definition:

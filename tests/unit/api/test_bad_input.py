@@ -15,7 +15,7 @@ from garrison.api.schema import DEFINITIONS, Definition, Schema, spec_schema
 from garrison.api.workload import NAME_REMEDY, parse_workload
 from garrison.errors import InvalidSpecError
 from tests.unit.api.cases import ACCEPTED, NAMES, RULED, Case, derived, fields, rules_of
-from tests.unit.api.specs import FULL, MINIMAL, body, definition_of
+from tests.unit.api.specs import FULL, MINIMAL, body, definition_of, full_for
 
 DERIVED = tuple(derived())
 SERVER_ONLY = {"the spec of an AkashLease cannot change: the operator makes a new lease instead"}
@@ -82,7 +82,7 @@ def test_every_rule_has_a_case(definition: Definition) -> None:
 @pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda each: each.kind.kind)
 def test_every_field_is_in_the_full_spec(definition: Definition) -> None:
     for path, _, _ in fields(spec_schema(definition)):
-        value: Any = FULL[definition.kind.kind]
+        value: Any = full_for(definition.kind.kind, path)
         for step in path:
             value = value[step]
 

@@ -15,32 +15,32 @@ from garrison.errors import UnavailableError
 
 T = TypeVar("T")
 
-_SHAPE = ConfigDict(extra="ignore", populate_by_name=True)
+SHAPE = ConfigDict(extra="ignore", populate_by_name=True)
 Text = Annotated[str, Field(max_length=512)]
 Count = Annotated[int, Field(ge=0, le=1 << 31)]
 Sequence = Annotated[str, Field(pattern=r"^[0-9]{1,20}$")]
 """A deployment's number."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class Coin:
     denom: Text
     amount: Annotated[Decimal, Field(max_digits=60)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class DeploymentId:
     owner: Text
     dseq: Sequence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class DeploymentHead:
     id: DeploymentId
     state: Text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class OfferId:
     """Names a bid and the lease made from it."""
 
@@ -50,12 +50,12 @@ class OfferId:
     provider: Text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class Reclamation:
     deadline: AwareDatetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class LeaseEntry:
     id: OfferId
     state: Text
@@ -64,74 +64,74 @@ class LeaseEntry:
     reclamation: Reclamation | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class EscrowState:
     funds: tuple[Coin, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class Escrow:
     state: EscrowState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class DeploymentEntry:
     deployment: DeploymentHead
     leases: tuple[LeaseEntry, ...] = ()
     escrow_account: Escrow | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class DeploymentAnswer:
     data: DeploymentEntry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class Pagination:
     total: Count
     has_more: bool = Field(alias="hasMore")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class DeploymentPage:
     deployments: tuple[DeploymentEntry, ...]
     pagination: Pagination
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class DeploymentPageAnswer:
     data: DeploymentPage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class SignedTx:
     code: int = 0
     raw_log: str = Field(default="", alias="rawLog")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class Created:
     dseq: Sequence
     manifest: str = ""
     sign_tx: SignedTx | None = Field(default=None, alias="signTx")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class CreatedAnswer:
     data: Created
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class GroupSpec:
     name: Text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class Group:
     group_spec: GroupSpec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class IndexEntry:
     """A deployment in Console's database: the only place that tells its groups' names."""
 
@@ -139,39 +139,39 @@ class IndexEntry:
     groups: tuple[Group, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class IndexPagination:
     next_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class IndexPage:
     deployments: tuple[IndexEntry, ...]
     pagination: IndexPagination = Field(default_factory=IndexPagination)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class Attribute:
     key: Text
     value: Text = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class OfferedGpu:
     attributes: tuple[Attribute, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class OfferedResources:
     gpu: OfferedGpu | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class Offer:
     resources: OfferedResources
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class BidBody:
     id: OfferId
     state: Text
@@ -179,19 +179,19 @@ class BidBody:
     resources_offer: tuple[Offer, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class BidEntry:
     bid: BidBody
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class ListAnswer:
     """A list whose entries are read one by one: a bad one does not hide the others."""
 
     data: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class BalanceBody:
     """Dollars."""
 
@@ -199,29 +199,29 @@ class BalanceBody:
     deployments: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class BalanceAnswer:
     data: BalanceBody
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class TokenBody:
     token: Annotated[str, Field(min_length=1, max_length=16384, pattern=r"^[A-Za-z0-9_.=-]+$")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class TokenAnswer:
     data: TokenBody
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class ListedAttribute:
     key: Text
     value: Text
     audited_by: tuple[Text, ...] = Field(default=(), alias="auditedBy")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class ListedGpu:
     vendor: Text
     model: Text
@@ -229,7 +229,7 @@ class ListedGpu:
     interface: Text | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=_SHAPE)
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class ListedProvider:
     owner: Annotated[str, Field(min_length=1, max_length=128)]
     host_uri: Annotated[str, Field(alias="hostUri", max_length=512)]

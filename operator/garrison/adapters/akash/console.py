@@ -45,6 +45,7 @@ from garrison.ports.market import (
     Bid,
     Deployment,
     DeploymentState,
+    EndpointFact,
     MarketTraits,
     Order,
     ProviderFact,
@@ -164,6 +165,10 @@ class ConsoleMarket:
         body = understood(BALANCE, await self._client.get("/v1/balances"), "the balance").data
         escrowed = from_dollars(body.deployments) if body.deployments is not None else None
         return Balance(available=from_dollars(body.balance), escrowed=escrowed, address=self._owner)
+
+    def endpoints(self) -> Sequence[EndpointFact]:
+        """Return nothing: there are no nodes."""
+        return ()
 
     async def providers(self) -> Sequence[ProviderFact]:
         """Return the providers that Console lists."""

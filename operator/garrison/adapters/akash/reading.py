@@ -17,7 +17,7 @@ from garrison.adapters.akash.answers import (
     LeaseEntry,
     ListedProvider,
 )
-from garrison.adapters.akash.pricing import DENOM, per_hour
+from garrison.adapters.akash.pricing import BLOCKS_PER_HOUR, DENOM, per_hour
 from garrison.api.money import MicroUSD
 from garrison.errors import UnavailableError
 from garrison.ports.market import (
@@ -43,7 +43,7 @@ def deployment_of(entry: DeploymentEntry, marker: str) -> Deployment:
     return Deployment(
         id=number,
         marker=marker,
-        state=_deployment_state(entry.deployment.state, number),
+        state=deployment_state(entry.deployment.state, number),
         leases=tuple(lease_of(each) for each in entry.leases),
         escrow=_escrow(entry.escrow_account),
     )
@@ -54,22 +54,22 @@ def is_open(entry: DeploymentEntry) -> bool:
     return entry.deployment.state != DeploymentState.CLOSED
 
 
-def lease_of(entry: LeaseEntry) -> MarketLease:
-    """Return a lease. Raises UnavailableError for a state or currency nobody knows."""
+def lease_of(entry: LeaseEntry, blocks: int = BLOCKS_PER_HOUR) -> MarketLease:
+    """Return a lease, its price with so many blocks per hour. Raises UnavailableError for a state or currency nobody knows."""
     return MarketLease(
         provider=entry.id.provider,
         gseq=entry.id.gseq,
         oseq=entry.id.oseq,
         state=_lease_state(entry.state, entry.id.dseq),
-        price_per_hour=per_hour(entry.price.denom, entry.price.amount),
+        price_per_hour=per_hour(entry.price.denom, entry.price.amount, blocks),
         reason=entry.reason if entry.state == LeaseState.CLOSED else "",
         reclaim_deadline=entry.reclamation.deadline if entry.reclamation else None,
     )
 
 
-def bids_of(entries: Sequence[Any]) -> tuple[Bid, ...]:
+def bids_of(entries: Sequence[Any], blocks: int = BLOCKS_PER_HOUR) -> tuple[Bid, ...]:
     """Return the readable bids of the newest order; a bid that makes no sense is left out."""
-    found = [bid for entry in entries if (bid := _bid(entry)) is not None]
+    found = [bid for entry in entries if (bid := _bid(entry, blocks)) is not None]
     newest = max(((each.gseq, each.oseq) for each in found), default=(0, 0))
     return tuple(each for each in found if (each.gseq, each.oseq) == newest)
 
@@ -86,10 +86,10 @@ def providers_of(entries: Sequence[Any]) -> tuple[ProviderFact, ...]:
     return tuple(found.values())
 
 
-def _bid(entry: Any) -> Bid | None:
+def _bid(entry: Any, blocks: int) -> Bid | None:
     try:
         body = BID.validate_python(entry).bid
-        price = per_hour(body.price.denom, body.price.amount)
+        price = per_hour(body.price.denom, body.price.amount, blocks)
     except (ValidationError, UnavailableError):
         return None
     if price <= 0:
@@ -108,13 +108,13 @@ def _bid(entry: Any) -> Bid | None:
 def _offered_model(body: BidBody) -> str | None:
     for offer in body.resources_offer or ():
         for attribute in (offer.resources.gpu.attributes if offer.resources.gpu else None) or ():
-            model = _model(attribute.key)
+            model = model_of(attribute.key)
             if model is not None:
                 return model
     return None
 
 
-def _model(key: str) -> str | None:
+def model_of(key: str) -> str | None:
     """Return the model in ``vendor/nvidia/model/h100/...``, None when there is none or "*"."""
     parts = key.split("/")
     if len(parts) < 4 or parts[0] != "vendor" or parts[2] != "model" or parts[3] == "*":
@@ -167,7 +167,7 @@ def _escrow(escrow: Escrow | None) -> MicroUSD | None:
     return MicroUSD(max(0, int(total.to_integral_value(ROUND_FLOOR))))
 
 
-def _deployment_state(text: str, number: str) -> DeploymentState:
+def deployment_state(text: str, number: str) -> DeploymentState:
     try:
         return DeploymentState(text)
     except ValueError:

@@ -24,6 +24,6 @@ def _trust(context: ssl.SSLContext, ca_bundle: str) -> None:
         context.load_verify_locations(cadata=ca_bundle)
     except (ssl.SSLError, ValueError) as error:
         raise InvalidSpecError(
-            f"spec.backend.console.caBundle holds no usable PEM certificate: {error}; "
+            f"the account's caBundle holds no usable PEM certificate: {error}; "
             "paste the whole file with its BEGIN and END lines"
         ) from error

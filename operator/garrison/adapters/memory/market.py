@@ -23,6 +23,7 @@ from garrison.ports.market import (
     BidState,
     Deployment,
     DeploymentState,
+    EndpointFact,
     LeaseState,
     MarketLease,
     MarketTraits,
@@ -330,6 +331,10 @@ class MemoryMarket:
             return Balance(available=self.balance_available, escrowed=MicroUSD(held))
 
         return await self._read("balance", "", answer)
+
+    def endpoints(self) -> Sequence[EndpointFact]:
+        """Return nothing: there are no nodes."""
+        return ()
 
     async def providers(self) -> Sequence[ProviderFact]:
         """Return what is listed about the providers."""

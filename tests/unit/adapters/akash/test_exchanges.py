@@ -14,7 +14,7 @@ from garrison.adapters.akash.exchanges import AkashExchanges
 from garrison.adapters.memory.clock import ManualClock
 from garrison.adapters.memory.kube import MemoryKube
 from garrison.adapters.net.screen import NetScreen
-from garrison.api.account import Account
+from garrison.api.account import Account, ConsoleBackend
 from garrison.api.meta import SECRET, Kind, SecretKeyRef
 from garrison.errors import AuthError, InvalidSpecError
 from kube_light.store import Store
@@ -48,7 +48,12 @@ def account() -> Account:
 
 
 def reference(of: Account) -> SecretKeyRef:
-    return of.spec.backend.console.api_key_secret_ref
+    return console(of).api_key_secret_ref
+
+
+def console(of: Account) -> ConsoleBackend:
+    assert of.spec.backend.console is not None
+    return of.spec.backend.console
 
 
 def encoded(text: str) -> dict[str, str]:
@@ -71,7 +76,7 @@ async def test_the_same_account_gives_the_same_exchange(office: Office) -> None:
     first = await office.exchanges.of(account())
     office.clock.advance(timedelta(minutes=1))
     assert await office.exchanges.of(account()) is first
-    horizon = account().spec.backend.console.outcome_horizon_seconds
+    horizon = console(account()).outcome_horizon_seconds
     assert first.market.traits.outcome_horizon == timedelta(seconds=horizon)
 
 
@@ -121,6 +126,6 @@ async def test_what_is_no_key_is_refused_and_not_shown(office: Office, text: str
 async def test_an_unusable_bundle_is_refused(office: Office) -> None:
     await office.secret(encoded("key"))
     spec = account().spec
-    backend = replace(spec.backend, console=replace(spec.backend.console, ca_bundle="x"))
+    backend = replace(spec.backend, console=replace(console(account()), ca_bundle="x"))
     with pytest.raises(InvalidSpecError, match="caBundle"):
         await office.exchanges.of(replace(account(), spec=replace(spec, backend=backend)))
