@@ -1,0 +1,1 @@
+"""Keys, certificate requests and TLS contexts with what Python's standard library has."""
