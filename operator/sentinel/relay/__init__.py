@@ -1,0 +1,1 @@
+"""Ends mutual TLS and passes the bytes on to the workload, untouched."""

@@ -1,0 +1,374 @@
+"""One worker: an epoll loop over non-blocking sockets, TLS straight on the client's descriptor.
+
+One shared buffer; when a socket does not take all of what its peer sent, the rest is kept and the
+peer paused. Both directions end on their own.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import ssl
+import time
+from contextlib import suppress
+from typing import Callable
+
+from sentinel.relay import counters
+from sentinel.relay.counters import Counters
+from sentinel.relay.end import RECORD, WAIT, End
+from sentinel.relay.exchange import Exchange
+from sentinel.relay.settings import Identity, Settings
+from sentinel.tls.context import ALPN, is_named, server_context
+
+_IN, _OUT = select.EPOLLIN, select.EPOLLOUT
+_BROKEN = select.EPOLLHUP | select.EPOLLERR
+_BUFFER = 256 * 1024
+_RECORDS_PER_TURN = 8
+_ACCEPTS_PER_TURN = 4  # a handshake costs about 1 ms: more would stall streams
+_EVENTS = 256
+_BACKLOG = 1024
+_TICK, _RETRY = 1.0, 0.1
+_KEEPALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
+_CONNECTING = (0, errno.EINPROGRESS, errno.EAGAIN)
+
+
+class Loop:
+    """Serves until ``stop``; ``shared`` and ``worker`` say where it counts."""
+
+    def __init__(self, settings: Settings, shared: Counters, worker: int) -> None:
+        self._settings, self._limits = settings, settings.limits
+        self._shared, self._slot = shared, shared.slots[worker]
+        self._context = _context(settings.identity)
+        self._poll = select.epoll()
+        self._ends: dict[int, End] = {}
+        self._shaking: dict[int, End] = {}
+        self._connecting: dict[int, End] = {}
+        self._refused: dict[int, End] = {}
+        self._stalled: dict[int, End] = {}
+        self._others: dict[int, Callable[[], None]] = {}
+        self._buffer = memoryview(bytearray(_BUFFER))
+        self._record = self._buffer[:RECORD]
+        self._spare = socket.socketpair()
+        for spare in self._spare:
+            spare.setblocking(False)
+        self._stopped = False
+        self._listener: socket.socket | None = _listen(settings.host, settings.port)
+        self.watch(self._listener, self._accept)
+
+    def watch(self, sock: socket.socket, call: Callable[[], None]) -> None:
+        """Call ``call`` whenever ``sock`` has something to read."""
+        self._others[sock.fileno()] = call
+        self._poll.register(sock.fileno(), _IN)
+
+    def renew(self, identity: Identity) -> None:
+        """Present another certificate to new connections; live ones go on."""
+        self._context = _context(identity)
+
+    def drain(self) -> None:
+        """Take no new connections; those that wait in the backlog are still served."""
+        if self._listener:
+            while self._accept_one():
+                pass
+            self._poll.unregister(self._listener.fileno())
+            del self._others[self._listener.fileno()]
+            self._listener.close()
+            self._listener = None
+
+    def stop(self) -> None:
+        """End ``run`` after this turn."""
+        self._stopped = True
+
+    def run(self) -> None:
+        """Serve. Errors of one connection end that connection only."""
+        ends, tick = self._ends, time.monotonic()
+        while not self._stopped:
+            for fd, event in self._poll.poll(_RETRY if self._refused else _TICK, _EVENTS):
+                end = ends.get(fd)
+                if end is not None:
+                    self._turn(end, event)
+                elif fd in self._others:
+                    self._others[fd]()
+            now = time.monotonic()
+            if self._refused or now - tick > _TICK:
+                tick = now
+                self._tick(now)
+        for end in list(ends.values()):
+            self._drop(end)
+
+    def _turn(self, end: End, event: int) -> None:
+        try:
+            if end.fd in self._shaking:
+                self._shake(end)
+                return
+            if end.fd in self._connecting:
+                self._connected(end)
+                return
+            if end.out is not None and event & (_OUT | _BROKEN):
+                self._writable(end)
+            if event & _IN or (event & _BROKEN and not end.ended):
+                self._readable(end)
+            elif event & _BROKEN:
+                self._drop(end)
+        except OSError:  # TLS errors too: truncation, alert, reset
+            self._drop(end)
+
+    # -- connections
+
+    def _accept(self) -> None:
+        for _ in range(_ACCEPTS_PER_TURN):
+            if not self._accept_one():
+                return
+
+    def _accept_one(self) -> bool:
+        if self._listener is None:
+            return False
+        try:
+            raw, _ = self._listener.accept()
+        except OSError as error:  # nothing waits, or descriptors have run out
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._drop_oldest_handshake()
+            return False
+        self._slot[counters.ACCEPTED] += 1
+        if len(self._shaking) >= self._limits.handshakes:
+            self._drop_oldest_handshake()
+        try:
+            for option in _KEEPALIVE:
+                raw.setsockopt(*option)
+            raw.setblocking(False)
+            secured = self._context.wrap_socket(
+                raw,
+                server_side=True,
+                do_handshake_on_connect=False,
+                suppress_ragged_eofs=False,  # else a cut connection looks like a clean end
+            )
+            end = self._add(secured)
+        except OSError:  # gone already
+            raw.close()
+            return True
+        self._shaking[end.fd] = end
+        return True
+
+    def _drop_oldest_handshake(self) -> None:
+        if self._shaking:
+            self._slot[counters.REFUSED] += 1
+            self._drop(next(iter(self._shaking.values())))
+
+    def _shake(self, end: End) -> None:
+        secured = end.socket
+        assert isinstance(secured, ssl.SSLSocket)  # noqa: S101 -- for the type checker
+        try:
+            secured.do_handshake()
+        except WAIT as wait:
+            self._watch(end, _OUT if isinstance(wait, ssl.SSLWantWriteError) else _IN)
+            return
+        except OSError:
+            self._slot[counters.REFUSED] += 1
+            raise
+        full = self._shared.connections() >= self._limits.connections
+        if full or not is_named(secured, self._settings.client):
+            self._slot[counters.REFUSED] += 1
+            self._drop(end)
+            return
+        del self._shaking[end.fd]
+        self._slot[counters.CONNECTIONS] += 1
+        end.exchange = Exchange(self._slot)
+        self._watch(end, 0)
+        self._connect(end)
+
+    def _connect(self, end: End) -> None:
+        """Connect to the workload; one that is just restarting is tried again for a while."""
+        upstream = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        failure = upstream.connect_ex(("127.0.0.1", self._settings.upstream))
+        if failure in _CONNECTING:
+            peer = self._add(upstream)
+            end.peer, peer.peer = peer, end
+            self._connecting[peer.fd] = peer
+            self._watch(peer, _OUT)
+            return
+        upstream.close()
+        self._wait_for_workload(end)
+
+    def _wait_for_workload(self, end: End) -> None:
+        if end.fd not in self._refused:
+            self._refused[end.fd], end.since = end, time.monotonic()
+
+    def _connected(self, peer: End) -> None:
+        end = peer.peer
+        assert end is not None  # noqa: S101 -- both were made together
+        del self._connecting[peer.fd]
+        if peer.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._forget(peer)
+            peer.close(cut=False)
+            end.peer = None
+            self._wait_for_workload(end)
+            return
+        self._refused.pop(end.fd, None)
+        peer.exchange = end.exchange
+        self._interest(end)
+        self._interest(peer)
+
+    def _add(self, sock: socket.socket) -> End:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        end = End(sock, time.monotonic())
+        self._ends[end.fd] = end
+        self._watch(end, _IN)
+        return end
+
+    def _drop(self, end: End, *, cut: bool = True) -> None:
+        secure = end if end.secure else end.peer
+        if secure and secure.exchange:
+            secure.exchange.closed()
+            self._slot[counters.CONNECTIONS] -= 1
+            secure.exchange = None
+        for one in (end, end.peer):
+            if one and self._ends.get(one.fd) is one:
+                self._forget(one)
+                one.close(cut=cut)
+
+    def _forget(self, end: End) -> None:
+        self._watch(end, 0)
+        self._keep(end, None)
+        del self._ends[end.fd]
+        for table in (self._shaking, self._connecting, self._refused):
+            table.pop(end.fd, None)
+
+    # -- bytes
+
+    def _watch(self, end: End, events: int) -> None:
+        if events == end.events:
+            return
+        if not events:
+            self._poll.unregister(end.fd)  # else a hang-up would spin the loop
+        elif end.events:
+            self._poll.modify(end.fd, events)
+        else:
+            self._poll.register(end.fd, events)
+        end.events = events
+
+    def _interest(self, end: End) -> None:
+        paused = end.ended or (end.peer is not None and end.peer.out is not None)
+        self._watch(end, (0 if paused else _IN) | (0 if end.out is None else _OUT))
+
+    def _keep(self, end: End, rest: memoryview | None) -> None:
+        """Set what ``end`` has not taken yet."""
+        slot = self._slot
+        if end.out is not None:
+            slot[counters.PENDING] -= len(end.out)
+            if rest is None:
+                self._stalled.pop(end.fd, None)
+        if rest is not None:
+            slot[counters.PENDING] += len(rest)
+            if end.out is None:
+                self._stalled[end.fd], end.since = end, time.monotonic()
+        end.out = rest
+
+    def _readable(self, end: End) -> None:
+        peer = end.peer
+        if peer is None:
+            return
+        narrow = end.secure or self._slot[counters.PENDING] > self._limits.pending
+        view = self._record if narrow else self._buffer
+        for _ in range(_RECORDS_PER_TURN):
+            try:
+                size = end.read(view)
+            except WAIT:
+                return
+            if not size:
+                end.ended = True
+                self._after(end, peer)
+                return
+            self._pass_on(end, peer, view[:size])
+            if peer.out is not None or not end.secure or size < RECORD:
+                return
+
+    def _pass_on(self, end: End, peer: End, view: memoryview) -> None:
+        exchange = end.exchange
+        if end.secure:
+            self._slot[counters.BYTES_IN] += len(view)
+            if exchange:
+                exchange.from_client(view)
+        else:
+            self._slot[counters.BYTES_OUT] += len(view)
+            if exchange:
+                exchange.from_workload(view)
+        sent = 0
+        with suppress(*WAIT):
+            sent = peer.write(view)
+        if sent < len(view):  # a retried TLS write must offer the same bytes
+            self._keep(peer, memoryview(bytes(view[sent:])))
+            self._after(end, peer)
+
+    def _writable(self, end: End) -> None:
+        if end.out is None:
+            return
+        try:
+            sent = end.write(end.out)
+        except WAIT:
+            return
+        self._keep(end, end.out[sent:] if sent < len(end.out) else None)
+        if end.out is None and end.peer is not None:
+            self._after(end.peer, end)
+
+    def _after(self, end: End, peer: End) -> None:
+        """Pass on the end of a stream, close when both have ended, else set what is watched."""
+        if end.ended and peer.out is None and not peer.finished:
+            peer.finish(self._spare)
+            if peer.out is not None:
+                self._keep_alert(peer)
+        if end.done() and peer.done():
+            self._drop(end, cut=False)
+            return
+        self._interest(end)
+        self._interest(peer)
+
+    def _keep_alert(self, peer: End) -> None:
+        rest, peer.out = peer.out, None
+        self._keep(peer, rest)
+
+    # -- time
+
+    def _tick(self, now: float) -> None:
+        limits = self._limits
+        for end in list(self._refused.values()):
+            if now - end.since > limits.connect:
+                self._drop(end)
+            elif end.peer is None:
+                self._connect(end)
+        for end in list(self._shaking.values()):
+            if now - end.since > limits.handshake:
+                self._slot[counters.REFUSED] += 1
+                self._drop(end)
+        for end in list(self._connecting.values()):
+            if now - end.since > limits.handshake:
+                self._drop(end)
+        for end in list(self._stalled.values()):
+            if now - end.since > limits.stall and end.secure:
+                self._drop(end)
+
+
+def _context(identity: Identity) -> ssl.SSLContext:
+    return server_context(identity.chain, identity.key, identity.authorities, alpn=ALPN)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a listener that several workers may open; on all addresses when ``host`` is empty."""
+    family = socket.AF_INET6 if ":" in host or (not host and socket.has_dualstack_ipv6()) else 2
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6 and not host:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.bind((host, port))
+        sock.listen(_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return sock
