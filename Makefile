@@ -63,7 +63,7 @@ up: venv provision ## Start the same stage and leave it running
 down: venv ## Stop what 'make up' left running
 	python -m devenv.up down
 
-bench: venv provision ## Measure the operator beside its peers
+bench: venv provision ## Measure the operator, the demo, and GuideLLM beside our benchmark
 	python -m devenv.bench
 
 sentinel: venv ## Write dist/sentinel.pyz, the agent inside rented containers; prints its digest

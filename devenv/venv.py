@@ -41,14 +41,24 @@ def venv_path(wanted: list[str]) -> Path:
 
 
 async def make(*, say: Say = to_stderr) -> Path:
-    """Return the environment's folder, made when missing. Raises DevenvError when pip fails."""
+    """Return the project's environment, made when missing. Raises DevenvError when pip fails."""
     wanted = requirements(ROOT / "pyproject.toml")
+    return await environment(wanted, why="no complete one there yet", say=say)
+
+
+async def environment(
+    wanted: list[str], *, why: str, whole: bool = False, say: Say = to_stderr
+) -> Path:
+    """Return the folder of an environment with ``wanted``, made when missing.
+
+    ``whole``: the list names everything, so that pip adds nothing. Raises DevenvError when pip fails.
+    """
     folder = venv_path(wanted)
     complete = folder / "complete"
     async with locked(folder.with_suffix(".lock")):
         if not complete.exists():
-            with step(f"Make the Python environment {folder}", "no complete one there yet", say):
-                await _fill(folder, wanted)
+            with step(f"Make the Python environment {folder}", why, say):
+                await _fill(folder, [*(["--no-deps"] if whole else []), *wanted])
             complete.touch()
     return folder
 

@@ -1,6 +1,6 @@
 """Serves the image's GGUF model with llama.cpp's own server. Runs inside the image.
 
-Settings by environment: PORT (8080), THREADS (1: steady beside busy neighbours),
+Settings by environment: HOST (0.0.0.0), PORT (8080), THREADS (1: steady beside busy neighbours),
 CONTEXT_TOKENS (2048), PARALLEL (1), MODEL_NAME (smollm2-135m-instruct), VERBOSITY (1).
 """
 
@@ -20,7 +20,7 @@ def parameters() -> xllamacpp.CommonParams:
     settings = xllamacpp.CommonParams()
     settings.model.path = str(Path(__file__).with_name("model.gguf"))
     settings.model_alias = {os.environ.get("MODEL_NAME", "smollm2-135m-instruct")}
-    settings.hostnames = ["0.0.0.0"]  # noqa: S104 -- the container's own network
+    settings.hostnames = [os.environ.get("HOST", "0.0.0.0")]  # noqa: S104 -- the container's own
     settings.port = int(os.environ.get("PORT", "8080"))
     settings.n_parallel = int(os.environ.get("PARALLEL", "1"))
     settings.n_ctx = int(os.environ.get("CONTEXT_TOKENS", "2048")) * settings.n_parallel

@@ -1,6 +1,6 @@
 """A make-believe model behind the OpenAI API, for fast tests. Runs inside an image; Python alone.
 
-Settings by environment: PORT (8080), MODEL_NAME (synthetic), SYNTHETIC_TOKENS_PER_SECOND (50),
+Settings by environment: HOST (0.0.0.0), PORT (8080), MODEL_NAME (synthetic), SYNTHETIC_TOKENS_PER_SECOND (50),
 SYNTHETIC_TTFT_MS (50), SYNTHETIC_START_SECONDS (0: time before the port opens),
 SYNTHETIC_LOAD_MS (0: time for which /health says 503), SYNTHETIC_CRASH (1: end at once, status 1).
 """
@@ -156,7 +156,8 @@ def main() -> None:
     time.sleep(_START_SECONDS)
     Handler.ready_at = time.monotonic() + _LOAD_SECONDS
     port = int(os.environ.get("PORT", "8080"))
-    server = ThreadingHTTPServer(("0.0.0.0", port), Handler)  # noqa: S104 -- the container's own
+    host = os.environ.get("HOST", "0.0.0.0")  # noqa: S104 -- the container's own
+    server = ThreadingHTTPServer((host, port), Handler)
     print(f"serving on port {port}", flush=True)
     server.serve_forever()
 

@@ -8,7 +8,7 @@ import pytest
 
 from devenv.command import output_of
 from devenv.errors import DevenvError
-from devenv.gobuild import Progress, build
+from devenv.gobuild import Progress, build, told
 
 _needs_go = pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed")
 
@@ -50,3 +50,16 @@ async def test_a_missing_compiler_names_the_remedy(
     monkeypatch.setenv("PATH", "")
     with pytest.raises(DevenvError, match="Install Go"):
         await build(program)
+
+
+def test_a_cold_build_is_told_in_few_lines() -> None:
+    said: list[str] = []
+    report = told(said.append)
+    for done in range(1, 139):
+        report(Progress(program="tiny", phase="fetching modules", done=done, total=0))
+    for done in range(1, 2001):
+        report(Progress(program="tiny", phase="compiling", done=done, total=2000))
+    assert said[0] == "  tiny: fetching modules, 1 so far"
+    assert said[-1] == "  tiny: compiling, 2000 of 2000"
+    assert len(said) == 6 + 11
+    assert not any("of 0" in line for line in said)

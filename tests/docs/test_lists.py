@@ -37,9 +37,15 @@ def go_modules() -> list[str]:
 
 
 def fetched() -> list[str]:
-    """Return the Python packages that the tools fetch."""
+    """Return the Python packages that the tools fetch; of a peer with its closure, the peer."""
     text = "".join(path.read_text() for path in sorted((ROOT / "devenv").glob("*.py")))
-    return re.findall(r'Package\(\s*name="([^"]+)"', text)
+    peers = [pinned(path.read_text())[0] for path in sorted((ROOT / "devenv").glob("*.txt"))]
+    return [*re.findall(r'Package\(\s*name="([^"]+)"', text), *peers]
+
+
+def pinned(requirements: str) -> list[str]:
+    """Return the names in a requirements file, in order."""
+    return re.findall(r"^([\w-]+)==", requirements, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", [*project(), *go_modules(), *fetched()])

@@ -1,8 +1,9 @@
-"""The benchmark of a served model, with the definitions of vLLM's ``benchmark_serving``.
+"""The benchmark of a served model, with the definitions of vLLM's serving benchmark and GuideLLM.
 
 Time to first token (TTFT): from sending a request to the arrival of the first chunk with text.
 Tokens per second: output tokens after the first, over the time from the first to the last chunk with
-text, for one request at a time. Tokens are counted by the server (``usage``), else chunks are.
+text, for one request at a time: the reciprocal of GuideLLM's inter-token latency. Tokens are counted
+by the server (``usage``), else chunks are.
 Figures are medians over the requests after one warm-up. Every prompt begins differently, so that no
 prefix is found in a cache.
 """
@@ -127,11 +128,15 @@ async def _warmed_up(destination: Destination, ask: BenchmarkAsk, model: str) ->
     raise StreamError(str(refused))
 
 
+def prompt_of(number: int, requests: int) -> str:
+    """Return the prompt of a request; number 0 is the warm-up."""
+    return f"Night {number} of {requests}. {_TOPIC}"
+
+
 async def _timed(
     destination: Destination, ask: BenchmarkAsk, form: Form, model: str, number: int
 ) -> Timing:
-    prompt = f"Night {number} of {ask.requests}. {_TOPIC}"
-    body = form.body(model, prompt, ask.max_tokens)
+    body = form.body(model, prompt_of(number, ask.requests), ask.max_tokens)
     clock = asyncio.get_running_loop().time
     sent = clock()
     async with exchange(
