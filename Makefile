@@ -3,6 +3,7 @@
 PYTHON ?= python3
 SEEDS ?= 0-99
 PYTEST_ARGS ?=
+SVG ?=
 
 VENV := $(shell $(PYTHON) -m devenv.venv path)
 BIN := $(VENV)/bin
@@ -54,8 +55,8 @@ test-long: venv provision ## The long tests
 simulate: venv ## Run the engine under faults in virtual time: SEEDS=0-999, SEEDS=17 VERBOSE=1
 	python -m tests.simulation $(SEEDS) $(if $(VERBOSE),--verbose)
 
-demo: venv provision ## Apply, answer, fail over and clean up on this machine, live
-	python -m devenv.demo
+demo: venv provision ## Apply, answer, fail over and clean up on this machine, live: SVG=FILE keeps the picture
+	python -m devenv.demo $(if $(SVG),--svg $(SVG))
 
 up: venv provision ## Start the same stage and leave it running
 	python -m devenv.up

@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from devenv.demo import PROD, Demo
+from devenv.demo import prepared
 from devenv.demo_board import Board
 from devenv.errors import DevenvError
 from devenv.peers import compare
@@ -136,17 +136,11 @@ async def operator_times(folder: Path) -> None:
 async def cold_start(folder: Path) -> None:
     """Set the demo's stage, serve the demo's model where it never ran, and print both by step."""
     board = Board(title="cold start", tell=to_stderr)
-    async with AsyncExitStack() as stack:
-        what = Script(model=True, survey_seconds=5.0)
-        stage = await stack.enter_async_context(open_stage(folder, what, say=board.say))
-        kube = await connect(str(stage.kubeconfig))
-        stack.push_async_callback(kube.close)
-        demo = Demo(stage, board, kube)
-        await demo.prepare()
+    async with prepared(board, folder, Script(model=True, survey_seconds=5.0)) as demo:
         began = datetime.now(UTC)
         await demo.serve()
         name = demo.ready_row().name
-        raw = await kube.get(LEASE, PROD, name)
+        raw = await demo.kube.get(LEASE, demo.home, name)
         await demo.leave()
     if raw is None:
         raise DevenvError(f"AkashLease {name} vanished while it was Ready")

@@ -83,7 +83,7 @@ async def service_account_kubeconfig(
         ),
     )
     config = _with_token(json.loads(view), namespace=namespace, name=name, token=token.strip())
-    await asyncio.to_thread(_write_private, out, yaml.safe_dump(config))
+    await asyncio.to_thread(write_private, out, yaml.safe_dump(config))
     return out
 
 
@@ -103,7 +103,8 @@ def _with_token(admin: dict[str, Any], *, namespace: str, name: str, token: str)
     }
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.chmod(0o600)

@@ -29,8 +29,8 @@ from devenv.demo_board import Board
 from devenv.demo_lease import LeaseRow, failover, row_of
 from devenv.demo_view import picture, save_svg, shown
 from devenv.errors import DevenvError
-from devenv.processes import Process
-from devenv.stage import NAMESPACE, SECRET, Script, Stage, open_stage
+from devenv.processes import INTERRUPTED, Process, end_on_sigterm
+from devenv.stage import SECRET, Script, Stage, open_stage
 from garrison.adapters.kube.client import KubeClient, connect
 from garrison.api.lease import parse_lease
 from garrison.api.meta import LEASE, WORKLOAD
@@ -38,7 +38,6 @@ from garrison.api.workload import parse_workload
 from garrison.errors import GarrisonError
 
 EXAMPLES = ROOT / "docs" / "examples"
-PROD = "prod"
 NAME = "chat"
 PORT = 8080
 LOOK_SECONDS = 0.3
@@ -48,14 +47,20 @@ QUESTIONS = ("In one sentence: what is a garrison?", "And in one sentence: what 
 
 def script() -> Script:
     """Return what to set up, as the environment asks."""
-    kubeconfig = None
-    if os.environ.get("GARRISON_USE_CLUSTER") == "1":
-        path = os.environ.get("KUBECONFIG", "")
-        if not path:
-            raise DevenvError("GARRISON_USE_CLUSTER=1 needs KUBECONFIG: the cluster to use")
-        kubeconfig = Path(path)
-    light = os.environ.get("CONTROL_PLANE", "") == "light"
-    return Script(light=light, kubeconfig=kubeconfig, model=True, survey_seconds=5.0)
+    plane = os.environ.get("CONTROL_PLANE", "")
+    if plane not in ("", "light"):
+        raise DevenvError(f"CONTROL_PLANE={plane} is not known: leave it out, or set it to light")
+    kubeconfig = ""
+    if os.environ.get("GARRISON_USE_CLUSTER", "") not in ("", "0"):
+        kubeconfig = os.environ.get("KUBECONFIG", "")
+        if not kubeconfig:
+            raise DevenvError(
+                "GARRISON_USE_CLUSTER=1 needs KUBECONFIG: the file that names your cluster, "
+                "for example KUBECONFIG=$HOME/.kube/config"
+            )
+        if plane:
+            raise DevenvError("GARRISON_USE_CLUSTER=1 and CONTROL_PLANE=light exclude each other")
+    return Script(light=plane == "light", kubeconfig=kubeconfig, model=True, survey_seconds=5.0)
 
 
 def account(stage: Stage) -> dict[str, Any]:
@@ -74,6 +79,7 @@ def account(stage: Stage) -> dict[str, Any]:
 def workload(stage: Stage) -> dict[str, Any]:
     """Return docs/examples' ten lines with the pushed image, measured, and probed often."""
     body = _example("20-workload.yaml")
+    body["metadata"]["namespace"] = stage.script.home
     body["spec"] |= {
         "image": stage.images["model"],
         "port": PORT,
@@ -81,6 +87,13 @@ def workload(stage: Stage) -> dict[str, Any]:
         "health": {"periodSeconds": 2, "failureThreshold": 2, "timeoutSeconds": 5},
         "traffic": {"drainSeconds": 2},
     }
+    return body
+
+
+def policy(stage: Stage) -> dict[str, Any]:
+    """Return docs/examples' policy, in the workload's namespace."""
+    body = _example("10-policy.yaml")
+    body["metadata"]["namespace"] = stage.script.home
     return body
 
 
@@ -96,6 +109,7 @@ class Demo:
         self.stage = stage
         self.board = board
         self.kube = kube
+        self.home = stage.script.home
         self._names: Mapping[str, str] = {}
 
     async def prepare(self) -> None:
@@ -107,8 +121,8 @@ class Demo:
         with self.board.step(
             "kubectl apply", "who pays, within which limits; a namespace; a policy"
         ):
-            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PROD}}
-            await self.stage.apply(body, account(self.stage), _example("10-policy.yaml"))
+            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.home}}
+            await self.stage.apply(body, account(self.stage), policy(self.stage))
 
     async def serve(self) -> None:
         """Apply the workload and wait until it is Ready."""
@@ -119,8 +133,8 @@ class Demo:
 
     async def look(self) -> None:
         """Show the leases as they are."""
-        raw = await self.kube.get(WORKLOAD, PROD, NAME)
-        leases = [parse_lease(each) for each in await self.kube.list(LEASE, namespace=PROD)]
+        raw = await self.kube.get(WORKLOAD, self.home, NAME)
+        leases = [parse_lease(each) for each in await self.kube.list(LEASE, namespace=self.home)]
         status = parse_workload(raw).status if raw is not None else None
         text = "" if status is None else f"iw/{NAME}  READY {status.ready}  STATUS {status.phase}"
         self.board.saw(text or f"iw/{NAME} is gone", [row_of(each, self._names) for each in leases])
@@ -134,7 +148,7 @@ class Demo:
 
     async def _is_ready(self) -> bool:
         await self.look()
-        raw = await self.kube.get(WORKLOAD, PROD, NAME)
+        raw = await self.kube.get(WORKLOAD, self.home, NAME)
         conditions = ((raw or {}).get("status") or {}).get("conditions") or ()
         return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
@@ -186,7 +200,7 @@ class Demo:
         """Delete the workload, and prove that nothing is paid any more."""
         with self.board.step("kubectl delete", "returns when the market has confirmed the close"):
             await self.stage.kubectl(
-                "delete", "iw", NAME, "-n", PROD, "--timeout=90s", limit_seconds=100
+                "delete", "iw", NAME, "-n", self.home, "--timeout=90s", limit_seconds=100
             )
             await self.look()
         with self.board.step("Proof", "kubectl get al; the market's own list"):
@@ -197,6 +211,17 @@ class Demo:
             raise DevenvError(f"left behind: AkashLeases {len(leases)}, paid leases {len(paid)}")
         self.board.fact("no AkashLease is left, and the market has no open lease")
 
+    async def tidy(self) -> None:
+        """Delete what only a running operator can delete in order: leases first, then the account."""
+        with (
+            contextlib.suppress(DevenvError),
+            self.board.step("kubectl delete", f"namespace {self.home}, account treasury"),
+        ):
+            for words in (("namespace", self.home), ("aa", "treasury")):
+                await self.stage.kubectl(
+                    "delete", *words, "--ignore-not-found", "--timeout=90s", limit_seconds=100
+                )
+
 
 @asynccontextmanager
 async def connected(stage: Stage) -> AsyncIterator[str]:
@@ -204,7 +229,8 @@ async def connected(stage: Stage) -> AsyncIterator[str]:
     process = await Process.start(
         "garrison connect",
         [
-            sys.executable, "-m", "garrison.cli", "connect", f"iw/{NAME}", "-n", PROD, "-p", "0",
+            sys.executable, "-m", "garrison.cli", "connect", f"iw/{NAME}",
+            "-n", stage.script.home, "-p", "0",
             "--kubeconfig", str(stage.kubeconfig),
         ],
         log=stage.folder / "connect.log",
@@ -218,34 +244,40 @@ async def connected(stage: Stage) -> AsyncIterator[str]:
 
 
 async def perform(board: Board, folder: Path, what: Script) -> None:
-    """Run the whole demo. Raises DevenvError, GarrisonError."""
-    async with AsyncExitStack() as stack:
-        stage = await stack.enter_async_context(open_stage(folder, what, say=board.say))
-        kube = await connect(str(stage.kubeconfig))
-        stack.push_async_callback(kube.close)
+    """Run the whole demo. Raises DevenvError, GarrisonError; CancelledError on SIGTERM."""
+    end_on_sigterm()
+    async with prepared(board, folder, what) as demo, AsyncExitStack() as stack:
+        await demo.serve()
+        url = await stack.enter_async_context(connected(demo.stage))
+        await demo.ask(url, QUESTIONS[0])
+        await demo.fail_over()
+        await demo.ask(url, QUESTIONS[1])
+        await demo.leave()
+
+
+@asynccontextmanager
+async def prepared(board: Board, folder: Path, what: Script) -> AsyncIterator[Demo]:
+    """Set the stage with an operator, an account and a policy; everything ends with the block.
+
+    Raises DevenvError.
+    """
+    async with open_stage(folder, what, say=board.say) as stage, _client(stage) as kube:
         demo = Demo(stage, board, kube)
         try:
             await demo.prepare()
-            await demo.serve()
-            url = await stack.enter_async_context(connected(stage))
-            await demo.ask(url, QUESTIONS[0])
-            await demo.fail_over()
-            await demo.ask(url, QUESTIONS[1])
-            await demo.leave()
+            yield demo
         finally:
-            if what.kubeconfig is not None:
-                await _tidy(stage)
+            if what.kubeconfig:
+                await demo.tidy()
 
 
-async def _tidy(stage: Stage) -> None:
-    """Take what the demo brought out of a person's own cluster; the operator still runs."""
-    for arguments in (
-        ("delete", "namespace", PROD, "--ignore-not-found", "--timeout=120s"),
-        ("delete", "aa", "treasury", "--ignore-not-found", "--timeout=60s"),
-        ("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s"),
-    ):
-        with contextlib.suppress(DevenvError):
-            await stage.kubectl(*arguments, limit_seconds=130)
+@asynccontextmanager
+async def _client(stage: Stage) -> AsyncIterator[KubeClient]:
+    kube = await connect(str(stage.kubeconfig))
+    try:
+        yield kube
+    finally:
+        await kube.close()
 
 
 def _arguments() -> argparse.Namespace:
@@ -270,15 +302,15 @@ def main() -> int:
         return 1
     light = " (light API server: not Kubernetes itself)" if what.light else ""
     board = Board(title=f"Garrison: ten lines to a model that answers{light}")
-    failure = ""
+    failure, code = "", 1
     with tempfile.TemporaryDirectory(prefix="garrison-demo-") as folder:
         try:
             with shown(board, console):
                 asyncio.run(perform(board, Path(folder), what))
         except (DevenvError, GarrisonError) as error:
             failure = f"{error}\n{_tails(Path(folder))}"
-        except KeyboardInterrupt:
-            failure = "interrupted; everything that was started has been stopped"
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            failure, code = "interrupted; everything that was started has been stopped", INTERRUPTED
     board.end()
     if console.is_terminal:
         console.print(picture(board))
@@ -286,7 +318,7 @@ def main() -> int:
         save_svg(board, options.svg)
     if failure:
         console.print(f"failed after {board.elapsed:.1f} s: {failure}", style="red", markup=False)
-        return 1
+        return code
     console.print(f"done in {board.elapsed:.1f} s")
     return 0
 

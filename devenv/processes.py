@@ -20,6 +20,22 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LIBC = ctypes.CDLL(None)
 _LINUX = sys.platform == "linux"
 
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit status of a program that Ctrl-C ended, by the shell's convention."""
+
+
+def end_on_sigterm() -> None:
+    """Let the first SIGTERM cancel the current task as Ctrl-C does, so that it stops its children."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def cancel() -> None:
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if task is not None:
+            task.cancel()
+
+    loop.add_signal_handler(signal.SIGTERM, cancel)
+
 
 class Process:
     """A running child in a process group of its own; both outputs go to ``log``.

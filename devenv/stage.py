@@ -16,6 +16,7 @@ import yaml
 
 from akash_sandbox.client import SandboxAdmin
 from devenv.checkout import ROOT
+from devenv.cluster import Cluster, flattened
 from devenv.command import output_of
 from devenv.controlplane import ControlPlane, service_account_kubeconfig, start_controlplane
 from devenv.errors import DevenvError
@@ -41,19 +42,25 @@ class Script:
     """What to set up. ``runtime`` is the market's: auto, synthetic, or a container runtime's name.
 
     ``light``: the in-memory API server in place of the real one. ``kubeconfig``: a person's own
-    cluster. ``sandbox`` are more settings of the market. ``model``: push the real model's image.
-    ``network``: the namespace in which the market runs, by default this process's own.
+    cluster, as the variable KUBECONFIG names it. ``sandbox`` are more settings of the market.
+    ``model``: push the real model's image. ``network``: the namespace in which the market runs, by
+    default this process's own.
     """
 
     runtime: str = "auto"
     light: bool = False
-    kubeconfig: Path | None = None
+    kubeconfig: str = ""
     model: bool = False
     network: Network | None = None
     sandbox: Mapping[str, Any] = field(default_factory=dict)
     survey_seconds: float = 5.0
     bid_seconds: float = 60.0
     debug: bool = False
+
+    @property
+    def home(self) -> str:
+        """The demo's namespace for workloads; in a person's cluster ``prod`` may be taken."""
+        return "garrison-demo" if self.kubeconfig else "prod"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,8 +269,8 @@ async def open_stage(folder: Path, script: Script, *, say: Say = to_stderr) -> A
 async def _cluster(
     stack: AsyncExitStack, folder: Path, script: Script, say: Say
 ) -> tuple[ControlPlane | None, Path]:
-    if script.kubeconfig is not None:
-        return None, script.kubeconfig
+    if script.kubeconfig:
+        return None, await _borrowed(stack, folder, script, say)
     if script.light:
         with step("API server", "in memory, for an impatient first look", say):
             light = await start_light(folder)
@@ -273,6 +280,24 @@ async def _cluster(
         plane = await start_controlplane(folder / "cluster", report=told(say))
     stack.push_async_callback(plane.stop)
     return plane, plane.kubeconfig
+
+
+async def _borrowed(stack: AsyncExitStack, folder: Path, script: Script, say: Say) -> Path:
+    """Return the kubeconfig of a person's cluster, which is given back at the end."""
+    kubectl, helm = await asyncio.gather(ensure_kubectl(say=say), ensure_helm(say=say))
+    cluster = Cluster(
+        kubeconfig=await flattened(script.kubeconfig, kubectl, folder / "your.kubeconfig"),
+        kubectl=kubectl,
+        helm=helm,
+        release=RELEASE,
+        release_namespace=NAMESPACE,
+        namespaces=(script.home, NAMESPACE),
+    )
+    with step("Your cluster", "is it there, and free of Garrison", say):
+        server = await cluster.require_free()
+        say(f"  {server}")
+    stack.push_async_callback(cluster.give_back, say)
+    return cluster.kubeconfig
 
 
 async def _installed(stage: Stage, say: Say) -> None:
