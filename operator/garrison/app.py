@@ -77,12 +77,13 @@ async def _watched(
     """Watch once everything is listed; end with the stop, or with what broke the watch."""
     if not await _synced(running.engine, working, stop):
         return
-    ended = asyncio.Event()
+    ended, begun = asyncio.Event(), asyncio.Event()
     watching = asyncio.create_task(
-        watch(OWN_KINDS, running.engine.on_event, _login(running.kube), ended), name="watch"
+        watch(OWN_KINDS, running.engine.on_event, _login(running.kube), ended, begun), name="watch"
     )
+    beginning = asyncio.create_task(begun.wait(), name="watch begins")
     stopping = asyncio.create_task(stop.wait(), name="stop")
-    await asyncio.sleep(0)
+    await asyncio.wait((watching, beginning), return_when=asyncio.FIRST_COMPLETED)
     _on_signals(stop)
     ready(f"watching; health and metrics at {running.url}")
     try:
@@ -91,6 +92,7 @@ async def _watched(
             watching.result()
     finally:
         stopping.cancel()
+        beginning.cancel()
         ended.set()
         await running.engine.stop(grace=GRACE_SECONDS / 2)
         await _ended(watching)

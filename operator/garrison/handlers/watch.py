@@ -30,9 +30,12 @@ async def watch(
     deliver: Deliver,
     login: Callable[[], Awaitable[Login]],
     stop: asyncio.Event,
+    begun: asyncio.Event,
 ) -> None:
     """Deliver events until ``stop`` is set. Raises what kopf cannot recover from.
 
+    ``begun`` is set once kopf has taken SIGTERM and SIGINT for itself: who wants them takes them back
+    then, because kopf would cancel every task of this process that is younger than itself.
     ``login`` is asked again whenever the API server refuses the credentials.
     """
     registry = kopf.OperatorRegistry()
@@ -48,6 +51,7 @@ async def watch(
         clusterwide=True,
         standalone=True,
         stop_flag=stop,
+        ready_flag=begun,
     )
 
 
