@@ -27,12 +27,14 @@ def quota(cpu_millis: int) -> int:
 class Cgroups:
     """The control groups of one sandbox, one per container, named after it.
 
-    ``mounts`` maps a controller to its hierarchy; in version 2 all three are the same one.
+    ``mounts`` maps a controller to its hierarchy; in version 2 all three are the same one. ``others``
+    are hierarchies without limits of ours: an OCI runtime makes a container's group there too.
     """
 
     scope: str
     unified: bool
     mounts: tuple[tuple[str, Path], ...]
+    others: tuple[Path, ...] = ()
 
     def path(self, name: str) -> str:
         """Return a container's group, relative to each hierarchy."""
@@ -75,7 +77,7 @@ class Cgroups:
 
     async def clear(self) -> None:
         """Remove every group of this sandbox."""
-        for _, mount in self.mounts:
+        for mount in (*(place for _, place in self.mounts), *self.others):
             scope = mount / _ROOT / self.scope
             for folder in _subfolders(scope):
                 await _remove(folder)
@@ -130,12 +132,16 @@ def find(scope: str, mountinfo: str | None = None) -> Cgroups | None:
 
 def _version_1(text: str, scope: str) -> Cgroups | None:
     mounts: dict[str, Path] = {}
+    places: list[Path] = []
     for kind, place, options in _mounts(text):
         if kind == "cgroup":
             mounts.update({name: place for name in _CONTROLLERS if name in options})
+        if kind in {"cgroup", "cgroup2"}:
+            places.append(place)
     if len(mounts) < len(_CONTROLLERS):
         return None
-    return Cgroups(scope=scope, unified=False, mounts=tuple(mounts.items()))
+    others = tuple(each for each in places if each not in mounts.values())
+    return Cgroups(scope=scope, unified=False, mounts=tuple(mounts.items()), others=others)
 
 
 def _version_2(text: str, scope: str) -> Cgroups | None:
