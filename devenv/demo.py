@@ -114,7 +114,10 @@ class Demo:
 
     async def prepare(self) -> None:
         """Start the operator and apply what comes before the workload."""
-        with self.board.step("Operator", "with the ServiceAccount's rights, no more"):
+        rights = "the ServiceAccount's rights, no more"
+        if self.stage.script.light:
+            rights = "all rights: the light API server knows none"
+        with self.board.step("Operator", f"with {rights}"):
             await self.stage.start_operator()
         async with self.stage.market.admin() as admin:
             self._names = {each.address: each.name for each in await admin.providers()}

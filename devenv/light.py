@@ -25,7 +25,7 @@ async def start_light(folder: Path) -> LightServer:
     """Return the running server. Raises DevenvError when it does not start."""
     process = await Process.start(
         "light API server",
-        (sys.executable, "-m", "kube_light", "--port", "0"),
+        (sys.executable, "-m", "kube_light", "--kubeconfig-out", str(folder / "light.kubeconfig")),
         log=folder / "light.log",
         env={"PYTHONPATH": str(ROOT / "operator")},
     )

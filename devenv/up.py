@@ -55,7 +55,7 @@ export GARRISON_SANDBOX_URL={self.sandbox_url} GARRISON_SANDBOX_TOKEN_FILE={shle
 Try:
   kubectl get iw,al,ap,aa,pp -A
   kubectl scale iw/{NAME} -n {self.home} --replicas=3
-  garrison connect iw/{NAME} -n {self.home}
+  garrison connect iw/{NAME} -n {self.home}    # prints an address for the OpenAI API: curl ADDRESS/v1/models
 
 End it with: make down"""
 
@@ -114,6 +114,7 @@ async def up() -> None:
     following = asyncio.create_task(_follow(process))
     try:
         await process.ready(limit_seconds=START_SECONDS, word=READY)
+        await following
     except BaseException:
         await process.stop(grace_seconds=STOP_SECONDS)
         raise
@@ -124,15 +125,17 @@ async def up() -> None:
 
 
 async def _follow(process: Process) -> None:
-    """Print what the stage says as it comes, but for its last word."""
+    """Print what the stage says as it comes, until it is ready."""
     said = 0
     while True:
-        output = process.output()
-        whole = output.rfind("\n") + 1
-        for line in output[said:whole].splitlines():
-            if line != READY:
-                print(line, flush=True)
-        said = max(said, whole)
+        lines = process.output().splitlines(keepends=True)
+        for line in lines[said:]:
+            if not line.endswith("\n"):
+                break
+            if line.strip() == READY:
+                return
+            print(line, end="", flush=True)
+            said += 1
         await asyncio.sleep(LOOK_SECONDS)
 
 
