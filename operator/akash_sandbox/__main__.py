@@ -46,6 +46,7 @@ async def _serve(data_dir: Path, settings: Settings, port: int) -> None:
     async with contextlib.AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(running(data_dir, settings, port))
         click.echo(f"isolation: {sandbox.isolation}", err=True)
+        click.echo(f"chain {sandbox.chain_id}: {' '.join(sandbox.chain_urls)}", err=True)
         click.echo(sandbox.ready_line)
         await ended.wait()
 

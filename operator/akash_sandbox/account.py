@@ -27,7 +27,7 @@ class AccountKey:
     def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
         self._key = key
         self.public = key.public_key()
-        point = self.public.public_bytes(
+        self.point = point = self.public.public_bytes(
             serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint
         )
         digest = hashlib.new("ripemd160", hashlib.sha256(point).digest()).digest()
@@ -37,6 +37,10 @@ class AccountKey:
         """Return the raw 64-byte low-s signature of the message's SHA-256."""
         r, s = decode_dss_signature(self._key.sign(message, _ALGORITHM))
         return r.to_bytes(32, "big") + min(s, _ORDER - s).to_bytes(32, "big")
+
+    def hex(self) -> str:
+        """Return the private key as 64 hex digits, as wallets of the network import it."""
+        return f"{self._key.private_numbers().private_value:064x}"
 
     def pem(self) -> bytes:
         return self._key.private_bytes(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 CONSOLE = "console"
-"""The scope of the Console API; every other scope is a provider's name."""
+"""The scope of the Console API; every other scope is a provider's or a chain node's name."""
+
+Garbled = Literal["", "html", "truncated"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,17 +40,38 @@ class ProviderFault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFault:
+    """What is wrong with one node of the chain.
+
+    ``lag_blocks`` is how far it is behind. ``garbled`` answers are HTML pages or cut in the middle,
+    ``garbled_left`` times (None: until cleared). It denies to know ``forgets_left`` transactions.
+    """
+
+    mempool_full: bool = False
+    lag_blocks: int = 0
+    garbled: Garbled = ""
+    garbled_left: int | None = None
+    forgets_left: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultSet:
-    """Every fault that is on; a missing key means that nothing is wrong there."""
+    """Every fault that is on; a missing key means that nothing is wrong there.
+
+    ``gas_percent`` is what a transaction uses in a block, of what its simulation said.
+    """
 
     no_bids: bool = False
     http: Mapping[str, HttpFault] = field(default_factory=dict)
     providers: Mapping[str, ProviderFault] = field(default_factory=dict)
+    nodes: Mapping[str, NodeFault] = field(default_factory=dict)
+    gas_percent: int = 100
 
 
 _SET = TypeAdapter(FaultSet)
 _NO_HTTP = HttpFault()
 _NO_PROVIDER = ProviderFault()
+_NO_NODE = NodeFault()
 
 
 class Faults:
@@ -64,6 +87,36 @@ class Faults:
     def provider(self, name: str) -> ProviderFault:
         """Return what is wrong with a provider."""
         return self.current.providers.get(name, _NO_PROVIDER)
+
+    def node(self, name: str) -> NodeFault:
+        """Return what is wrong with a node of the chain."""
+        return self.current.nodes.get(name, _NO_NODE)
+
+    def set_node(self, name: str, fault: NodeFault) -> None:
+        others = {k: v for k, v in self.current.nodes.items() if k != name}
+        kept = others if fault == _NO_NODE else {**others, name: fault}
+        self.current = replace(self.current, nodes=kept)
+
+    def set_gas_percent(self, percent: int) -> None:
+        self.current = replace(self.current, gas_percent=percent)
+
+    def take_garbled(self, node: str) -> Garbled:
+        """Return how this answer of a node must be spoilt, "" when it need not."""
+        fault = self.node(node)
+        if not fault.garbled or fault.garbled_left is None:
+            return fault.garbled
+        left = fault.garbled_left - 1
+        kind: Garbled = fault.garbled if left > 0 else ""
+        self.set_node(node, replace(fault, garbled=kind, garbled_left=left or None))
+        return fault.garbled
+
+    def take_forget(self, node: str) -> bool:
+        """Return whether a node must deny to know this transaction."""
+        fault = self.node(node)
+        if fault.forgets_left <= 0:
+            return False
+        self.set_node(node, replace(fault, forgets_left=fault.forgets_left - 1))
+        return True
 
     def set_http(self, scope: str, fault: HttpFault) -> None:
         others = {k: v for k, v in self.current.http.items() if k != scope}

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
 from akash_sandbox.admin.server import Admin
+from akash_sandbox.chain.rest.server import node_app
 from akash_sandbox.console.server import console_app
 from akash_sandbox.gateway.fleet import Fleet
 from akash_sandbox.settings import Settings
@@ -34,6 +35,8 @@ class Running:
     admin_url: str
     api_key: str
     isolation: str
+    chain_id: str
+    chain_urls: tuple[str, ...]
 
     @property
     def ready_line(self) -> str:
@@ -63,13 +66,20 @@ async def running(folder: Path, settings: Settings, port: int) -> AsyncIterator[
         await _serve(stack, admin, (host, admin_port))
         context = authority.server_context("console", {"localhost", _HOST, host})
         await _serve(stack, console_app(venue), (host, console_port), context)
-        stack.push_async_callback(_cancel, asyncio.create_task(_keep_time(venue)))
+        for node in venue.nodes:
+            tls = context if settings.chain.tls else None
+            place = (host, venue.ports.of(f"chain/{node}"))
+            await _serve(stack, node_app(venue, node), place, tls)
+        for keep in (venue.keep_time, venue.keep_blocks):
+            stack.push_async_callback(_cancel, asyncio.create_task(_keep(keep)))
         yield Running(
             console_url=console_url,
             ca_file=authority.ca_file.resolve(),
             admin_url=f"http://{host}:{admin_port}",
             api_key=venue.api_key,
             isolation=venue.workloads.isolation,
+            chain_id=venue.chain.id,
+            chain_urls=venue.chain_urls,
         )
 
 
@@ -97,10 +107,10 @@ async def _serve(
     await web.TCPSite(runner, *address, ssl_context=context, reuse_address=True).start()
 
 
-async def _keep_time(venue: Venue) -> None:
+async def _keep(forever: Callable[[], Awaitable[None]]) -> None:
     """Keep time; a failure there ends the process, for a market that stands still misleads."""
     try:
-        await venue.keep_time()
+        await forever()
     except Exception:
         os.kill(os.getpid(), 15)
         raise

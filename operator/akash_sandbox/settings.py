@@ -136,6 +136,31 @@ class Workloads:
     cache: str = ""
 
 
+TEST_ACCOUNT = "akash19rl4cm2hmr8afy4kldpxz3fka4jguq0a3mq6x0"
+"""The first account of BIP 39's test mnemonic, "abandon" eleven times and "about"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class ChainAccount:
+    """An account with what it starts with, in millionths."""
+
+    address: str
+    uakt: Annotated[int, Field(ge=0)] = 1_000_000_000
+    uact: Annotated[int, Field(ge=0)] = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Chain:
+    """``akt_price`` in USD feeds the oracle, 0 leaves it silent; ``nodes`` all see one chain."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][-a-z0-9]{0,47}$")] = "local"
+    nodes: Annotated[int, Field(ge=1, le=9)] = 1
+    tls: bool = True
+    index_lag_seconds: Seconds = 0.0
+    akt_price: Annotated[float, Field(ge=0, le=10_000)] = 1.25
+    accounts: tuple[ChainAccount, ...] = (ChainAccount(address=TEST_ACCOUNT),)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class Settings:
     """Everything that can be set; see docs/local-market.md.
@@ -155,6 +180,7 @@ class Settings:
     public_host: str = ""
     registry: Registry = field(default_factory=Registry)
     workloads: Workloads = field(default_factory=Workloads)
+    chain: Chain = field(default_factory=Chain)
     providers: tuple[Provider, ...] = field(default_factory=default_providers)
 
 

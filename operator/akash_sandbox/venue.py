@@ -15,12 +15,15 @@ from pydantic import TypeAdapter
 
 from akash_sandbox import leased_service
 from akash_sandbox.account import AccountKey, load_or_create
+from akash_sandbox.chain.bme import Price
+from akash_sandbox.chain.chain import Chain, open_account
 from akash_sandbox.external_ports import ExternalPorts
 from akash_sandbox.faults import Faults, faults_from_json
 from akash_sandbox.files import write_private
 from akash_sandbox.market.bank import UACT, UAKT, Bank
 from akash_sandbox.market.blocks import Blocks
 from akash_sandbox.market.book import Book, Terms
+from akash_sandbox.market.decimals import UNIT
 from akash_sandbox.market.deployment import Deployment
 from akash_sandbox.market.events import Events
 from akash_sandbox.market.grants import Grants, GrantSet
@@ -42,6 +45,7 @@ _LOOPBACK = "127.0.0.1"
 # What the account and every provider start with, for fees and for the deposits of bids.
 _UAKT = 100 * _MICRO
 _PROVIDER_UACT = 1_000_000 * _MICRO
+_LEAST_BLOCK = 0.05
 _BLOCKS = TypeAdapter(Blocks)
 _GRANTS = TypeAdapter(GrantSet)
 _RECORDS = TypeAdapter(RecordSet)
@@ -74,6 +78,7 @@ class Venue:
         self.workloads = workloads
         self.now = clock
         self.account: AccountKey = load_or_create(folder / "account.pem")
+        write_private(folder / "account.hex", self.account.hex().encode())
         self.api_key = _secret(folder / "api-key", settings.api_key)
         self.admin_token = _secret(folder / "admin-token", "")
         self.ports = ExternalPorts(folder / "server-ports.json", settings.public_host or _LOOPBACK)
@@ -82,6 +87,7 @@ class Venue:
         self.book = self._open_book()
         self.tenant = TenantSide(self.book)
         self.providing = ProviderSide(self.book)
+        self.chain = self._open_chain()
         self._manifests: dict[str, list[Json]] = {
             name.removeprefix("manifest/"): body
             for name, body in self._store.named("manifest/").items()
@@ -112,6 +118,19 @@ class Venue:
     def gateway_port(self, provider: Provider) -> int:
         return self.ports.of(f"gateway/{provider.name}")
 
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of the chain's nodes."""
+        return tuple(f"node-{number}" for number in range(1, self.settings.chain.nodes + 1))
+
+    @property
+    def chain_urls(self) -> tuple[str, ...]:
+        """Where the nodes answer, in the order of their names."""
+        scheme = "https" if self.settings.chain.tls else "http"
+        ports = (self.ports.of(f"chain/{node}") for node in self.nodes)
+        host = "localhost" if self.public_host == _LOOPBACK else self.public_host
+        return tuple(f"{scheme}://{host}:{port}" for port in ports)
+
     # -- time
 
     async def open(self) -> None:
@@ -119,9 +138,15 @@ class Venue:
         await self.workloads.open()
         await self.advance()
 
+    async def tick(self) -> None:
+        """Make the blocks that are due, and put what happened in them into effect."""
+        if self.chain.advance(self.now()):
+            await self.commit()
+
     async def advance(self) -> None:
         """Do everything that time alone makes happen, then bring the workloads in line."""
         now = self.now()
+        self.chain.advance(now)
         self.providing.withdraw_all(now)
         self.act(now)
         await self.commit()
@@ -138,6 +163,13 @@ class Venue:
         while True:
             await asyncio.sleep(self.settings.settle_seconds)
             await self.advance()
+
+    async def keep_blocks(self) -> None:
+        """Make a block for every transaction that waits, for ever."""
+        while True:
+            await asyncio.sleep(max(_LEAST_BLOCK, self.settings.block_seconds))
+            if self.chain.waiting:
+                await self.tick()
 
     async def commit(self) -> None:
         """Write what changed to the disk, and bring the workloads in line with the leases."""
@@ -165,7 +197,7 @@ class Venue:
 
     def public_keys(self) -> dict[str, ec.EllipticCurvePublicKey]:
         """Return the keys of the accounts that the chain knows, by address."""
-        return {self.account.address: self.account.public}
+        return self.chain.state.accounts.keys()
 
     def deployment(self, owner: str, dseq: str) -> Deployment | None:
         """Return a deployment of an account."""
@@ -244,8 +276,47 @@ class Venue:
                 records.put_audit(audit)
         return records
 
+    def _open_chain(self) -> Chain:
+        """Return the chain as it was left; its accounts get what they start with, once."""
+        settings, book = self.settings.chain, self.book
+        chain = Chain(
+            settings.id,
+            book,
+            tenant=self.tenant,
+            providing=self.providing,
+            act=self.act,
+            facts=self._store.fact("chain", {}),
+            results={
+                name.removeprefix("tx/"): body for name, body in self._store.named("tx/").items()
+            },
+            now=self.now(),
+        )
+        for each in settings.accounts:
+            coins = {UAKT: each.uakt, UACT: each.uact}
+            open_account(chain, each.address, coins=coins)
+        open_account(chain, self.account.address, key=self.account.point)
+        for provider in self.settings.providers:
+            open_account(chain, provider.id)
+        if settings.akt_price and chain.state.bme.current.price is None:
+            value = round(settings.akt_price * _MICRO) * UNIT // _MICRO
+            source = self.account.address
+            chain.state.bme.set_price(Price(value=value, at=self.now(), source=source))
+        self._apply_chain_faults(chain)
+        return chain
+
+    def apply_chain_faults(self) -> None:
+        """Put the chain's faults into effect, after they changed."""
+        self._apply_chain_faults(self.chain)
+
+    def _apply_chain_faults(self, chain: Chain) -> None:
+        chain.gas_percent = self.faults.current.gas_percent
+        nodes = self.faults.current.nodes.values()
+        chain.remember(max((node.lag_blocks for node in nodes), default=0))
+
     def _facts(self) -> Json:
         return {
+            "chain": self.chain.facts(),
+            **{f"tx/{h}": body for h, body in self.chain.fresh_results().items()},
             "faults": self.faults.as_json(),
             "blocks": _BLOCKS.dump_python(self.book.blocks, mode="json"),
             "bank": self.book.bank.snapshot(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -76,6 +77,13 @@ class SandboxProcess:
         line = self.child.stdout.readline().split()
         assert line[:1] == ["ready"], f"the sandbox ended with {self.child.wait(10)}"
         _, self.console, self.ca_file, self.admin_url, self.api_key = line
+
+    @property
+    def chain_url(self) -> str:
+        """Where the chain's first node answers."""
+        ports = json.loads((self.folder / "server-ports.json").read_text())
+        scheme = "http" if "tls: false" in self.config else "https"
+        return f"{scheme}://localhost:{ports['chain/node-1']}"
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End the process with a signal; return its exit status."""

@@ -82,6 +82,9 @@ class AdminInfo:
     console_url: str
     isolation: str
     balance_micro_usd: int
+    chain_id: str = ""
+    chain_urls: tuple[str, ...] = ()
+    chain_height: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

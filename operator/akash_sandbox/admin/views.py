@@ -21,6 +21,9 @@ def info(venue: Venue, console_url: str) -> AdminInfo:
         console_url=console_url,
         isolation=venue.workloads.isolation,
         balance_micro_usd=venue.book.bank.balance(venue.account.address, UACT),
+        chain_id=venue.chain.id,
+        chain_urls=venue.chain_urls,
+        chain_height=venue.chain.height,
     )
 
 

@@ -13,7 +13,7 @@ from akash_sandbox.market.lease import Lease
 
 Json = dict[str, Any]
 
-_ENDPOINTS = {0: "SHARED_HTTP", 1: "RANDOM_PORT"}
+_ENDPOINTS = {0: "SHARED_HTTP", 1: "RANDOM_PORT", 2: "LEASED_IP"}
 
 
 def coin(amount: int, denom: str = "uact") -> Json:
@@ -125,10 +125,15 @@ def resources(resource: Json) -> Json:
         "storage": [_attributed(volume) for volume in resource["storage"]],
         "gpu": _attributed(resource["gpu"]),
         "endpoints": [
-            {"kind": _ENDPOINTS[e.get("kind", 0)], "sequence_number": e["sequence_number"]}
+            {"kind": _kind(e.get("kind", 0)), "sequence_number": e["sequence_number"]}
             for e in resource["endpoints"]
         ],
     }
+
+
+def _kind(kind: int | str) -> str:
+    """Return an endpoint's kind by its name; SDL has numbers, the chain's messages have names."""
+    return kind if isinstance(kind, str) else _ENDPOINTS[kind]
 
 
 def _attributed(value: Json) -> Json:

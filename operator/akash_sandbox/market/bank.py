@@ -28,14 +28,14 @@ class Bank:
 
     def __init__(self, events: Events, balances: Mapping[str, Mapping[str, int]] = {}) -> None:
         self.events = events
-        self._balances: Balances = {a: dict(coins) for a, coins in balances.items()}
+        self.balances: Balances = {a: dict(coins) for a, coins in balances.items()}
 
     def balance(self, address: str, denom: str) -> int:
-        return self._balances.get(address, {}).get(denom, 0)
+        return self.balances.get(address, {}).get(denom, 0)
 
     def coins(self, address: str) -> list[tuple[str, int]]:
         """Return what an account has, by denomination."""
-        return sorted((d, n) for d, n in self._balances.get(address, {}).items() if n)
+        return sorted((d, n) for d, n in self.balances.get(address, {}).items() if n)
 
     def send(self, source: str, target: str, denom: str, amount: int) -> None:
         """Move coins; raises InsufficientError. Nothing happens for an amount of 0."""
@@ -65,15 +65,15 @@ class Bank:
 
     def supply(self, denom: str) -> int:
         """Return how many coins there are."""
-        return sum(coins.get(denom, 0) for coins in self._balances.values())
+        return sum(coins.get(denom, 0) for coins in self.balances.values())
 
     def snapshot(self) -> Balances:
         """Return all balances, to be restored or kept."""
-        return {address: dict(coins) for address, coins in self._balances.items()}
+        return {address: dict(coins) for address, coins in self.balances.items()}
 
     def restore(self, balances: Balances) -> None:
-        self._balances = {address: dict(coins) for address, coins in balances.items()}
+        self.balances = {address: dict(coins) for address, coins in balances.items()}
 
     def _add(self, address: str, denom: str, amount: int) -> None:
-        coins = self._balances.setdefault(address, {})
+        coins = self.balances.setdefault(address, {})
         coins[denom] = coins.get(denom, 0) + amount

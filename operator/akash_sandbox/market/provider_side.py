@@ -18,7 +18,7 @@ from akash_sandbox.market.lease import CloseReason, Lease, LeaseKey, LeaseState,
 from akash_sandbox.market.matching import Offer, consider
 from akash_sandbox.market.order import Order, OrderState
 from akash_sandbox.market.provider import Provider
-from akash_sandbox.market.tenant_side import open_lease
+from akash_sandbox.market.tenant_side import found_lease, open_lease
 
 Json = dict[str, Any]
 
@@ -127,7 +127,7 @@ class ProviderSide:
 
     def give_notice(self, now: float, key: LeaseKey, reason: CloseReason) -> Lease:
         """Start to reclaim a lease that was made with a window for it."""
-        deployment, lease = open_lease(self._book, now, key)
+        deployment, lease = found_lease(self._book, key)
         if not lease.window_seconds:
             raise refusal.not_reclaimable()
         if lease.reclamation is not None:
@@ -216,6 +216,11 @@ class ProviderSide:
         bid: Bid,
         deposit: Coins,
     ) -> Bid:
+        self._book.events.typed(
+            f"{ids.MARKET}EventBidCreated",
+            id=ids.bid(deployment, bid.gseq, bid.oseq, bid.provider),
+            price={"denom": UACT, "amount": text(bid.price)},
+        )
         (paid, *more) = self._book.purse.collect(
             now,
             signer=bid.provider,
@@ -235,11 +240,6 @@ class ProviderSide:
             source=paid.source,
         )
         self._book.keep(replace(deployment, bids=(*deployment.bids, posted)))
-        self._book.events.typed(
-            f"{ids.MARKET}EventBidCreated",
-            id=ids.bid(deployment, bid.gseq, bid.oseq, bid.provider),
-            price={"denom": UACT, "amount": text(bid.price)},
-        )
         return posted
 
     def _noticed(

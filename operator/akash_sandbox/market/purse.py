@@ -52,9 +52,7 @@ class Purse:
         for refund in refunds:
             self.bank.send(ESCROW, refund.owner, refund.denom, refund.amount)
             if refund.source is Source.GRANT:
-                grant = self.grants.find(refund.owner, owner, DEPOSIT_MESSAGE)
-                if grant is not None:
-                    self.grants.put(grant.changed(refund.denom, refund.amount))
+                self._change_grant(refund.owner, owner, refund.denom, refund.amount)
 
     def _offers(
         self, now: float, signer: str, denom: str, source: Source, scope: str
@@ -69,6 +67,15 @@ class Purse:
     def _pay(self, payer: str, source: Source, amount: int, signer: str, denom: str) -> None:
         self.bank.send(payer, ESCROW, denom, amount)
         if source is Source.GRANT:
-            grant = self.grants.find(payer, signer, DEPOSIT_MESSAGE)
-            if grant is not None:
-                self.grants.put(grant.changed(denom, -amount))
+            self._change_grant(payer, signer, denom, -amount)
+
+    def _change_grant(self, granter: str, grantee: str, denom: str, by: int) -> None:
+        grant = self.grants.find(granter, grantee, DEPOSIT_MESSAGE)
+        if grant is not None:
+            self.grants.put(grant.changed(denom, by))
+            self.bank.events.typed(
+                "cosmos.authz.v1beta1.EventGrant",
+                grantee=grantee,
+                granter=granter,
+                msg_type_url=DEPOSIT_MESSAGE,
+            )

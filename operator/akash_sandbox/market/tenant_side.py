@@ -58,15 +58,6 @@ class TenantSide:
         if dseq and book.get(owner, dseq) is not None:
             raise refusal.deployment_exists()
         self._check(groups, deposit, reclamation)
-        paid = book.purse.collect(
-            now,
-            signer=signer or owner,
-            denom=denom,
-            amount=deposit,
-            sources=sources,
-            scope="deployment",
-            height=height,
-        )
         deployment = Deployment(
             owner=owner,
             dseq=dseq or self._fresh_dseq(now, owner),
@@ -78,13 +69,22 @@ class TenantSide:
                 Group(gseq=gseq, state=GroupState.OPEN, spec=spec)
                 for gseq, spec in enumerate(groups, 1)
             ),
-            escrow=escrows.opened(paid, height),
+            escrow=escrows.opened((), height),
             reclamation=reclamation,
         )
         self._tell_hash("EventDeploymentCreated", deployment)
         for group in deployment.groups:
             deployment = self._posted(deployment, group.gseq, now)
-        return book.keep(deployment)
+        paid = book.purse.collect(
+            now,
+            signer=signer or owner,
+            denom=denom,
+            amount=deposit,
+            sources=sources,
+            scope="deployment",
+            height=height,
+        )
+        return book.keep(replace(deployment, escrow=escrows.opened(paid, height)))
 
     def update(self, owner: str, dseq: str, manifest_hash: str) -> Deployment:
         """Change the manifest's hash, the only thing that can change."""
@@ -349,16 +349,19 @@ def group(deployment: Deployment, gseq: int) -> Group:
     return deployment.group(gseq)
 
 
-def open_lease(book: Book, now: float, key: LeaseKey) -> tuple[Deployment, Lease]:
-    """Return a lease that is open, settled up to now; raises RefusalError."""
+def found_lease(book: Book, key: LeaseKey) -> tuple[Deployment, Lease]:
+    """Return a lease that is open as far as the book knows; raises RefusalError."""
     deployment = book.get(key.owner, key.dseq)
     lease = deployment.lease(key.gseq, key.oseq, key.provider) if deployment is not None else None
     if deployment is None or lease is None:
         raise refusal.lease_not_found()
     if not lease.is_open:
         raise refusal.lease_not_active()
-    deployment = book.settle(now, deployment)
-    settled = deployment.lease(key.gseq, key.oseq, key.provider)
-    if settled is None or not settled.is_open:
-        raise refusal.lease_not_active()
-    return deployment, settled
+    return deployment, lease
+
+
+def open_lease(book: Book, now: float, key: LeaseKey) -> tuple[Deployment, Lease]:
+    """Return a lease that is open when it is settled up to now; raises RefusalError."""
+    found_lease(book, key)
+    book.settle(now, book.find(key.owner, key.dseq))
+    return found_lease(book, key)

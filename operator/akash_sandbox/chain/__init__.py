@@ -1,0 +1,1 @@
+"""The Akash chain's REST interface over the market's book (node 2.1), with verified transactions."""

@@ -1,0 +1,1 @@
+"""The chain's REST interface (grpc-gateway), in the shapes of a recorded node."""
