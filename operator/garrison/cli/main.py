@@ -8,6 +8,7 @@ from importlib.metadata import version as installed
 import click
 
 from garrison.cli.connect import connect
+from garrison.cli.convert import convert
 from garrison.cli.run import run
 from garrison.cli.sandbox import sandbox
 from garrison.cli.sdl import sdl
@@ -23,7 +24,7 @@ def main() -> None:
     In a cluster:        garrison run
     On your laptop:      garrison connect iw/chat -n prod
     Against a sandbox:   garrison sandbox providers
-    For Akash users:     garrison sdl compile deploy.yaml
+    With an SDL:         garrison convert deploy.yaml
     """
 
 
@@ -40,6 +41,7 @@ main.add_command(run)
 main.add_command(connect)
 main.add_command(sandbox)
 main.add_command(sdl)
+main.add_command(convert)
 
 if __name__ == "__main__":
     main()

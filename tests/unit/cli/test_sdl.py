@@ -1,4 +1,4 @@
-"""``garrison sdl``: what is printed where, and the exit status."""
+"""``garrison sdl`` and ``garrison convert``: what is printed where, and the exit status."""
 
 from __future__ import annotations
 
@@ -101,3 +101,16 @@ def test_render_survives_any_file(tmp_path: Path, text: str) -> None:
     result = garrison("sdl", "render", "iw/chat", "-f", str(file))
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: ")
+
+
+def test_convert_prints_documents() -> None:
+    result = garrison("convert", "-", stdin=BASE)
+    assert result.exit_code == 0
+    (document,) = yaml.safe_load_all(result.stdout)
+    assert document["kind"] == "InferenceWorkload"
+
+
+def test_convert_names_what_is_wrong_and_prints_nothing() -> None:
+    result = garrison("convert", "-", stdin=changed(("port: 80", "port: 0")))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("<stdin>:6:15: ")
