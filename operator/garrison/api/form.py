@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -95,6 +96,32 @@ class Between:
             raise refusal(str(error)) from None
         if not parse_millis(self.low) <= value <= parse_millis(self.high):
             raise refusal(self.message)
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network in CIDR notation, of IPv4 or IPv6; bits of a host may be set."""
+
+    remedy: str
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return _with_rule(handler(schema), "isCIDR(self)", self.remedy)
+
+    def _check(self, text: str) -> str:
+        try:
+            ip_network(text, strict=False)
+        except ValueError:
+            raise refusal(self.remedy) from None
+        if "/" not in text:
+            raise refusal(self.remedy)
         return text
 
 

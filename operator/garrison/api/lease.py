@@ -7,6 +7,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AwareDatetime, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from garrison.api.egress import DeniedStatus
+from garrison.api.form import Form
 from garrison.api.meta import (
     SPEC,
     STATUS,
@@ -28,6 +30,7 @@ PHASES = (
     "Bidding",
     "Leasing",
     "Deploying",
+    "Enrolling",
     "Verifying",
     "Benchmarking",
     "Ready",
@@ -42,6 +45,7 @@ Phase: TypeAlias = Literal[
     "Bidding",
     "Leasing",
     "Deploying",
+    "Enrolling",
     "Verifying",
     "Benchmarking",
     "Ready",
@@ -51,6 +55,21 @@ Phase: TypeAlias = Literal[
     "Failed",
 ]
 Short = Annotated[str, Field(max_length=253)]
+
+
+Digest = Annotated[
+    str, Field(max_length=64), Form(r"^[0-9a-f]{64}$", "must be a SHA-256 in hexadecimal")
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class SentinelRef:
+    """The agent that is injected, and the Secret that holds its bootstrap."""
+
+    digest: Digest = Field(description="SHA-256 of the sentinel that is injected.")
+    secret_ref: LocalRef = Field(
+        description="Secret in the operator's namespace with the lease's bootstrap key."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -65,6 +84,10 @@ class LeaseSpec:
     )
     excluded_providers: Annotated[tuple[Short, ...], Field(max_length=64)] = Field(
         default=(), description="Providers whose bids are not taken."
+    )
+    sentinel: SentinelRef | None = Field(
+        default=None,
+        description="The agent in the container; none where the workload has trust: Unverified.",
     )
 
 
@@ -154,6 +177,36 @@ class HealthStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class SentinelStatus:
+    """The enrolled instance of the sentinel; ``key`` is the SHA-256 of its public key."""
+
+    instance: Annotated[str, Field(max_length=64)]
+    key: Annotated[str, Field(max_length=64)]
+    certificate_until: AwareDatetime
+    enrolled_at: AwareDatetime
+    restarts: int = Field(default=0, description="How often another instance took its place.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class LeaseEgress:
+    """What the replica may reach. ``version`` is wanted there, ``in_force`` was acknowledged."""
+
+    policy: Annotated[str, Field(max_length=253)] | None = None
+    generation: int = 0
+    digest: Annotated[str, Field(max_length=64)]
+    version: int
+    in_force: int = 0
+    in_force_generation: int = 0
+    level: Annotated[str, Field(max_length=32)] = "Unknown"
+    rung: Annotated[str, Field(max_length=64)] = ""
+    mode: Annotated[str, Field(max_length=16)] = "Enforce"
+    leaks: Annotated[tuple[Short, ...], Field(max_length=16)] = ()
+    denied_total: int = 0
+    denied: Annotated[tuple[DeniedStatus, ...], Field(max_length=50)] = ()
+    counted_at: AwareDatetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
 class LeaseFailure:
     """Why this lease is given up, and who is to blame as far as one lease can tell."""
 
@@ -183,6 +236,11 @@ class LeaseStatus:
     gseq: int | None = None
     oseq: int | None = None
     endpoint: EndpointStatus | None = None
+    control: EndpointStatus | None = Field(
+        default=None, description="Where the sentinel's control port is reached."
+    )
+    sentinel: SentinelStatus | None = None
+    egress: LeaseEgress | None = None
     timings: Annotated[tuple[TimingStatus, ...], Field(max_length=24)] = ()
     benchmark: BenchmarkStatus | None = None
     health: HealthStatus | None = None

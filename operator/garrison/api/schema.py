@@ -12,9 +12,19 @@ from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter
 
-from garrison.api import account, lease, policy, provider, workload
+from garrison.api import account, egress, lease, policy, provider, workload
 from garrison.api.form import INT_OR_STRING, RULES
-from garrison.api.meta import ACCOUNT, GROUP, LEASE, POLICY, PROVIDER, VERSION, WORKLOAD, Kind
+from garrison.api.meta import (
+    ACCOUNT,
+    EGRESS,
+    GROUP,
+    LEASE,
+    POLICY,
+    PROVIDER,
+    VERSION,
+    WORKLOAD,
+    Kind,
+)
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -154,6 +164,20 @@ DEFINITIONS: tuple[Definition, ...] = (
             _AGE,
         ),
     ),
+    Definition(
+        kind=EGRESS,
+        short="egp",
+        description="What a workload's containers may reach.",
+        spec=egress.SPEC_ADAPTER,
+        status=egress.STATUS_ADAPTER,
+        columns=(
+            Column(name="MODE", path=".spec.mode"),
+            Column(name="WORKLOADS", path=".status.users"),
+            Column(name="ENFORCED", path=".status.enforced"),
+            Column(name="DENIED", path=".status.deniedTotal", type="integer"),
+            _AGE,
+        ),
+    ),
 )
 
 _OBJECT_RULES: Mapping[str, Sequence[tuple[str, str]]] = {
@@ -180,6 +204,7 @@ _OBJECT_RULES: Mapping[str, Sequence[tuple[str, str]]] = {
         ),
     ),
     "ChainBackend": (("has(self.mnemonicSecretRef) != has(self.keySecretRef)", account.ONE_KEY),),
+    "Allow": (("has(self.host) != has(self.cidr)", egress.ONE_KIND),),
     "LeaseSpec": (("self == oldSelf", _IMMUTABLE),),
 }
 

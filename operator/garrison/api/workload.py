@@ -263,6 +263,15 @@ class WorkloadSpec:
         default=None,
         description="Who may host: a ProviderPolicy in the same namespace; default: anyone.",
     )
+    egress_policy_ref: LocalRef | None = Field(
+        default=None,
+        description="What may be reached from inside: an EgressPolicy in the same namespace; "
+        "default: nothing.",
+    )
+    trust: Literal["Verified", "Unverified"] = Field(
+        default="Unverified",
+        description="Unverified runs the image without Garrison's agent: in the clear, unguarded.",
+    )
     health: Health = Field(default_factory=Health)
     benchmark: Benchmark = Field(default_factory=Benchmark)
     traffic: Traffic = Field(default_factory=Traffic)
@@ -290,6 +299,15 @@ class ReplicaStatus:
     provider: Annotated[str, Field(max_length=253)] | None = None
     region: Annotated[str, Field(max_length=128)] | None = None
     role: Literal["Active", "Standby"] = "Active"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class ClientStatus:
+    """The Secret beside the workload that holds its clients' identity: who may send requests."""
+
+    secret: Name
+    turn: int
+    until: AwareDatetime
 
 
 Blame = Literal["Provider", "Revision", "Undecided", "Nobody"]
@@ -332,6 +350,7 @@ class WorkloadStatus:
     failures: Annotated[tuple[FailureStatus, ...], Field(max_length=20)] = ()
     failures_since_ready: int = 0
     next_attempt_at: AwareDatetime | None = None
+    client: ClientStatus | None = None
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
 
 
@@ -346,6 +365,7 @@ class Template:
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: tuple[EnvVar, ...] = ()
+    trust: Literal["Verified", "Unverified"] = "Unverified"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
@@ -384,4 +404,5 @@ def template_of(spec: WorkloadSpec) -> Template:
         command=spec.command,
         args=spec.args,
         env=spec.env,
+        trust=spec.trust,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from garrison.api.form import INT_OR_STRING
-from garrison.api.meta import ACCOUNT, LEASE, POLICY, WORKLOAD, Kind
+from garrison.api.meta import ACCOUNT, EGRESS, LEASE, POLICY, WORKLOAD, Kind
 from garrison.api.schema import DEFINITIONS, Schema, spec_schema
 from tests.unit.api.specs import IMAGE, definition_of, full_for
 
@@ -239,6 +239,25 @@ RULED: tuple[Case, ...] = (
         "include and exclude name the same provider; remove it from one of the two",
         named=(),
     ),
+    _case(LEASE, "sentinel.digest", "A" * 64, "must be a SHA-256 in hexadecimal"),
+    *(
+        _case(EGRESS, "allow.0.host", host, "must be a host name in lower case")
+        for host in ("Hub.example", "https://hub.example", "*", "hub..example", "a*.example")
+    ),
+    *(
+        _case(
+            EGRESS,
+            "allow.0",
+            {"cidr": cidr},
+            "must be a network such as 203.0.113.0/24",
+            named=("allow", 0, "cidr"),
+        )
+        for cidr in ("203.0.113.0", "203.0.113.0/33", "hub.example", "::1/129")
+    ),
+    *(
+        _case(EGRESS, "allow.0", rule, "a rule names either host or cidr")
+        for rule in ({}, {"host": "a.example", "cidr": "203.0.113.0/24"})
+    ),
 )
 
 NAMES = ("1chat", "chat-", "chat.prod", "c" * 51)
@@ -258,6 +277,8 @@ ACCEPTED: tuple[Case, ...] = (
     _case(POLICY, "minUptime.percent", 100, ""),
     _case(POLICY, "exclude", [], ""),
     _case(LEASE, "excludedProviders", [], ""),
+    _case(EGRESS, "allow.0", {"cidr": "203.0.113.7/24"}, ""),
+    _case(EGRESS, "allow.0", {"cidr": "2001:db8::/32", "ports": [53]}, ""),
 )
 
 

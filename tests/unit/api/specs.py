@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from garrison.api.meta import ACCOUNT, API_VERSION, LEASE, POLICY, PROVIDER, WORKLOAD, Kind
+from garrison.api.meta import ACCOUNT, API_VERSION, EGRESS, LEASE, POLICY, PROVIDER, WORKLOAD, Kind
 from garrison.api.schema import DEFINITIONS, Definition
 
 IMAGE = "ghcr.io/acme/vllm@sha256:" + "a" * 64
@@ -34,6 +34,8 @@ FULL: Mapping[str, dict[str, Any]] = {
         "replicas": 2,
         "spread": "Region",
         "providerPolicyRef": {"name": "reliable"},
+        "egressPolicyRef": {"name": "hub"},
+        "trust": "Verified",
         "health": {
             "path": "/ready",
             "periodSeconds": 5,
@@ -58,6 +60,7 @@ FULL: Mapping[str, dict[str, Any]] = {
         "account": "treasury",
         "role": "Standby",
         "excludedProviders": ["akash1provider"],
+        "sentinel": {"digest": "a" * 64, "secretRef": {"name": "bootstrap-1"}},
     },
     ACCOUNT.kind: {
         "default": True,
@@ -90,6 +93,14 @@ FULL: Mapping[str, dict[str, Any]] = {
         "exclude": ["akash1two"],
         "maxPricePerHour": "5",
     },
+    EGRESS.kind: {
+        "mode": "Audit",
+        "requireEnforced": False,
+        "allow": [
+            {"host": "*.hf.co", "ports": [443]},
+            {"cidr": "203.0.113.0/24"},
+        ],
+    },
 }
 
 MINIMAL: Mapping[str, dict[str, Any]] = {
@@ -101,6 +112,7 @@ MINIMAL: Mapping[str, dict[str, Any]] = {
     },
     PROVIDER.kind: {},
     POLICY.kind: {},
+    EGRESS.kind: {},
 }
 
 

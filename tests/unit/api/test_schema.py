@@ -149,6 +149,7 @@ def test_names_are_those_that_people_type() -> None:
         "AkashAccount": ["aa"],
         "AkashProvider": ["ap"],
         "ProviderPolicy": ["pp"],
+        "EgressPolicy": ["egp"],
     }
     assert {tuple(crd["spec"]["names"]["categories"]) for crd in CRDS.values()} == {("garrison",)}
     assert MINIMAL.keys() == CRDS.keys()
