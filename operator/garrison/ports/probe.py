@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from garrison.ports.identity import Peer
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
@@ -67,9 +69,16 @@ class Prober(Protocol):
     """Probes and benchmarks, at screened destinations only."""
 
     async def probe(
-        self, destination: Destination, path: str, *, timeout_seconds: float
+        self,
+        destination: Destination,
+        path: str,
+        *,
+        timeout_seconds: float,
+        peer: Peer | None = None,
     ) -> ProbeResult:
-        """One GET; never raises for what the server does."""
+        """One GET; never raises for what the server does. ``peer`` None: in the clear."""
 
-    async def benchmark(self, destination: Destination, ask: BenchmarkAsk) -> BenchmarkFigures:
+    async def benchmark(
+        self, destination: Destination, ask: BenchmarkAsk, *, peer: Peer | None = None
+    ) -> BenchmarkFigures:
         """Run the benchmark. No usable answer raises UnavailableError: a failure, never a skip."""

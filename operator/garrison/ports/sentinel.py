@@ -1,0 +1,171 @@
+"""The sentinel: Garrison's agent in every rented container, and what is injected to start it.
+
+Every call may raise UnavailableError (nothing answers there), AuthError (something answers that is
+not this lease's sentinel), RejectedError (the sentinel refuses, with its reason).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from garrison.api.egress import EgressPolicySpec, Level
+from garrison.ports.identity import LeaseIdentity
+from garrison.ports.probe import Destination
+
+
+class SentinelState(StrEnum):
+    SEALED = "Sealed"
+    ENROLLED = "Enrolled"
+    RUNNING = "Running"
+    DRAINING = "Draining"
+    STOPPED = "Stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentinelPorts:
+    """The two raw TCP ports of a container that has a sentinel."""
+
+    data: int
+    control: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injection:
+    """What starts the sentinel in an unmodified image. The environment holds the bootstrap key."""
+
+    command: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = field(repr=False)
+    ports: SentinelPorts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """A sentinel's control port. ``bootstrap`` and ``key`` are SHA-256 of public keys (SPKI, hex).
+
+    ``key`` is None until an instance is enrolled; ``digest`` is the sentinel that was injected.
+    """
+
+    lease: LeaseIdentity
+    destination: Destination
+    bootstrap: str
+    digest: str
+    instance: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """A destination that the guard refused (in Audit: would have), and how often."""
+
+    destination: str
+    port: int
+    protocol: str
+    process: str
+    count: int
+    last_seen: datetime
+    mining: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EgressView:
+    """What the guard enforces now. ``leaks`` says what a BestEffort rung lets through."""
+
+    version: int
+    level: Level
+    rung: str = ""
+    mode: str = "Enforce"
+    leaks: tuple[str, ...] = ()
+    denied_total: int = 0
+    denied: tuple[Denied, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessView:
+    """The workload's process. ``restarts``: how often it ended by itself."""
+
+    running: bool
+    restarts: int = 0
+    last_exit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One sentinel instance as it answered. ``key`` is that of its lease certificate, once it has one."""
+
+    instance: str
+    state: SentinelState
+    digest: str
+    key: str | None = None
+    certificate_until: datetime | None = None
+    egress: EgressView | None = None
+    secrets: Mapping[str, int] = field(default_factory=dict)
+    process: ProcessView | None = None
+    sealed_because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """An instance whose certificate was signed. ``key``: SHA-256 of its public key, hex."""
+
+    instance: str
+    key: str
+    certificate_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How the workload's process is started."""
+
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    working_dir: str | None = None
+    port: int
+    drain_seconds: int = 30
+
+
+class Sentinel(Protocol):
+    """The operator's side of the control channel."""
+
+    async def look(self, door: Door) -> tuple[View, ...]:
+        """Return every instance that answers for the lease: more than one means a copy is alive."""
+
+    async def enrol(self, door: Door) -> Enrolment:
+        """Check the instance's proofs, sign its certificate request, and install the certificate.
+
+        Repeating it renews the certificate.
+        """
+
+    async def set_egress(self, door: Door, version: int, policy: EgressPolicySpec) -> EgressView:
+        """Put a version of the policy in force. An older version than the known one is refused."""
+
+    async def start(self, door: Door, launch: Launch) -> None:
+        """Start the workload under the guard and open the data port; repeating it does nothing."""
+
+    async def seal(self, door: Door, reason: str) -> None:
+        """Stop the workload and forget secrets and keys, at every instance that answers."""
+
+
+class Bootstraps(Protocol):
+    """The bootstrap of each lease: one key pair, good for enrolling only, kept in a Secret."""
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of the sentinel that this operator injects, hex."""
+
+    async def prepare(
+        self, name: str, lease: LeaseIdentity, ports: SentinelPorts, egress: EgressPolicySpec
+    ) -> None:
+        """Create the Secret ``name`` with a fresh bootstrap unless it exists."""
+
+    async def injection(self, name: str) -> Injection | None:
+        """Return what starts the sentinel of a lease, None when there is no such Secret."""
+
+    async def fingerprint(self, name: str) -> str | None:
+        """Return the SHA-256 of the bootstrap's public key, None when there is no such Secret."""
+
+    async def discard(self, name: str) -> None:
+        """Delete the Secret; a missing one is no error."""
