@@ -1,0 +1,150 @@
+"""A sentinel's answers: what a hostile machine may have written, validated and bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic.dataclasses import dataclass
+
+from garrison.errors import UnavailableError
+from garrison.ports.sentinel import Denied, EgressView, ProcessView, SentinelState, View
+
+_ANSWER = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+Text = Annotated[str, Field(max_length=1024)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_ANSWER)
+class LevelAnswer:
+    level: Literal["Enforced", "BestEffort", "DeclaredOnly", "Refused", "Unknown"] = "Unknown"
+    rung: Text = ""
+    mode: Literal["Enforce", "Audit"] = "Enforce"
+    leaks: Annotated[tuple[Text, ...], Field(max_length=64)] = ()
+    self_test: Text = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_ANSWER)
+class EgressAnswer:
+    version: Count
+    level: LevelAnswer = Field(default_factory=LevelAnswer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_ANSWER)
+class DeniedAnswer:
+    destination: Text
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    protocol: Text = "tcp"
+    process: Text = ""
+    count: Count = 1
+    last_seen: AwareDatetime
+    mining: Text | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_ANSWER)
+class CertificateAnswer:
+    not_after: AwareDatetime
+    key: Text = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_ANSWER)
+class WorkloadAnswer:
+    running: bool
+    restarts: Count = 0
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_ANSWER)
+class StatusAnswer:
+    instance: Annotated[str, Field(min_length=32, max_length=64)]
+    state: SentinelState
+    certificate: CertificateAnswer | None = None
+    egress: EgressAnswer | None = None
+    secrets: Annotated[dict[str, Count], Field(max_length=64)] = Field(default_factory=dict)
+    workload: WorkloadAnswer | None = None
+    denied: Annotated[tuple[DeniedAnswer, ...], Field(max_length=200)] = ()
+    denied_total: Count = 0
+    sealed_because: Text | None = None
+
+
+_STATUS: TypeAdapter[StatusAnswer] = TypeAdapter(StatusAnswer)
+_EGRESS: TypeAdapter[EgressAnswer] = TypeAdapter(EgressAnswer)
+
+
+def view_of(answer: Mapping[str, Any], *, digest: str, key: str | None) -> View:
+    """Return a status answer as a view. Raises UnavailableError for one that makes no sense."""
+    found = _valid(_STATUS, answer)
+    return View(
+        instance=found.instance,
+        state=found.state,
+        digest=digest[:64],
+        key=key,
+        certificate_until=found.certificate.not_after if found.certificate else None,
+        egress=_egress(found),
+        secrets=found.secrets,
+        process=_process(found.workload),
+        sealed_because=found.sealed_because or "",
+    )
+
+
+def egress_view(answer: Mapping[str, Any]) -> EgressView:
+    """Return the answer to a change of policy. Raises UnavailableError."""
+    return _view(_valid(_EGRESS, answer))
+
+
+def _view(answer: EgressAnswer) -> EgressView:
+    level = answer.level
+    honest = level.level if level.mode == "Enforce" or level.level != "Enforced" else "DeclaredOnly"
+    tested = not level.self_test.startswith("failed")
+    return EgressView(
+        version=answer.version,
+        level=honest if tested else "BestEffort",
+        rung=level.rung,
+        mode=level.mode,
+        leaks=level.leaks if tested else (*level.leaks, f"self-test {level.self_test}"),
+    )
+
+
+def _egress(found: StatusAnswer) -> EgressView | None:
+    if found.egress is None:
+        return None
+    base = _view(found.egress)
+    return EgressView(
+        version=base.version,
+        level=base.level,
+        rung=base.rung,
+        mode=base.mode,
+        leaks=base.leaks,
+        denied_total=found.denied_total,
+        denied=tuple(
+            Denied(
+                destination=each.destination,
+                port=each.port,
+                protocol=each.protocol,
+                process=each.process,
+                count=each.count,
+                last_seen=each.last_seen,
+                mining=each.mining,
+            )
+            for each in found.denied
+        ),
+    )
+
+
+def _process(found: WorkloadAnswer | None) -> ProcessView | None:
+    if found is None:
+        return None
+    return ProcessView(running=found.running, restarts=found.restarts, last_exit=found.exit_code)
+
+
+def _valid(adapter: TypeAdapter[Any], answer: Mapping[str, Any]) -> Any:
+    try:
+        return adapter.validate_python(answer)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(each) for each in first["loc"])
+        raise UnavailableError(
+            f"the sentinel's answer makes no sense at {where}: {first['msg']}"
+        ) from None

@@ -1,0 +1,164 @@
+"""One connection to a sentinel's control port: HTTP/1.1 with JSON over mutual TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+from cryptography import x509
+from yarl import URL
+
+from garrison.adapters.sentinel.certificates import fingerprint, public_key, uris
+from garrison.adapters.sentinel.tls import client_context
+from garrison.errors import AuthError, ConflictError, GarrisonError, RejectedError, UnavailableError
+from garrison.ports.identity import ClientIdentity, bootstrap_id, lease_id
+from garrison.ports.sentinel import Door
+
+MAX_ANSWER = 4 << 20
+CONNECT_SECONDS = 5.0
+CALL_SECONDS = 20.0
+
+
+class Channel:
+    """A connection that is kept open. ``peer`` is known after the first call.
+
+    Use as an asynchronous context manager, or ``close`` it.
+    """
+
+    def __init__(self, door: Door, identity: ClientIdentity, domain: str) -> None:
+        self._door = door
+        self._domain = domain
+        self._peer: x509.Certificate | None = None
+        self._context = client_context(
+            certificate=identity.certificate,
+            key=identity.key,
+            trusted=identity.lease_authorities,
+            check=self._check,
+        )
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Channel:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def peer(self) -> x509.Certificate:
+        """Return the certificate of the other side."""
+        if self._peer is None:
+            raise RuntimeError("nothing has been said on this channel yet")
+        return self._peer
+
+    @property
+    def is_enrolled(self) -> bool:
+        """Return whether the other side showed a lease certificate and not its bootstrap."""
+        return uris(self.peer) == (lease_id(self._domain, self._door.lease),)
+
+    @property
+    def key(self) -> str:
+        """Return the SHA-256 of the other side's public key, hex."""
+        return fingerprint(public_key(self.peer))
+
+    def _check(self, certificate: x509.Certificate) -> None:
+        """Accept the lease's own names only, and its bootstrap only with the bootstrap's key."""
+        found = uris(certificate)
+        bootstrap = (bootstrap_id(self._domain, self._door.lease),)
+        if found not in {bootstrap, (lease_id(self._domain, self._door.lease),)}:
+            raise ssl.SSLCertVerificationError(f"the certificate is for {found}, not this lease")
+        try:
+            key = fingerprint(public_key(certificate))
+        except AuthError as error:
+            raise ssl.SSLCertVerificationError(str(error)) from None
+        if found == bootstrap and key != self._door.bootstrap:
+            raise ssl.SSLCertVerificationError("the bootstrap key is not the one of this lease")
+        self._peer = certificate
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the JSON object of an answer.
+
+        Raises UnavailableError, AuthError (not this lease's sentinel), ConflictError (wrong state: look
+        again), RejectedError.
+        """
+        where = f"sentinel at {self._door.destination.host}:{self._door.destination.port}"
+        try:
+            return await asyncio.wait_for(self._exchange(method, path, body), CALL_SECONDS)
+        except TimeoutError:
+            raise UnavailableError(f"{where}: no answer within {CALL_SECONDS:g} s") from None
+        except (aiohttp.ClientSSLError, ssl.SSLError) as error:
+            raise AuthError(f"{where}: {_line(error)}", reason="IdentityRefused") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise UnavailableError(f"{where}: {_line(error)}") from None
+
+    async def _exchange(
+        self, method: str, path: str, body: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=1, keepalive_timeout=60),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=CALL_SECONDS, sock_connect=CONNECT_SECONDS),
+                auto_decompress=False,
+            )
+        async with self._session.request(
+            method,
+            self._url(path),
+            json=body,
+            ssl=self._context,
+            allow_redirects=False,
+            headers={"accept-encoding": "identity"},
+        ) as response:
+            raw = await _bounded(response)
+            answer = json.loads(raw) if raw else {}
+            if not isinstance(answer, dict):
+                raise UnavailableError("the sentinel answered with JSON that is no object")
+            if response.status >= 400:
+                raise _refusal(response.status, path, answer)
+            return answer
+
+    def _url(self, path: str) -> URL:
+        destination = self._door.destination
+        host = f"[{destination.address}]" if ":" in destination.address else destination.address
+        return URL(f"https://{host}:{destination.port}{path}", encoded=True)
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    kept = bytearray()
+    async for chunk in response.content.iter_any():
+        kept += chunk
+        if len(kept) > MAX_ANSWER:
+            raise UnavailableError(f"the sentinel's answer is longer than {MAX_ANSWER} bytes")
+    return bytes(kept)
+
+
+def _refusal(status: int, path: str, answer: Mapping[str, Any]) -> GarrisonError:
+    reason = str(answer.get("reason") or "Refused")[:64]
+    message = f"{path}: {answer.get('message') or status}"[:512]
+    if reason == "WrongState":
+        return ConflictError(message)
+    if status >= 500:
+        return UnavailableError(message)
+    return RejectedError(message, reason=reason if reason.isalnum() else "Refused")
+
+
+def _line(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    return "".join(each if each.isprintable() else " " for each in text)[:300]

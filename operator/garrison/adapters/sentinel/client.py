@@ -1,0 +1,227 @@
+"""The operator's side of the control channel (``ports.sentinel.Sentinel``)."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from garrison.adapters.sentinel.answers import egress_view, view_of
+from garrison.adapters.sentinel.authority import AuthorityStore
+from garrison.adapters.sentinel.certificates import (
+    Subject,
+    fingerprint,
+    is_signed,
+    pem,
+    server_certificate,
+)
+from garrison.adapters.sentinel.channel import Channel
+from garrison.adapters.sentinel.identities import CertificateIdentities
+from garrison.adapters.sentinel.request import request_digest, requested_key
+from garrison.api.egress import SPEC_ADAPTER, EgressPolicySpec
+from garrison.api.parsing import dump
+from garrison.errors import AuthError, GarrisonError, UnavailableError
+from garrison.ports.clock import Clock
+from garrison.ports.identity import lease_dns, lease_id
+from garrison.ports.sentinel import Door, EgressView, Enrolment, Launch, View
+
+CERTIFICATE_LIFE = timedelta(hours=12)
+
+
+class SentinelClient:
+    """Speaks to every sentinel. One connection per lease is kept, as the witness of its instance."""
+
+    def __init__(
+        self,
+        *,
+        identities: CertificateIdentities,
+        operator: AuthorityStore,
+        leases: AuthorityStore,
+        clock: Clock,
+        domain: str,
+        nonce: Callable[[], str] = lambda: secrets.token_hex(32),
+    ) -> None:
+        self._identities = identities
+        self._operator = operator
+        self._leases = leases
+        self._clock = clock
+        self._domain = domain
+        self._nonce = nonce
+        self._held: dict[str, tuple[str, Channel]] = {}
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for _, channel in self._held.values():
+            await channel.close()
+        self._held.clear()
+
+    async def look(self, door: Door) -> tuple[View, ...]:
+        """Return every instance that answers: a fresh connection, and the kept one if it differs."""
+        channel = await self._opened(door)
+        try:
+            view = await self._seen(door, channel)
+        except BaseException:
+            await channel.close()
+            raise
+        held = self._held.get(door.lease.uid)
+        older = await self._witness(held, view) if held is not None else ()
+        if held is not None and not older:
+            await held[1].close()
+        if not older:
+            self._held[door.lease.uid] = (view.instance, channel)
+        else:
+            await channel.close()
+        return (view, *older)
+
+    async def _witness(self, held: tuple[str, Channel], fresh: View) -> tuple[View, ...]:
+        """The instance of the kept connection, when it is another one and still answers."""
+        instance, channel = held
+        if instance == fresh.instance:
+            return ()
+        with contextlib.suppress(GarrisonError):
+            answer = await channel.call("GET", "/v1/status")
+            return (view_of(answer, digest=fresh.digest, key=_key(channel)),)
+        return ()
+
+    async def _opened(self, door: Door) -> Channel:
+        return Channel(door, await self._identities.operator(), self._domain)
+
+    async def _seen(self, door: Door, channel: Channel) -> View:
+        hello = await self._greeted(door, channel)
+        status = await channel.call("GET", "/v1/status")
+        view = view_of(status, digest=str(hello["sentinel"]), key=_key(channel))
+        if view.instance != hello["instance"]:
+            raise UnavailableError("the sentinel was restarted between two answers; looking again")
+        return view
+
+    async def _greeted(self, door: Door, channel: Channel) -> dict[str, Any]:
+        """Say hello and check the proof: fresh nonces of both sides, by the connection's own key."""
+        nonce = self._nonce()
+        answer = await channel.call("POST", "/v1/hello", {"nonce": nonce})
+        theirs = _hex(answer, "nonce")
+        text = f"garrison-hello-v1\n{door.lease.uid}\n{_hex(answer, 'instance')}\n{nonce}\n{theirs}"
+        key = channel.peer.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not is_signed(
+            key, _bytes(answer, "proof"), text
+        ):
+            raise AuthError("the sentinel's proof is wrong", reason="IdentityRefused")
+        if answer.get("lease") != door.lease.uid or answer.get("protocol") != 1:
+            raise AuthError(
+                "the sentinel is of another lease or protocol", reason="IdentityRefused"
+            )
+        return answer
+
+    async def enrol(self, door: Door) -> Enrolment:
+        """Check the proofs, sign the request, install the certificate; repeated, it renews."""
+        async with await self._opened(door) as channel:
+            hello = await self._greeted(door, channel)
+            instance = _hex(hello, "instance")
+            csr = await self._request(door, channel, instance)
+            certificate = await self._signed(door, csr)
+            operator = await self._operator.current()
+            await channel.call(
+                "PUT",
+                "/v1/certificate",
+                {"certificate": pem(certificate), "operatorCAs": list(operator.trusted)},
+            )
+            return Enrolment(
+                instance=instance,
+                key=fingerprint(requested_key(csr)),
+                certificate_until=certificate.not_valid_after_utc,
+            )
+
+    async def _request(
+        self, door: Door, channel: Channel, instance: str
+    ) -> x509.CertificateSigningRequest:
+        nonce = self._nonce()
+        answer = await channel.call("POST", "/v1/enrol", {"nonce": nonce})
+        csr = x509.load_pem_x509_csr(str(answer.get("csr", "")).encode())
+        text = f"garrison-enrol-v1\n{door.lease.uid}\n{instance}\n{nonce}\n{request_digest(csr)}"
+        key = await self._bootstrap_key(door, channel)
+        if key is not None and not is_signed(key, _bytes(answer, "proof"), text):
+            raise AuthError("the enrolment's proof is wrong", reason="IdentityRefused")
+        if key is None and fingerprint(requested_key(csr)) != channel.key:
+            raise AuthError("a renewal asks for another key", reason="IdentityRefused")
+        return csr
+
+    async def _bootstrap_key(
+        self, door: Door, channel: Channel
+    ) -> ec.EllipticCurvePublicKey | None:
+        """The bootstrap's key while the channel shows it; a renewal is proved by the lease's own."""
+        del door
+        key = channel.peer.public_key()
+        if channel.is_enrolled or not isinstance(key, ec.EllipticCurvePublicKey):
+            return None
+        return key
+
+    async def _signed(self, door: Door, csr: x509.CertificateSigningRequest) -> x509.Certificate:
+        """The names are ours: of the request only the key is taken."""
+        now = self._clock.now()
+        authority = await self._leases.current()
+        subject = Subject(
+            uri=lease_id(self._domain, door.lease),
+            dns=(lease_dns(door.lease),),
+            until=now + CERTIFICATE_LIFE,
+        )
+        return server_certificate(authority.signer, requested_key(csr), subject, now)
+
+    async def set_egress(self, door: Door, version: int, policy: EgressPolicySpec) -> EgressView:
+        """Put a version of the policy in force."""
+        body = {"version": version, "spec": dump(SPEC_ADAPTER, policy)}
+        answer = await self._enrolled_call(door, "PUT", "/v1/egress", body)
+        return egress_view(answer)
+
+    async def start(self, door: Door, launch: Launch) -> None:
+        """Start the workload under the guard."""
+        body = {
+            "argv": list(launch.argv),
+            "env": dict(launch.env),
+            "cwd": launch.working_dir,
+            "port": launch.port,
+            "drainSeconds": launch.drain_seconds,
+        }
+        await self._enrolled_call(door, "POST", "/v1/start", body)
+
+    async def seal(self, door: Door, reason: str) -> None:
+        """Seal every instance that answers, also the one behind the kept connection."""
+        held = self._held.pop(door.lease.uid, None)
+        if held is not None:
+            with contextlib.suppress(GarrisonError):
+                await held[1].call("POST", "/v1/seal", {"reason": reason})
+            await held[1].close()
+        async with await self._opened(door) as channel:
+            await channel.call("POST", "/v1/seal", {"reason": reason})
+
+    async def _enrolled_call(
+        self, door: Door, method: str, path: str, body: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Call the enrolled instance and no other: the pinned key, checked on this connection."""
+        async with await self._opened(door) as channel:
+            await self._greeted(door, channel)
+            if not channel.is_enrolled or channel.key != door.key:
+                raise UnavailableError("another instance answers now; it has to be enrolled first")
+            return await channel.call(method, path, body)
+
+
+def _key(channel: Channel) -> str | None:
+    return channel.key if channel.is_enrolled else None
+
+
+def _hex(answer: Mapping[str, Any], field: str) -> str:
+    text = answer.get(field)
+    if not isinstance(text, str) or not 32 <= len(text) <= 64 or not text.isalnum():
+        raise UnavailableError(f"the sentinel's answer has no usable {field}")
+    return text
+
+
+def _bytes(answer: Mapping[str, Any], field: str) -> bytes:
+    try:
+        return base64.b64decode(str(answer.get(field, "")), validate=True)
+    except ValueError:
+        return b""
