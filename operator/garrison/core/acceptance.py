@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from garrison.api.account import Account
+from garrison.api.egress import EgressPolicy
 from garrison.api.money import format_dollars, parse_dollars
 from garrison.api.policy import Policy
 from garrison.api.workload import Workload
@@ -12,7 +13,12 @@ from garrison.core.summary import Problem
 
 
 def problem(
-    workload: Workload, account: Account | None, policy: Policy | None, accounts: Sequence[str]
+    workload: Workload,
+    account: Account | None,
+    policy: Policy | None,
+    accounts: Sequence[str],
+    *,
+    egress: EgressPolicy | None = None,
 ) -> Problem | None:
     """Return the first thing a person must change, None when the spec can be served.
 
@@ -21,6 +27,7 @@ def problem(
     return (
         _account(workload, account, accounts)
         or _policy(workload, policy)
+        or _egress(workload, egress)
         or _budget(workload, account)
     )
 
@@ -61,6 +68,25 @@ def _policy(workload: Workload, policy: Policy | None) -> Problem | None:
     return Problem(
         reason="PolicyNotFound",
         message=f"spec.providerPolicyRef names ProviderPolicy {ref.name!r}, which does not exist in namespace "
+        f"{workload.meta.namespace!r}; create it or change the reference",
+    )
+
+
+def _egress(workload: Workload, policy: EgressPolicy | None) -> Problem | None:
+    ref = workload.spec.egress_policy_ref
+    if ref is None:
+        return None
+    if workload.spec.trust == "Unverified":
+        return Problem(
+            reason="EgressNeedsSentinel",
+            message="spec.egressPolicyRef is set, and spec.trust: Unverified runs without the agent "
+            "that enforces it; remove one of the two",
+        )
+    if policy is not None:
+        return None
+    return Problem(
+        reason="EgressPolicyNotFound",
+        message=f"spec.egressPolicyRef names EgressPolicy {ref.name!r}, which does not exist in namespace "
         f"{workload.meta.namespace!r}; create it or change the reference",
     )
 

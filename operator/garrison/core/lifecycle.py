@@ -5,7 +5,8 @@
 most one effect on the market, and the status that names it was written in an earlier pass:
 
     Pending ──grant──▶ Ordering ──create──▶ Bidding ──choose──▶ Leasing ──accept──▶ Deploying
-    ──forwarded port──▶ Verifying ──healthy──▶ Benchmarking ──passed──▶ Ready
+    ──forwarded ports──▶ Enrolling ──certificate──▶ Verifying ──guarded, started, healthy──▶
+    Benchmarking ──passed──▶ Ready
     any ──failure or deletion──▶ (Draining) ──▶ Closing ──verified──▶ Closed | Failed
 
 An intent carries a token. Only the process that recorded the intent holds the token, and it may use it
@@ -20,11 +21,13 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from garrison.api.account import Account
+from garrison.api.egress import EgressPolicySpec
 from garrison.api.lease import Intent, Lease, LeaseStatus
 from garrison.api.money import MicroUSD
 from garrison.api.policy import PolicySpec
 from garrison.api.provider import Provider
 from garrison.api.workload import Benchmark, Health, Template
+from garrison.core.egress import WantedEgress
 from garrison.core.health import Track
 from garrison.ports.market import (
     Bid,
@@ -35,6 +38,7 @@ from garrison.ports.market import (
     ServiceStatus,
 )
 from garrison.ports.probe import BenchmarkFigures
+from garrison.ports.sentinel import Injection, Launch, View
 
 FREE = MicroUSD(0)
 
@@ -61,6 +65,12 @@ class Timing:
     record_wait: float = 30.0
     """how long a closed lease waits for its provider's record before it is forgotten"""
     lookup: float = 1.0
+    enrol_timeout: float = 180.0
+    """from forwarded ports to a sentinel that answers"""
+    sentinel_grace: float = 45.0
+    """how long an enrolled sentinel may be silent"""
+    identity_grace: float = 15.0
+    """how long something else may answer in its place, while a port moves"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +117,25 @@ class Observation:
     measure_error: str = ""
     recorded: bool = False
     """whether the provider's record holds this lease's result"""
+    injection: Injection | None = None
+    """what starts the sentinel; None before its bootstrap exists"""
+    views: tuple[View, ...] = ()
+    """the sentinel instances that answered; the newest look only"""
+    sentinel_error: str = ""
+    sentinel_refused: bool = False
+    """whether something answers that is not this lease's sentinel"""
+    sentinel_down_since: datetime | None = None
+    egress: WantedEgress = field(default_factory=WantedEgress)
+    launch: Launch | None = None
 
     @property
     def status(self) -> LeaseStatus:
         return self.lease.status
+
+    @property
+    def verified(self) -> bool:
+        """Return whether the container has a sentinel."""
+        return self.lease.spec.sentinel is not None
 
     @property
     def market_lease(self) -> MarketLease | None:
@@ -167,9 +192,46 @@ class StartBenchmark:
     """Measure the replica in the background; the result wakes the lease up."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareBootstrap:
+    """Create the Secret with the bootstrap that the sentinel will enrol with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrol:
+    """Check the sentinel's proofs and sign its certificate, for the first time or anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetEgress:
+    """Put a version of the egress policy in force."""
+
+    version: int
+    policy: EgressPolicySpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartWorkload:
+    """Let the workload's process exist."""
+
+    launch: Launch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealInstances:
+    """Stop every instance that answers for the lease."""
+
+    reason: str
+
+
 Action: TypeAlias = (
     EnsureFinalizer
     | RemoveFinalizer
+    | PrepareBootstrap
+    | Enrol
+    | SetEgress
+    | StartWorkload
+    | SealInstances
     | CreateDeployment
     | AcceptBid
     | SendManifest

@@ -8,7 +8,9 @@ from garrison.api.policy import PolicySpec
 from garrison.api.quantity import parse_bytes, parse_millicores
 from garrison.api.workload import Budget, Gpu, Template
 from garrison.ports.market import GpuAsk, Order
+from garrison.ports.sentinel import Injection, SentinelPorts
 
+FIRST_PORT = 18_443
 MIN_DEPOSIT = MicroUSD(500_000)
 """The market's lowest deposit: half a dollar."""
 
@@ -38,16 +40,20 @@ def order_of(
     marker: str,
     max_price_per_hour: MicroUSD,
     deposit_hours: int,
+    injection: Injection | None = None,
 ) -> Order:
-    """Return the order for one replica. Raises InvalidSpecError for an unreadable quantity."""
+    """Return the order for one replica, with the sentinel in front of the image's own process.
+
+    Raises InvalidSpecError for an unreadable quantity.
+    """
     resources = template.resources
     return Order(
         marker=marker,
         image=template.image,
-        command=template.command,
-        args=template.args,
-        env=tuple((each.name, each.value) for each in template.env),
-        ports=(template.port,),
+        command=injection.command if injection else template.command,
+        args=() if injection else template.args,
+        env=injection.env if injection else environment(template),
+        ports=(injection.ports.data, injection.ports.control) if injection else (template.port,),
         cpu_millis=parse_millicores(resources.cpu),
         memory_bytes=parse_bytes(resources.memory),
         storage_bytes=parse_bytes(resources.storage),
@@ -57,6 +63,17 @@ def order_of(
         max_price_per_hour=max_price_per_hour,
         deposit=MicroUSD(max(MIN_DEPOSIT, max_price_per_hour * deposit_hours)),
     )
+
+
+def environment(template: Template) -> tuple[tuple[str, str], ...]:
+    """Return the workload's variables; a sentinel hands them over when it starts the process."""
+    return tuple((each.name, each.value) for each in template.env)
+
+
+def sentinel_ports(port: int) -> SentinelPorts:
+    """Return the data and control port of a container whose workload listens on ``port``."""
+    first = FIRST_PORT + 2 if port in {FIRST_PORT, FIRST_PORT + 1} else FIRST_PORT
+    return SentinelPorts(data=first, control=first + 1)
 
 
 def gpu_ask(gpu: Gpu | None, model_index: int) -> GpuAsk | None:

@@ -12,6 +12,7 @@ from garrison.core.lifecycle import (
     AcceptBid,
     CreateDeployment,
     Observation,
+    PrepareBootstrap,
     Step,
     age,
     horizon_passed,
@@ -46,6 +47,7 @@ def order(o: Observation) -> Order:
         marker=marker_of(o),
         max_price_per_hour=min(o.ceiling, granted) if granted is not None else o.ceiling,
         deposit_hours=o.account.spec.treasury.deposit_hours,
+        injection=o.injection,
     )
 
 
@@ -54,6 +56,8 @@ def pending(o: Observation) -> Step:
     status = enter(o.status, "Pending", o.now)
     if o.account is None or o.template is None or o.policy_missing:
         return Step(status=status, requeue=30.0)
+    if o.verified and o.injection is None:
+        return Step(status=status, action=PrepareBootstrap(), requeue=0.0)
     if not is_granted(o.lease.meta.uid, status.attempt, o.account.status.grants, o.now):
         return Step(status=status)
     intent = Intent(

@@ -7,14 +7,16 @@ from datetime import datetime
 
 from garrison.api.lease import LeaseStatus
 from garrison.api.meta import FINALIZER, Condition, ConditionStatus, set_condition
-from garrison.core import ordering, serving, winding
+from garrison.core import admission, ordering, serving, winding
 from garrison.core.lifecycle import (
     AcceptBid,
     CreateDeployment,
+    Enrol,
     EnsureFinalizer,
     Observation,
     RemoveFinalizer,
     SendManifest,
+    SetEgress,
     Step,
 )
 from garrison.core.phase import failed
@@ -38,6 +40,8 @@ def step(o: Observation) -> Step:
             return ordering.leasing(o)
         case "Deploying":
             return serving.deploying(o)
+        case "Enrolling":
+            return serving.enrolling(o)
         case "Verifying":
             return serving.verifying(o)
         case "Benchmarking":
@@ -67,6 +71,10 @@ def settle(o: Observation, taken: Step, value: object, error: Exception | None) 
             message = f"{o.status.provider} refused the manifest: {error}"
             refused = failed(taken.status, "ManifestRefused", message, "Undecided", o.now)
             return Step(status=refused, requeue=0.0)
+        case Enrol() if error is None:
+            return replace(taken, status=admission.enrolled(o, taken.status, value))
+        case SetEgress() if error is None:
+            return replace(taken, status=admission.guarded(o, taken.status, value))
         case RemoveFinalizer() | EnsureFinalizer():
             return taken
         case _:
@@ -99,8 +107,16 @@ def _readiness(o: Observation, status: LeaseStatus) -> tuple[ConditionStatus, st
     if status.failure is not None:
         return "False", status.failure.reason, status.failure.message
     if status.phase == "Ready":
-        return "True", "Serving", "healthy; reached in the clear: unencrypted, unauthenticated"
+        return "True", "Serving", _serving(o, status)
     return "False", status.phase, _waiting(o, status)
+
+
+def _serving(o: Observation, status: LeaseStatus) -> str:
+    if not o.verified:
+        return "healthy; reached in the clear: unencrypted, unauthenticated"
+    guard = status.egress
+    level = f"{guard.level} ({guard.rung})" if guard is not None else "Unknown"
+    return f"healthy; reached by mutual TLS that ends in the container; egress {level}"
 
 
 def _waiting(o: Observation, status: LeaseStatus) -> str:
@@ -119,6 +135,8 @@ def _waiting(o: Observation, status: LeaseStatus) -> str:
             return "accepting the chosen bid"
         case "Deploying":
             return f"waiting for {status.provider} to start the container"
+        case "Enrolling":
+            return f"waiting for the sentinel at {status.provider} ({o.sentinel_error or 'no answer yet'})"
         case "Verifying":
             return f"waiting for {o.health.path} to answer"
         case "Benchmarking":

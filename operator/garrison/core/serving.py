@@ -6,12 +6,14 @@ from dataclasses import replace
 
 from garrison.api.lease import EndpointStatus, HealthStatus, LeaseStatus
 from garrison.api.workload import Blame
+from garrison.core import admission
 from garrison.core.benchmark import is_due, judge
 from garrison.core.health import next_probe
 from garrison.core.lifecycle import Observation, SendManifest, StartBenchmark, Step, age, entered
+from garrison.core.order import sentinel_ports
 from garrison.core.ordering import order
 from garrison.core.phase import enter, failed
-from garrison.ports.market import ForwardedPort, LeaseState
+from garrison.ports.market import LeaseState
 
 PROVIDER_REASONS = frozenset({"unstable", "decommission", "unspecified", "manifest_timeout"})
 
@@ -37,12 +39,10 @@ def deploying(o: Observation) -> Step:
         if o.gateway_error or o.template is None or o.account is None:
             return Step(status=o.status, requeue=o.timing.poll)
         return Step(status=o.status, action=SendManifest(order=order(o)), requeue=o.timing.poll)
-    port = _forwarded(o)
-    if port is None:
+    if not _is_forwarded(o):
         return Step(status=o.status, requeue=_eager(age(since, o.now), o.timing.poll))
-    endpoint = EndpointStatus(host=port.host, port=port.external_port)
-    status = replace(enter(o.status, "Verifying", o.now), endpoint=endpoint)
-    return Step(status=status, requeue=0.0)
+    phase = "Enrolling" if o.verified else "Verifying"
+    return Step(status=enter(_moved(o), phase, o.now), requeue=0.0)
 
 
 def _eager(waited: float, poll: float) -> float:
@@ -50,11 +50,24 @@ def _eager(waited: float, poll: float) -> float:
     return max(0.05, min(poll, waited / 4))
 
 
-def _forwarded(o: Observation) -> ForwardedPort | None:
-    if o.service is None or o.template is None:
-        return None
-    wanted = o.template.port
-    return next((each for each in o.service.ports if each.port == wanted), None)
+def _is_forwarded(o: Observation) -> bool:
+    data, control = _reached(o)
+    return data is not None and (control is not None or not o.verified)
+
+
+def _reached(o: Observation) -> tuple[EndpointStatus | None, EndpointStatus | None]:
+    """The data and the control port as they are reached from outside, as far as they are known."""
+    if o.template is None:
+        return None, None
+    if not o.verified:
+        return _forwarded(o, o.template.port), None
+    ports = sentinel_ports(o.template.port)
+    return _forwarded(o, ports.data), _forwarded(o, ports.control)
+
+
+def _forwarded(o: Observation, wanted: int) -> EndpointStatus | None:
+    found = [each for each in o.service.ports if each.port == wanted] if o.service else []
+    return EndpointStatus(host=found[0].host, port=found[0].external_port) if found else None
 
 
 def _unreachable(o: Observation) -> Step | None:
@@ -101,13 +114,36 @@ def _lost(o: Observation) -> Step | None:
             )
 
 
-def verifying(o: Observation) -> Step:
-    """Wait until the model answers, within the start-up grace."""
+def enrolling(o: Observation) -> Step:
+    """Wait for the sentinel and sign its certificate, at whatever port it is reached."""
     lost = _lost(o)
     if lost is not None:
         return lost
     if o.unsafe:
         return _fail(o, "UnsafeDestination", o.unsafe, "Provider")
+    unreachable = _unreachable(o)
+    if unreachable is not None and not o.views:
+        return unreachable
+    return admission.enrolling(with_status(o, _moved(o)))
+
+
+def with_status(o: Observation, status: LeaseStatus) -> Observation:
+    """Return the observation as if this status had been observed."""
+    return o if status is o.status else replace(o, lease=replace(o.lease, status=status))
+
+
+def verifying(o: Observation) -> Step:
+    """Let the sentinel start the workload, then wait until the model answers, within the grace."""
+    lost = _lost(o)
+    if lost is not None:
+        return lost
+    if o.unsafe:
+        return _fail(o, "UnsafeDestination", o.unsafe, "Provider")
+    if o.verified:
+        admitted = admission.admitting(o)
+        if admitted is not None:
+            return admitted
+        o = with_status(o, admission.told(o))
     if o.track.healthy:
         return _healthy(o)
     unreachable = _unreachable(o)
@@ -131,12 +167,14 @@ def _startup_look(o: Observation, waited: float) -> float:
 
 
 def _moved(o: Observation) -> LeaseStatus:
-    """The status with the newest forwarded port: a restarted container may have another one."""
-    port = _forwarded(o)
-    if port is None:
-        return o.status
-    endpoint = EndpointStatus(host=port.host, port=port.external_port)
-    return o.status if endpoint == o.status.endpoint else replace(o.status, endpoint=endpoint)
+    """The status with the newest forwarded ports: a restarted container may have others."""
+    data, control = _reached(o)
+    status = o.status
+    if data is not None and data != status.endpoint:
+        status = replace(status, endpoint=data)
+    if control is not None and control != status.control:
+        status = replace(status, control=control)
+    return status
 
 
 def _healthy(o: Observation) -> Step:
@@ -149,7 +187,7 @@ def _healthy(o: Observation) -> Step:
 
 def benchmarking(o: Observation) -> Step:
     """Measure; no answer is a failure, never a skip."""
-    lost = _lost(o)
+    lost = _lost(o) or (admission.upkeep(o) if o.verified else None)
     if lost is not None:
         return lost
     if o.measuring:
@@ -173,14 +211,16 @@ def _judged(o: Observation) -> Step:
 
 def ready(o: Observation) -> Step:
     """Watch the lease, the probes and the benchmark's period."""
-    lost = _lost(o)
+    lost = _lost(o) or (admission.upkeep(o) if o.verified else None)
     if lost is not None:
         return lost
+    if o.verified:
+        o = with_status(o, admission.told(o))
     if o.track.failures >= o.health.failure_threshold:
         return _unhealthy(o)
     status = _reclaiming(o)
     if o.figures is not None or o.measure_error:
-        return _remeasured(replace(o, lease=replace(o.lease, status=status)))
+        return _remeasured(with_status(o, status))
     idle = o.track.healthy and not o.measuring
     if idle and is_due(status.benchmark, o.benchmark, o.now):
         return Step(status=status, action=StartBenchmark(), requeue=o.timing.watch)

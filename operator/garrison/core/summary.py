@@ -15,6 +15,7 @@ from garrison.core import blame
 from garrison.core.fleet import Fleet, is_ready
 
 IN_THE_CLEAR = "replicas are reached in the clear: unencrypted, unauthenticated"
+BY_MTLS = "replicas are reached by mutual TLS that ends inside the container"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +134,16 @@ def _phase(s: Situation, serving: Sequence[Lease], current: Sequence[Lease]) -> 
 
 
 def _furthest(leases: Sequence[Lease]) -> str:
-    order = ("Pending", "Ordering", "Bidding", "Leasing", "Deploying", "Verifying", "Benchmarking")
+    order = (
+        "Pending",
+        "Ordering",
+        "Bidding",
+        "Leasing",
+        "Deploying",
+        "Enrolling",
+        "Verifying",
+        "Benchmarking",
+    )
     alive = [each.status.phase for each in leases if not _is_leaving(each)]
     return max((each for each in alive if each in order), key=order.index, default="Pending")
 
@@ -176,6 +186,7 @@ def _conditions(
         _available(s, serving),
         *_progress(s, stall, complete=complete),
         *_routed(s),
+        *_guarded(s, serving),
         *_benchmarked(s, current),
     ]
     old = {each.type: each for each in s.workload.status.conditions}
@@ -214,7 +225,8 @@ def _ready(
         )
     count = f"{len(current)} of {s.workload.spec.replicas} replicas"
     if complete:
-        return _condition(s, "Ready", "True", "Serving", f"{count} serve; {IN_THE_CLEAR}")
+        way = how_reached(s.workload)
+        return _condition(s, "Ready", "True", "Serving", f"{count} serve; {way}")
     waiting = s.waiting or Problem(reason="Progressing", message=_why_none(s))
     message = f"{count} of this generation serve; {waiting.message}"
     return _condition(s, "Ready", "False", waiting.reason, message)
@@ -267,6 +279,34 @@ def _benchmarked(s: Situation, current: Sequence[Lease]) -> list[Condition]:
         )
         return [_condition(s, "BenchmarkPassed", "True", "ThresholdsMet", message)]
     return [_condition(s, "BenchmarkPassed", "Unknown", "NotMeasured", "no Ready replica yet")]
+
+
+def how_reached(workload: Workload) -> str:
+    """Return how requests get to the replicas: what is true of the way, and no more."""
+    return IN_THE_CLEAR if workload.spec.trust == "Unverified" else BY_MTLS
+
+
+def _guarded(s: Situation, serving: Sequence[Lease]) -> list[Condition]:
+    """What the egress guard of every serving replica enforces; an audit enforces nothing."""
+    if s.workload.spec.trust == "Unverified":
+        return []
+    records = [each.status.egress for each in serving]
+    known = [each for each in records if each is not None]
+    if not known or len(known) < len(records):
+        return [_condition(s, "EgressEnforced", "Unknown", "NoReplicaReady", "no replica serves yet")]
+    policy = known[0].policy
+    what = f"EgressPolicy {policy}" if policy else "no EgressPolicy: nothing is allowed"
+    if any(each.mode == "Audit" for each in known):
+        return [_condition(s, "EgressEnforced", "False", "Audit", f"{what}; audited, not enforced")]
+    if any(each.in_force != each.version for each in known):
+        return [_condition(s, "EgressEnforced", "Unknown", "Progressing", f"{what}; being updated")]
+    weak = sorted({each.level for each in known} - {"Enforced"})
+    if weak:
+        leaks = sorted({leak for each in known for leak in each.leaks})
+        message = f"{what}; {', '.join(weak)}: {'; '.join(leaks) or 'not enforced'}"
+        return [_condition(s, "EgressEnforced", "False", weak[0], message)]
+    rungs = ", ".join(sorted({each.rung for each in known}))
+    return [_condition(s, "EgressEnforced", "True", "Enforced", f"{what}; enforced by {rungs}")]
 
 
 def _serve(count: int) -> str:

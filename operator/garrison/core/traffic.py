@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from garrison.api.lease import Lease
+from garrison.core.identity import peer_of
+from garrison.ports.identity import Peer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +18,8 @@ class Backend:
     host: str
     port: int
     draining: bool
+    peer: Peer | None = None
+    """whom to expect there by mutual TLS; None: reached in the clear"""
 
 
 def backends(leases: Iterable[Lease]) -> tuple[Backend, ...]:
@@ -37,6 +41,7 @@ def backends(leases: Iterable[Lease]) -> tuple[Backend, ...]:
                 host=status.endpoint.host,
                 port=status.endpoint.port,
                 draining=status.phase == "Draining" or lease.meta.deleting,
+                peer=peer_of(lease),
             )
         )
     return tuple(sorted(found, key=lambda each: each.lease))

@@ -14,18 +14,24 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from garrison.api.account import AccountStatus, Grant
+from garrison.api.egress import Allow, EgressPolicySpec
 from garrison.api.lease import (
     PHASES,
     DeploymentStatus,
     EndpointStatus,
     Intent,
     Lease,
+    LeaseEgress,
     LeaseFailure,
     LeaseStatus,
+    SentinelRef,
+    SentinelStatus,
     TimingStatus,
 )
+from garrison.api.meta import LocalRef
 from garrison.api.money import MicroUSD, parse_dollars
 from garrison.api.workload import Benchmark
+from garrison.core.egress import WantedEgress, digest
 from garrison.core.health import Track
 from garrison.core.lifecycle import Observation
 from garrison.ports.market import (
@@ -38,6 +44,14 @@ from garrison.ports.market import (
     ServiceStatus,
 )
 from garrison.ports.probe import BenchmarkFigures, ProbeOutcome
+from garrison.ports.sentinel import (
+    EgressView,
+    Injection,
+    Launch,
+    SentinelPorts,
+    SentinelState,
+    View,
+)
 from tests.builders import (
     INSTALLATION,
     LEASE_UID,
@@ -59,7 +73,18 @@ ORDERED = frozenset(PHASES) - {"Pending", "Ordering"}
 LEASED = ORDERED - {"Bidding", "Leasing"}
 PROVIDERS = {name: provider(name, "h100") for name in ("p1", "p2", "p3")}
 PORT = ServiceStatus(
-    available=1, ports=(ForwardedPort(host="p1.example", port=8000, external_port=31000),)
+    available=1,
+    ports=tuple(
+        ForwardedPort(host="p1.example", port=port, external_port=31000 + index)
+        for index, port in enumerate((8000, 18443, 18444))
+    ),
+)
+INJECTION = Injection(command=("python3",), env=(), ports=SentinelPorts(data=18443, control=18444))
+DIGEST = "d" * 64
+SENTINEL = SentinelRef(digest=DIGEST, secret_ref=LocalRef(name="bootstrap-1"))
+LAUNCH = Launch(argv=("serve",), port=8000)
+HUB = WantedEgress(
+    name="hub", generation=2, spec=EgressPolicySpec(allow=(Allow(host="hub.example"),))
 )
 WAITS = (0.0, 0.5, 4.9, 5.0, 20.0, 29.9, 30.0, 59.9, 60.0, 61.0, 89.9, 90.0, 901.0, 1201.0)
 """Seconds around the limits: token, collecting, horizon, bid timeout, start-up grace."""
@@ -91,6 +116,7 @@ class World:
     def observation(self, phases: Sequence[str] = PHASES) -> Observation:
         """Return everything a pass may see, consistent or not: nobody owes us consistency."""
         of = self.lease(phases)
+        verified = of.spec.sentinel is not None
         attempt = of.status.attempt
         down = self.rarely()
         return observation(
@@ -117,13 +143,76 @@ class World:
             figures=self.figures() if self.one((True, False)) else None,
             measure_error="no token came" if self.rarely() else "",
             recorded=self.one((True, False)),
+            injection=INJECTION if verified and self.mostly() else None,
+            launch=LAUNCH if self.mostly() else replace(LAUNCH, argv=()),
+            egress=self.one((WantedEgress(), HUB)),
+            views=self.views() if verified else (),
+            sentinel_error="refused" if verified and self.rarely() else "",
+            sentinel_refused=verified and self.rarely(),
+            sentinel_down_since=NOW if verified and self.rarely() else None,
+        )
+
+    def views(self) -> tuple[View, ...]:
+        """Return what answers at the control port: nothing, the enrolled instance, or another."""
+        if self.rarely():
+            return ()
+        found = self.view(self.one(("one", "one", "one", "two")))
+        return (self.view("copy"), found) if self.rarely() else (found,)
+
+    def view(self, instance: str) -> View:
+        """Return an instance in any state, under any policy."""
+        weak = self.rarely()
+        return View(
+            instance=instance,
+            state=self.one(tuple(SentinelState)),
+            digest=DIGEST if self.mostly() else "e" * 64,
+            key=f"key-{instance}" if self.mostly() else None,
+            egress=EgressView(
+                version=self.one((0, 1, 1, 2)),
+                level="BestEffort" if weak else "Enforced",
+                rung="addfd" if weak else "strict",
+                leaks=("udp",) if weak else (),
+                denied_total=self.one((0, 7)),
+            ),
+            sealed_because="SecondSession" if self.rarely() else "",
+        )
+
+    def egress(self) -> LeaseEgress:
+        """Return a record of the policy, asked for or in force."""
+        wanted = self.one((WantedEgress(), HUB, HUB))
+        return LeaseEgress(
+            policy=wanted.name,
+            generation=wanted.generation,
+            digest=digest(wanted.spec),
+            version=self.one((1, 1, 2)),
+            in_force=self.one((0, 1)),
+        )
+
+    def sentinel(self) -> SentinelStatus:
+        """Return the record of an enrolled instance."""
+        return SentinelStatus(
+            instance="one",
+            key="key-one",
+            certificate_until=at(self.one((3600.0, 43_200.0))),
+            enrolled_at=NOW,
         )
 
     def lease(self, phases: Sequence[str] = PHASES) -> Lease:
         """Return a lease in one of the phases, held or not, wanted or not."""
         base = lease(deleting=self.rarely())
         meta = base.meta if self.mostly() else replace(base.meta, finalizers=())
-        return replace(base, meta=meta, status=self.status(self.one(phases)))
+        phase = self.one(phases)
+        verified = phase == "Enrolling" or self.one((True, False))
+        spec = replace(base.spec, sentinel=SENTINEL) if verified else base.spec
+        status = self.status(phase)
+        if verified and status.endpoint is not None:
+            status = replace(
+                status,
+                control=EndpointStatus(host="p1.example", port=31002),
+                sentinel=self.sentinel() if phase != "Enrolling" or self.rarely() else None,
+                egress=self.egress() if self.mostly() else None,
+            )
+        return replace(base, meta=meta, spec=spec, status=status)
 
     def status(self, phase: str) -> LeaseStatus:
         """Return a status that some history leads to."""

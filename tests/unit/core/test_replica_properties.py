@@ -15,16 +15,22 @@ from hypothesis import strategies as st
 from garrison.api.lease import PHASES, STATUS_ADAPTER
 from garrison.api.meta import FINALIZER
 from garrison.api.parsing import dump, parse
+from garrison.core.egress import digest
 from garrison.core.lifecycle import (
     AcceptBid,
     Action,
     CloseDeployment,
     CreateDeployment,
+    Enrol,
     EnsureFinalizer,
     Observation,
+    PrepareBootstrap,
     RemoveFinalizer,
+    SealInstances,
     SendManifest,
+    SetEgress,
     StartBenchmark,
+    StartWorkload,
     Step,
 )
 from garrison.core.replica import finished, settle, step
@@ -33,8 +39,12 @@ from garrison.core.winding import RELEASED
 from garrison.errors import FundsError, RejectedError, UnavailableError, UnknownOutcomeError
 from garrison.ports.market import BidState, Deployment, DeploymentState
 from garrison.ports.probe import BenchmarkFigures, ProbeOutcome
+from garrison.ports.sentinel import EgressView, Enrolment, SentinelState, View
 from tests.builders import HORIZON, account, bid, deployment, market_lease, template
 from tests.unit.core.observations import (
+    DIGEST,
+    INJECTION,
+    LAUNCH,
     PORT,
     PROVIDERS,
     World,
@@ -54,6 +64,12 @@ ERRORS = (
     RejectedError("bad"),
     UnavailableError("down"),
     UnknownOutcomeError("lost"),
+)
+FRESH = View(
+    instance="one",
+    state=SentinelState.SEALED,
+    digest=DIGEST,
+    egress=EgressView(version=0, level="Enforced"),
 )
 LONGEST = 80
 """Steps that a whole life takes at most, in a world that does what it is asked."""
@@ -145,6 +161,39 @@ def becomes_ready_only_by_probe_and_benchmark(o: Observation, taken: Step) -> No
         assert after.benchmark.passed
 
 
+def starts_only_what_is_enrolled_and_guarded(o: Observation, taken: Step) -> None:
+    if not isinstance(taken.action, StartWorkload):
+        return
+    (view,) = o.views
+    known, guard = o.status.sentinel, o.status.egress
+    assert known is not None
+    assert (view.instance, view.key, view.digest) == (known.instance, known.key, DIGEST)
+    assert guard is not None
+    assert view.egress is not None
+    assert view.egress.version == guard.version
+    assert guard.digest == digest(o.egress.spec)
+    assert view.egress.level == "Enforced"
+
+
+def becomes_ready_only_after_the_sealed_start(o: Observation, taken: Step) -> None:
+    after = taken.status
+    if not o.verified or after.phase != "Ready" or o.status.phase != "Verifying":
+        return
+    (view,) = o.views
+    assert view.state is SentinelState.RUNNING
+    assert view.egress is not None
+    assert after.egress is not None
+    assert view.egress.version == after.egress.version == after.egress.in_force
+    assert after.egress.level == "Enforced"
+
+
+def seals_copies_and_blames_their_host(o: Observation, taken: Step) -> None:
+    if isinstance(taken.action, SealInstances):
+        assert len(o.views) > 1
+        assert taken.status.failure is not None
+        assert taken.status.failure.blame == "Provider"
+
+
 def gives_no_traffic_to_what_failed_or_leaves(o: Observation, taken: Step) -> None:
     for each in backends([replace(o.lease, status=taken.status)]):
         assert taken.status.failure is None
@@ -171,6 +220,9 @@ LAWS: tuple[Law, ...] = (
     forgets_no_create_that_may_still_appear,
     closes_only_its_own_deployment,
     becomes_ready_only_by_probe_and_benchmark,
+    starts_only_what_is_enrolled_and_guarded,
+    becomes_ready_only_after_the_sealed_start,
+    seals_copies_and_blames_their_host,
     gives_no_traffic_to_what_failed_or_leaves,
     keeps_the_first_failure,
     writes_what_the_schema_takes,
@@ -242,8 +294,31 @@ def cooperative(o: Observation, taken: Step) -> Observation:
             return replace(later, deployment=deployment(state=DeploymentState.CLOSED))
         case StartBenchmark():
             return replace(later, figures=GOOD)
+        case PrepareBootstrap():
+            return replace(later, injection=INJECTION)
+        case Enrol() | SetEgress() | StartWorkload():
+            return obeyed(later, o, taken)
         case _:
             return later
+
+
+def obeyed(later: Observation, o: Observation, taken: Step) -> Observation:
+    """The sentinel a moment later: enrolled, under the policy, running, as it was told."""
+    view = o.views[0]
+    match taken.action:
+        case Enrol():
+            until = o.now + timedelta(hours=12)
+            value: object = Enrolment(instance="one", key="key-one", certificate_until=until)
+            state = SentinelState.ENROLLED if view.state is SentinelState.SEALED else view.state
+            view = replace(view, key="key-one", state=state)
+        case SetEgress(version=version):
+            value = EgressView(version=version, level="Enforced", rung="strict")
+            view = replace(view, egress=value)
+        case _:
+            value = None
+            view = replace(view, state=SentinelState.RUNNING)
+    after = finished(o, settle(o, taken, value, None).status)
+    return replace(with_status(later, after), views=(view,))
 
 
 def faultless(o: Observation) -> Observation:
@@ -264,6 +339,10 @@ def faultless(o: Observation) -> Observation:
         figures=None,
         orphaned=False,
         recorded=True,
+        launch=LAUNCH,
+        sentinel_refused=False,
+        sentinel_down_since=None,
+        views=(FRESH,) if o.verified else (),
     )
 
 

@@ -32,12 +32,14 @@ ROLLS: dict[str, Any] = {
     "command": ("serve",),
     "args": ("--fast",),
     "env": (EnvVar(name="A", value="1"),),
+    "trust": "Verified",
 }
 IN_PLACE: dict[str, Any] = {
     "account_ref": LocalRef(name="other"),
     "replicas": 3,
     "spread": "None",
     "provider_policy_ref": LocalRef(name="eu"),
+    "egress_policy_ref": LocalRef(name="hub"),
     "health": Health(period_seconds=1),
     "benchmark": Benchmark(api="OpenAI", min_tokens_per_second=1),
     "traffic": Traffic(drain_seconds=0),

@@ -158,9 +158,14 @@ def test_columns() -> None:
     assert (status.ready_replicas, status.replicas, status.served_revision) == (2, 2, "new")
 
 
-def test_ready_says_what_is_not_safe_yet() -> None:
-    (ready,) = [each for each in summarise(seen(replica())).conditions if each.type == "Ready"]
-    assert "unencrypted, unauthenticated" in ready.message
+@pytest.mark.parametrize(
+    ("trust", "says"),
+    [("Unverified", "unencrypted, unauthenticated"), ("Verified", "mutual TLS")],
+)
+def test_ready_says_how_replicas_are_reached(trust: str, says: str) -> None:
+    found = summarise(seen(replica(), workload=workload(trust=trust))).conditions
+    (ready,) = [each for each in found if each.type == "Ready"]
+    assert says in ready.message
 
 
 def test_a_blamed_revision_names_the_places_the_failure_and_the_remedy() -> None:

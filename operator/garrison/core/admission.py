@@ -1,0 +1,260 @@
+"""The sealed start: what must hold before the workload's process exists, and while it does.
+
+A sentinel comes up sealed, after every restart of its container. It is enrolled (proofs checked,
+certificate signed), given the egress policy, and only then told to start the workload. Each step is one
+action, its outcome is read back from the sentinel, and a pass after a crash goes on from what is true.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from garrison.api.lease import LeaseEgress, LeaseStatus, SentinelStatus
+from garrison.api.workload import Blame
+from garrison.core.egress import acknowledged, is_current, shortfall, wanted_version
+from garrison.core.lifecycle import (
+    Enrol,
+    Observation,
+    SealInstances,
+    SetEgress,
+    StartWorkload,
+    Step,
+    age,
+    entered,
+)
+from garrison.core.phase import enter, failed
+from garrison.ports.sentinel import EgressView, Enrolment, Launch, SentinelState, View
+
+RENEW_BEFORE = timedelta(hours=6)
+"""A lease's certificate lives twelve hours and is renewed when less than this is left."""
+
+
+def door_of(status: LeaseStatus) -> tuple[str | None, str | None]:
+    """Return the instance and key that are expected behind a control port; None before enrolment."""
+    known = status.sentinel
+    return (known.instance, known.key) if known is not None else (None, None)
+
+
+def enrolling(o: Observation) -> Step:
+    """Wait for the sentinel, check who it is, and sign its certificate."""
+    trouble = _trouble(o)
+    if trouble is not None:
+        return trouble
+    view = _view(o)
+    if view is None:
+        waited = age(entered(o.status, "Enrolling"), o.now)
+        return Step(status=o.status, requeue=max(0.1, min(o.timing.poll, waited / 4)))
+    if not _is_enrolled(o.status, view):
+        return Step(status=o.status, action=Enrol(), requeue=0.0)
+    return Step(status=enter(o.status, "Verifying", o.now), requeue=0.0)
+
+
+def admitting(o: Observation) -> Step | None:
+    """Return the next step towards a running workload; None once it runs under everything asked."""
+    trouble = _trouble(o)
+    if trouble is not None:
+        return trouble
+    view = _view(o)
+    if view is None:
+        return Step(status=o.status, requeue=o.timing.lookup)
+    if not _is_enrolled(o.status, view):
+        return _again(o)
+    return _guarding(o, view) or _starting(o, view)
+
+
+def upkeep(o: Observation) -> Step | None:
+    """Return what a serving replica's sentinel needs now; None when that is nothing."""
+    trouble = _trouble(o)
+    if trouble is not None:
+        return trouble
+    view = _view(o)
+    if view is None:
+        return None
+    if not _is_enrolled(o.status, view) or view.state is SentinelState.ENROLLED:
+        return _again(o)
+    if _renewal_is_due(o):
+        return Step(status=o.status, action=Enrol(), requeue=0.0)
+    return _guarding(o, view)
+
+
+def told(o: Observation) -> LeaseStatus:
+    """Return the status with what the sentinel says about its guard."""
+    view = _view(o)
+    record = o.status.egress
+    if view is None or view.egress is None or record is None:
+        return o.status
+    stated = acknowledged(record, view.egress, o.now)
+    return o.status if stated == record else replace(o.status, egress=stated)
+
+
+def enrolled(o: Observation, status: LeaseStatus, value: object) -> LeaseStatus:
+    """Return the status with the instance whose certificate was signed."""
+    if not isinstance(value, Enrolment):
+        return status
+    known = status.sentinel
+    renewed = known is not None and known.instance == value.instance
+    restarts = known.restarts + (not renewed) if known is not None else 0
+    return replace(
+        status,
+        sentinel=SentinelStatus(
+            instance=value.instance,
+            key=value.key,
+            certificate_until=value.certificate_until,
+            enrolled_at=known.enrolled_at if renewed and known is not None else o.now,
+            restarts=restarts,
+        ),
+    )
+
+
+def guarded(o: Observation, status: LeaseStatus, value: object) -> LeaseStatus:
+    """Return the status with the version of the policy that the replica has acknowledged."""
+    if not isinstance(value, EgressView) or status.egress is None:
+        return status
+    return replace(status, egress=acknowledged(status.egress, value, o.now))
+
+
+def _view(o: Observation) -> View | None:
+    return o.views[0] if o.views else None
+
+
+def _is_enrolled(status: LeaseStatus, view: View) -> bool:
+    known = status.sentinel
+    return known is not None and (known.instance, known.key) == (view.instance, view.key)
+
+
+def _again(o: Observation) -> Step:
+    """Another instance has taken the place of the enrolled one: it is sealed and starts anew."""
+    return Step(status=enter(o.status, "Enrolling", o.now), requeue=0.0)
+
+
+def _renewal_is_due(o: Observation) -> bool:
+    known = o.status.sentinel
+    return known is not None and known.certificate_until - o.now < RENEW_BEFORE
+
+
+def _trouble(o: Observation) -> Step | None:
+    if len({each.instance for each in o.views}) > 1:
+        return _doubled(o)
+    view = _view(o)
+    if view is not None and view.digest != _expected_digest(o):
+        return _fail(
+            o,
+            "SentinelChanged",
+            f"the container at {o.status.provider} runs another sentinel than the one that was "
+            "injected",
+            "Provider",
+        )
+    if view is not None and view.sealed_because:
+        return _fail(o, "SentinelSealed", view.sealed_because, "Undecided")
+    return _silence(o)
+
+
+def _expected_digest(o: Observation) -> str:
+    return o.lease.spec.sentinel.digest if o.lease.spec.sentinel is not None else ""
+
+
+def _doubled(o: Observation) -> Step:
+    message = (
+        f"two containers at {o.status.provider} answer for this lease at once: its bootstrap was "
+        "copied; both are sealed, no request is routed there"
+    )
+    status = failed(o.status, "SecondSession", message, "Provider", o.now)
+    return Step(status=status, action=SealInstances(reason="SecondSession"), requeue=0.0)
+
+
+def _silence(o: Observation) -> Step | None:
+    """Nothing answers, or something that cannot prove that it is this lease's sentinel."""
+    waited = age(o.sentinel_down_since, o.now)
+    if o.sentinel_refused and waited > o.timing.identity_grace:
+        return _fail(
+            o,
+            "IdentityRefused",
+            f"what answers at {o.status.provider} is not this lease's sentinel: {o.sentinel_error}",
+            "Provider",
+        )
+    if o.status.sentinel is None:
+        return _never_came(o)
+    if waited > o.timing.sentinel_grace:
+        return _fail(
+            o,
+            "SentinelUnreachable",
+            f"the sentinel has not answered for {o.timing.sentinel_grace:.0f} s: {o.sentinel_error}",
+            "Provider",
+        )
+    return None
+
+
+def _never_came(o: Observation) -> Step | None:
+    waited = age(entered(o.status, "Enrolling"), o.now)
+    if waited <= o.timing.enrol_timeout or o.views:
+        return None
+    return _fail(
+        o,
+        "SentinelDidNotStart",
+        f"no sentinel answered within {o.timing.enrol_timeout:.0f} s "
+        f"(last: {o.sentinel_error or 'no answer'}); it needs python3 (3.9 or newer) with its "
+        "standard library in the image: add it, or set spec.trust: Unverified to run without",
+        "Undecided",
+    )
+
+
+def _fail(o: Observation, reason: str, message: str, blame: Blame) -> Step:
+    return Step(status=failed(o.status, reason, message, blame, o.now), requeue=0.0)
+
+
+def _guarding(o: Observation, view: View) -> Step | None:
+    """The newest policy, recorded first, then put in force, then judged."""
+    record = wanted_version(o.status.egress, o.egress)
+    if record != o.status.egress:
+        return Step(status=replace(o.status, egress=record), requeue=0.0)
+    if not is_current(record, view.egress):
+        return Step(
+            status=o.status,
+            action=SetEgress(version=record.version, policy=o.egress.spec),
+            requeue=0.0,
+        )
+    return _judged(o, view, record)
+
+
+def _judged(o: Observation, view: View, record: LeaseEgress) -> Step | None:
+    assert view.egress is not None  # noqa: S101 - is_current() saw it
+    short = shortfall(o.egress.spec, view.egress)
+    if short:
+        status = replace(o.status, egress=acknowledged(record, view.egress, o.now))
+        message = f"{o.status.provider}: {short}"
+        return Step(
+            status=failed(status, "EgressNotEnforced", message, "Provider", o.now), requeue=0.0
+        )
+    return None
+
+
+def _starting(o: Observation, view: View) -> Step | None:
+    if view.state is SentinelState.RUNNING:
+        return None
+    if o.launch is None:
+        return Step(status=o.status, requeue=o.timing.poll)
+    if not o.launch.argv:
+        return _fail(
+            o,
+            "NoCommand",
+            "the image has neither entrypoint nor command, and the spec sets none; set spec.command",
+            "Revision",
+        )
+    return Step(status=told(o), action=StartWorkload(launch=o.launch), requeue=0.0)
+
+
+def launch_of(
+    *,
+    command: tuple[str, ...],
+    args: tuple[str, ...],
+    image_entrypoint: tuple[str, ...],
+    image_command: tuple[str, ...],
+    env: tuple[tuple[str, str], ...],
+    port: int,
+    drain_seconds: int,
+) -> Launch:
+    """Return how the process is started: as Kubernetes combines a Pod's fields with the image's."""
+    own = (*image_entrypoint, *(args or image_command))
+    argv = (*command, *args) if command else own
+    return Launch(argv=argv, env=env, port=port, drain_seconds=drain_seconds)
