@@ -19,12 +19,18 @@ from garrison.adapters.net.screen import NetScreen
 from garrison.adapters.openai.prober import HttpProber
 from garrison.adapters.registry.client import OciRegistry
 from garrison.adapters.registry.pull_secrets import KubePullSecrets
+from garrison.adapters.sentinel.authority import authorities
+from garrison.adapters.sentinel.bootstrap import KubeBootstraps
+from garrison.adapters.sentinel.bundle import bundle
+from garrison.adapters.sentinel.client import SentinelClient
+from garrison.adapters.sentinel.identities import CertificateIdentities
 from garrison.adapters.system import SystemChance, SystemClock
 from garrison.api.meta import OWN_KINDS, Kind
 from garrison.controllers.assembly import Ports, assemble
 from garrison.core.marker import installation_id
 from garrison.errors import GarrisonError, InvalidSpecError, NotFoundError
 from garrison.handlers.watch import Login, watch
+from garrison.ports.identity import trust_domain
 from garrison.runtime.engine import GRACE_SECONDS, Engine
 from garrison.settings import Settings
 from garrison.telemetry.endpoint import Endpoint, serve
@@ -145,6 +151,8 @@ async def operator(settings: Settings) -> AsyncIterator[Running]:
             kube=kube, namespace=settings.namespace, screen=screen, clock=clock
         )
         stack.push_async_callback(exchanges.close)
+        trust = _trust(kube, settings.namespace, clock, installation)
+        stack.push_async_callback(trust.sentinel.close)
         ports = Ports(
             kube=kube,
             clock=clock,
@@ -153,7 +161,10 @@ async def operator(settings: Settings) -> AsyncIterator[Running]:
             registry=OciRegistry(screen=screen, insecure_hosts=settings.insecure_registries),
             pull_secrets=KubePullSecrets(kube),
             screen=screen,
-            prober=HttpProber(),
+            prober=HttpProber(trust.identities),
+            sentinel=trust.sentinel,
+            bootstraps=trust.bootstraps,
+            identities=trust.identities,
         )
         engine = assemble(
             ports,
@@ -167,6 +178,42 @@ async def operator(settings: Settings) -> AsyncIterator[Running]:
         )
         port = await stack.enter_async_context(serve(endpoint, settings.host, settings.port))
         yield Running(engine=engine, kube=kube, url=f"http://{settings.host}:{port}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """What speaks to sentinels and their clients, by two certificate authorities."""
+
+    sentinel: SentinelClient
+    bootstraps: KubeBootstraps
+    identities: CertificateIdentities
+
+
+def _trust(kube: KubeClient, namespace: str, clock: SystemClock, installation: str) -> Trust:
+    domain = trust_domain(installation)
+    operator_ca, lease_ca = authorities(kube, clock, namespace, domain)
+    identities = CertificateIdentities(
+        operator=operator_ca, leases=lease_ca, clock=clock, domain=domain
+    )
+    return Trust(
+        identities=identities,
+        bootstraps=KubeBootstraps(
+            kube=kube,
+            clock=clock,
+            namespace=namespace,
+            domain=domain,
+            operator=operator_ca,
+            leases=lease_ca,
+            bundle=bundle,
+        ),
+        sentinel=SentinelClient(
+            identities=identities,
+            operator=operator_ca,
+            leases=lease_ca,
+            clock=clock,
+            domain=domain,
+        ),
+    )
 
 
 def _collect(registry: CollectorRegistry, engine: Engine) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from garrison.api.lease import parse_lease
 from garrison.api.meta import LABEL_WORKLOAD, LEASE
@@ -28,11 +28,16 @@ class Follower:
         self._workload = workload
         self._changed = changed
         self._known: tuple[Backend, ...] | None = None
+        self._others: list[Callable[[], Awaitable[None]]] = []
 
     @property
     def ready(self) -> tuple[Backend, ...]:
         """The backends that take new requests."""
         return tuple(each for each in self._known or () if not each.draining)
+
+    def also(self, refresh: Callable[[], Awaitable[None]]) -> None:
+        """Refresh something else each time, too."""
+        self._others.append(refresh)
 
     async def refresh(self) -> None:
         """Read the leases once. Raises what the API server answers."""
@@ -59,5 +64,7 @@ class Follower:
             await asyncio.sleep(PERIOD)
             try:
                 await self.refresh()
+                for each in self._others:
+                    await each()
             except GarrisonError as error:
                 log.warning("cannot read the leases: %s", error)

@@ -18,7 +18,8 @@ from garrison.api.account import parse_account
 from garrison.api.meta import ACCOUNT, WORKLOAD
 from garrison.app import explain
 from garrison.cli.backends import Follower
-from garrison.cli.proxy import Address, Proxy
+from garrison.cli.passport import Passport
+from garrison.cli.proxy import Proxy, Way, Ways
 from garrison.cli.target import TargetType
 from garrison.core.traffic import Backend
 from garrison.errors import GarrisonError, NotFoundError
@@ -67,7 +68,9 @@ def connect(
     Each request goes to the next Ready replica; one that breaks before the first byte of its
     answer goes to another. Ctrl-C lets the requests in flight finish.
 
-    The way to the replica is unencrypted and unauthenticated for now: send nothing secret.
+    The way to a replica is mutual TLS that ends inside its container: the client identity is read
+    from the Secret that the workload's status.client names, so you need the right to read it. A workload
+    with trust: Unverified is reached in the clear; send nothing secret there.
     """
     target = Target(namespace=namespace, name=workload)
     try:
@@ -94,7 +97,11 @@ async def _connect(
             kube, target.namespace, target.name, lambda text: click.echo(text, err=True)
         )
         await follower.refresh()
-        proxy = Proxy(lambda: follower.ready, _screened(NetScreen(), allow_private=private))
+        passport = Passport(kube, target.namespace, target.name)
+        await passport.refresh()
+        follower.also(passport.refresh)
+        ways = _ways(NetScreen(), passport, allow_private=private)
+        proxy = Proxy(lambda: follower.ready, ways)
         bound = await stack.enter_async_context(_serving(proxy, port))
         following = asyncio.create_task(follower.follow())
         stack.callback(following.cancel)
@@ -126,12 +133,13 @@ async def _accounts(kube: Kube) -> list[dict[str, object]]:
     return list(await kube.list(ACCOUNT))
 
 
-def _screened(screen: NetScreen, *, allow_private: bool) -> Address:
-    async def address(backend: Backend) -> str:
+def _ways(screen: NetScreen, passport: Passport, *, allow_private: bool) -> Ways:
+    async def way(backend: Backend) -> Way:
         found = await screen.destination(backend.host, backend.port, allow_private=allow_private)
-        return found.address
+        tls = await passport.context(backend.peer) if backend.peer is not None else None
+        return Way(address=found.address, tls=tls)
 
-    return address
+    return way
 
 
 @contextlib.asynccontextmanager

@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from ssl import SSLContext
 
 import aiohttp
 from aiohttp import web
 
 from garrison.core.traffic import Backend
+from garrison.errors import GarrisonError
 
 HOP_BY_HOP = frozenset(
     {
@@ -34,15 +37,30 @@ MAX_BODY = 256 * 1024 * 1024
 PATIENCE = 60.0
 """Seconds that a request waits for a Ready replica."""
 
-Address = Callable[[Backend], Awaitable[str]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How a replica is reached: a screened address; ``tls`` None: in the clear."""
+
+    address: str
+    tls: SSLContext | None = None
+
+    def url(self, port: int, rest: str) -> str:
+        """Return the URL of a path there."""
+        scheme = "https" if self.tls is not None else "http"
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{scheme}://{host}:{port}{rest}"
+
+
+Ways = Callable[[Backend], Awaitable[Way]]
 
 
 class Proxy:
-    """``ready`` returns the backends of the moment; ``address`` screens and resolves one."""
+    """``ready`` returns the backends of the moment; ``way`` screens one and says how to reach it."""
 
-    def __init__(self, ready: Callable[[], Sequence[Backend]], address: Address) -> None:
+    def __init__(self, ready: Callable[[], Sequence[Backend]], way: Ways) -> None:
         self._ready = ready
-        self._address = address
+        self._way = way
         self._turn = itertools.count()
         self._busy = 0
         self._idle = asyncio.Event()
@@ -99,7 +117,7 @@ class Proxy:
             tried.add(backend.lease)
             try:
                 return await self._exchange(request, body, backend)
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            except (aiohttp.ClientError, TimeoutError, OSError, GarrisonError) as error:
                 failure = f"{backend.lease}: {error or type(error).__name__}"
         return web.Response(status=503, text=f"garrison connect: {failure}\n")
 
@@ -111,15 +129,15 @@ class Proxy:
         self, request: web.Request, body: bytes, backend: Backend
     ) -> web.StreamResponse:
         assert self._session is not None  # noqa: S101 - made when the application starts
-        host = await self._address(backend)
-        bracketed = f"[{host}]" if ":" in host else host
+        way = await self._way(backend)
         headers = _end_to_end(request.headers.items())
         async with self._session.request(
             request.method,
-            f"http://{bracketed}:{backend.port}{request.rel_url}",
+            way.url(backend.port, str(request.rel_url)),
             data=body or None,
             headers=headers,
             allow_redirects=False,
+            ssl=way.tls if way.tls is not None else True,
         ) as answer:
             first = await answer.content.readany()
             response = web.StreamResponse(

@@ -1,4 +1,4 @@
-"""The five controllers on one engine, given their ports."""
+"""The controllers on one engine, given their ports."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ from dataclasses import dataclass, field
 
 from garrison.controllers.account import AccountController
 from garrison.controllers.catalog import Catalog
+from garrison.controllers.clients import Clients
 from garrison.controllers.directory import Directory
+from garrison.controllers.egress import EgressController
 from garrison.controllers.images import Images, PullSecrets
 from garrison.controllers.lease import LeaseController
 from garrison.controllers.measurements import Measurements
 from garrison.controllers.policy import PolicyController
 from garrison.controllers.provider import ProviderController
 from garrison.controllers.routes import Router
+from garrison.controllers.sentinels import Sentinels
 from garrison.controllers.surveys import Surveys
 from garrison.controllers.workload import WorkloadController
 from garrison.core.lifecycle import Timing
 from garrison.ports.clock import Chance, Clock
+from garrison.ports.identity import Identities
 from garrison.ports.kube import Kube
 from garrison.ports.market import Exchanges
 from garrison.ports.probe import Prober, Screen
 from garrison.ports.registry import Registry
+from garrison.ports.sentinel import Bootstraps, Sentinel
 from garrison.runtime.engine import RESYNC_SECONDS, WORKERS, Engine
 from garrison.runtime.meter import Meter
 
@@ -37,6 +42,9 @@ class Ports:
     pull_secrets: PullSecrets
     screen: Screen
     prober: Prober
+    sentinel: Sentinel
+    bootstraps: Bootstraps
+    identities: Identities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +79,7 @@ def assemble(
             _accounts(ports, engine, catalog, directory, installation=installation, pace=pace),
             ProviderController(catalog=catalog, directory=directory, clock=ports.clock),
             PolicyController(cache=engine.cache, catalog=catalog, clock=ports.clock),
+            EgressController(cache=engine.cache, catalog=catalog, clock=ports.clock),
         )
     )
     return engine
@@ -89,6 +98,8 @@ def _workloads(ports: Ports, engine: Engine, catalog: Catalog) -> WorkloadContro
             clock=ports.clock,
         ),
         router=Router(kube=ports.kube, screen=ports.screen, clock=ports.clock),
+        bootstraps=ports.bootstraps,
+        clients=Clients(kube=ports.kube, identities=ports.identities),
     )
 
 
@@ -104,6 +115,13 @@ def _leases(
         exchanges=ports.exchanges,
         measurements=Measurements(
             jobs=engine.jobs, screen=ports.screen, prober=ports.prober, clock=ports.clock
+        ),
+        sentinels=Sentinels(
+            jobs=engine.jobs,
+            screen=ports.screen,
+            sentinel=ports.sentinel,
+            bootstraps=ports.bootstraps,
+            clock=ports.clock,
         ),
         installation=installation,
         timing=pace.timing,

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from pydantic import TypeAdapter
+
 from garrison.api.account import Account, parse_account
+from garrison.api.egress import EgressPolicy, parse_egress_policy
 from garrison.api.lease import Lease, parse_lease
 from garrison.api.meta import (
     ACCOUNT,
+    ANNOTATION_PROCESS,
+    EGRESS,
     LABEL_WORKLOAD,
     LEASE,
     POLICY,
@@ -27,6 +33,17 @@ from garrison.ports.kube import Kube
 from garrison.runtime.cache import Cache
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageProcess:
+    """What an image runs by itself, as its config says."""
+
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+
+
+PROCESS: TypeAdapter[ImageProcess] = TypeAdapter(ImageProcess)
 MEMORY = 20_000
 
 
@@ -67,8 +84,9 @@ class Catalog:
         self.leases = Parsed(parse_lease)
         self.accounts = Parsed(parse_account)
         self.policies = Parsed(parse_policy)
+        self.egress_policies = Parsed(parse_egress_policy)
         self.provider_objects = Parsed(parse_provider)
-        self._templates: dict[tuple[str, str], Template] = {}
+        self._revisions: dict[tuple[str, str], tuple[Template, ImageProcess]] = {}
 
     def workload(self, namespace: str, name: str) -> Workload | None:
         """Return a workload, None when it does not exist or cannot be read."""
@@ -89,6 +107,11 @@ class Catalog:
         """Return a policy, None when it does not exist or cannot be read."""
         raw = self._cache.get(Key(kind=POLICY.kind, namespace=namespace, name=name))
         return self.policies.valid(raw) if raw is not None else None
+
+    def egress_policy(self, namespace: str, name: str) -> EgressPolicy | None:
+        """Return an egress policy, None when it does not exist or cannot be read."""
+        raw = self._cache.get(Key(kind=EGRESS.kind, namespace=namespace, name=name))
+        return self.egress_policies.valid(raw) if raw is not None else None
 
     def providers(self) -> dict[str, Provider]:
         """Return every known provider by its id."""
@@ -126,14 +149,25 @@ class Catalog:
 
         A revision's data never changes, and its name is the hash of it.
         """
-        known = self._templates.get((namespace, name))
+        found = await self._revision(namespace, name)
+        return found[0] if found is not None else None
+
+    async def process(self, namespace: str, name: str) -> ImageProcess | None:
+        """Return what a revision's image runs by itself, None when the revision does not exist."""
+        found = await self._revision(namespace, name)
+        return found[1] if found is not None else None
+
+    async def _revision(self, namespace: str, name: str) -> tuple[Template, ImageProcess] | None:
+        known = self._revisions.get((namespace, name))
         if known is not None:
             return known
         raw = await self._kube.get(REVISION, namespace, name)
         if raw is None:
             return None
         template = parse(TEMPLATE_ADAPTER, raw["data"], f"ControllerRevision {name}")
-        if len(self._templates) > MEMORY:
-            self._templates.clear()
-        self._templates[namespace, name] = template
-        return template
+        stated = (raw["metadata"].get("annotations") or {}).get(ANNOTATION_PROCESS)
+        process = PROCESS.validate_json(stated) if stated else ImageProcess()
+        if len(self._revisions) > MEMORY:
+            self._revisions.clear()
+        self._revisions[namespace, name] = (template, process)
+        return template, process

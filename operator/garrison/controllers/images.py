@@ -40,7 +40,7 @@ class Images:
         self._registry = registry
         self._secrets = secrets
         self._clock = clock
-        self._good: dict[Key, str] = {}
+        self._good: dict[Key, Image] = {}
         self._bad: dict[Key, tuple[str, datetime, GarrisonError]] = {}
 
     def forget(self, key: Key) -> None:
@@ -54,7 +54,7 @@ class Images:
         key = _key(workload)
         reference = workload.spec.image
         self._fold(key, reference)
-        if self._good.get(key) == reference:
+        if self.image(workload) is not None:
             return True, None, None
         bad = self._bad.get(key)
         stale = bad is None or bad[0] != reference or self._clock.now() - bad[1] >= RETRY
@@ -64,12 +64,17 @@ class Images:
             return False, None, Problem(reason="CheckingImage", message=f"checking {reference}")
         return False, *_explained(bad[2])
 
+    def image(self, workload: Workload) -> Image | None:
+        """Return the workload's image as it was read, None while it has not been."""
+        found = self._good.get(_key(workload))
+        return found if found is not None and found.reference == workload.spec.image else None
+
     def _fold(self, key: Key, reference: str) -> None:
         result = self._jobs.take(key, JOB)
         if result is None:
             return
         if isinstance(result.value, Image) and result.value.reference == reference:
-            self._good[key] = reference
+            self._good[key] = result.value
             self._bad.pop(key, None)
         elif isinstance(result.error, GarrisonError):
             self._bad[key] = (reference, self._clock.now(), result.error)

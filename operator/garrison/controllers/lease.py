@@ -11,25 +11,33 @@ from garrison.api.lease import STATUS_ADAPTER, Lease
 from garrison.api.meta import FINALIZER, LEASE, WORKLOAD, Key, Kind, Raw, key_of
 from garrison.api.parsing import dump
 from garrison.api.workload import Workload
-from garrison.controllers.catalog import Catalog
+from garrison.controllers.catalog import Catalog, ImageProcess
 from garrison.controllers.gateways import Gateways
 from garrison.controllers.measurements import Measurements
+from garrison.controllers.sentinels import Sentinels
 from garrison.controllers.stories import lease_notes
+from garrison.core.admission import launch_of
+from garrison.core.egress import WantedEgress
 from garrison.core.lifecycle import (
     AcceptBid,
     Action,
     CloseDeployment,
     CreateDeployment,
+    Enrol,
     EnsureFinalizer,
     Observation,
+    PrepareBootstrap,
     RemoveFinalizer,
+    SealInstances,
     SendManifest,
+    SetEgress,
     StartBenchmark,
+    StartWorkload,
     Step,
     Timing,
     unresolved_create,
 )
-from garrison.core.order import price_ceiling
+from garrison.core.order import environment, price_ceiling
 from garrison.core.replica import finished, settle, step
 from garrison.core.winding import is_winding
 from garrison.errors import TransientError, UnavailableError
@@ -43,10 +51,11 @@ from garrison.ports.market import (
     Market,
     MarketTraits,
 )
+from garrison.ports.sentinel import Launch
 from garrison.runtime.cache import Cache
 from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
 
-SERVING = frozenset({"Verifying", "Benchmarking", "Ready"})
+SERVING = frozenset({"Enrolling", "Verifying", "Benchmarking", "Ready"})
 UNKNOWN_MARKET = MarketTraits(chooses_id=True, outcome_horizon=timedelta(hours=1))
 """Until the account is known, every outcome counts as open for long."""
 
@@ -64,6 +73,7 @@ class LeaseController:
         chance: Chance,
         exchanges: Exchanges,
         measurements: Measurements,
+        sentinels: Sentinels,
         installation: str,
         timing: Timing,
     ) -> None:
@@ -74,6 +84,7 @@ class LeaseController:
         self._chance = chance
         self._exchanges = exchanges
         self._measurements = measurements
+        self._sentinels = sentinels
         self._gateways = Gateways()
         self._installation = installation
         self._timing = timing
@@ -91,7 +102,22 @@ class LeaseController:
         return {
             "InferenceWorkload": _leases_of_workload,
             "AkashAccount": _granted_leases,
+            "EgressPolicy": self._leases_under,
         }
+
+    def _leases_under(self, raw: Raw) -> list[Key]:
+        """The leases of every workload that refers to an EgressPolicy."""
+        meta = raw["metadata"]
+        found = []
+        for workload in self._catalog.all_workloads():
+            ref = workload.spec.egress_policy_ref
+            near = workload.meta.namespace == (meta.get("namespace") or "")
+            if near and ref is not None and ref.name == meta["name"]:
+                found += [
+                    Key(kind=LEASE.kind, namespace=workload.meta.namespace, name=each.name)
+                    for each in workload.status.leases
+                ]
+        return found
 
     def forget(self, key: Key) -> None:
         """Drop what is remembered about an object that is gone."""
@@ -102,6 +128,7 @@ class LeaseController:
             self._seen.pop(uid, None)
             self._steps.pop(uid, None)
             self._tokens.pop(uid, None)
+        self._sentinels.forget(key)
 
     async def observe(self, raw: Raw) -> Observation:
         """Read what this phase needs. Raises when the market must be known and is not."""
@@ -153,7 +180,17 @@ class LeaseController:
                 template=await self._catalog.template(lease.meta.namespace, lease.spec.revision),
                 providers=self._catalog.providers(),
             )
+        if o.verified and not is_winding(o):
+            o = await self._with_sentinel(o)
         return self._with_workload(o, workload) if workload is not None else o
+
+    async def _with_sentinel(self, o: Observation) -> Observation:
+        process = await self._catalog.process(o.lease.meta.namespace, o.lease.spec.revision)
+        return replace(
+            o,
+            injection=await self._sentinels.injection(o.lease),
+            launch=_launch(o, process) if process is not None else None,
+        )
 
     async def _is_orphaned(self, lease: Lease) -> bool:
         """Read afresh: a stale cache must neither close nor leave running what a person wants else."""
@@ -188,6 +225,7 @@ class LeaseController:
             benchmark=spec.benchmark,
             spread=spec.spread,
             drain_seconds=spec.traffic.drain_seconds,
+            egress=self._egress(workload),
             ceiling=price_ceiling(spec.budget, policy.spec if policy else None, o.account)
             if o.account is not None
             else o.ceiling,
@@ -198,6 +236,16 @@ class LeaseController:
                 for each in siblings
             ),
         )
+
+    def _egress(self, workload: Workload) -> WantedEgress:
+        """A policy that does not exist allows nothing; the workload's status says what is missing."""
+        ref = workload.spec.egress_policy_ref
+        if ref is None:
+            return WantedEgress()
+        policy = self._catalog.egress_policy(workload.meta.namespace, ref.name)
+        if policy is None:
+            return WantedEgress(name=ref.name)
+        return WantedEgress(name=ref.name, generation=policy.meta.generation, spec=policy.spec)
 
     def _regions(self, providers: Sequence[str]) -> list[str]:
         known = [self._catalog.provider(each) for each in providers]
@@ -249,6 +297,8 @@ class LeaseController:
             return replace(o, bids=tuple(bids))
         if o.status.phase in SERVING:
             o = self._measurements.observe(o)
+        if o.verified and o.status.phase in SERVING:
+            o = self._sentinels.observe(o)
         if o.status.phase in SERVING | {"Deploying"}:
             o = await self._gateways.observe(o, exchange.gateway, self._target(o))
         return o
@@ -284,6 +334,7 @@ class LeaseController:
             case EnsureFinalizer():
                 return await self._finalizers(observed, (*meta.finalizers, FINALIZER))
             case RemoveFinalizer():
+                await self._sentinels.discard(observed.lease)
                 kept = tuple(each for each in meta.finalizers if each != FINALIZER)
                 return await self._finalizers(observed, kept)
             case StartBenchmark():
@@ -291,6 +342,8 @@ class LeaseController:
                 return None
             case CreateDeployment() | AcceptBid() | SendManifest() | CloseDeployment():
                 return await self._trade(action, observed)
+            case PrepareBootstrap() | Enrol() | SetEgress() | StartWorkload() | SealInstances():
+                return await self._sentinels.act(action, observed)
             case _:
                 assert_never(action)
 
@@ -354,6 +407,21 @@ class LeaseController:
             notes=lease_notes(observed.lease, status),
             requeue_after=taken.requeue,
         )
+
+
+def _launch(o: Observation, process: ImageProcess) -> Launch | None:
+    template = o.template
+    if template is None:
+        return None
+    return launch_of(
+        command=template.command,
+        args=template.args,
+        image_entrypoint=process.entrypoint,
+        image_command=process.command,
+        env=environment(template),
+        port=template.port,
+        drain_seconds=o.drain_seconds,
+    )
 
 
 def _held(lease: Lease) -> str | None:

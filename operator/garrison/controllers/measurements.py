@@ -8,6 +8,7 @@ from datetime import datetime
 from garrison.api.lease import EndpointStatus
 from garrison.api.meta import LEASE, Key
 from garrison.core.health import Track, advance, counted_from, next_probe
+from garrison.core.identity import peer_of
 from garrison.core.lifecycle import Observation, entered
 from garrison.errors import UnsafeDestinationError
 from garrison.ports.clock import Clock
@@ -44,7 +45,7 @@ class Measurements:
         """Return the observation with the newest probes and figures; start a probe that is due."""
         key = _key(o)
         endpoint = o.status.endpoint
-        if endpoint is None:
+        if endpoint is None or o.status.phase == "Enrolling":
             return o
         began = entered(o.status, "Ready") if o.status.phase == "Ready" else None
         track, unsafe = self._folded(key, endpoint, began)
@@ -88,7 +89,9 @@ class Measurements:
             endpoint.host, endpoint.port, allow_private=_allows_private(o)
         )
         timeout = float(o.health.timeout_seconds)
-        return await self._prober.probe(destination, o.health.path, timeout_seconds=timeout)
+        return await self._prober.probe(
+            destination, o.health.path, timeout_seconds=timeout, peer=peer_of(o.lease)
+        )
 
     def benchmark(self, o: Observation) -> None:
         """Start the benchmark unless one is running."""
@@ -101,7 +104,8 @@ class Measurements:
         destination = await self._screen.destination(
             endpoint.host, endpoint.port, allow_private=_allows_private(o)
         )
-        return await self._prober.benchmark(destination, BenchmarkAsk(model=o.benchmark.model))
+        ask = BenchmarkAsk(model=o.benchmark.model)
+        return await self._prober.benchmark(destination, ask, peer=peer_of(o.lease))
 
 
 def _outcome(value: object, error: Exception | None) -> ProbeResult:

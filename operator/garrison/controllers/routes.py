@@ -22,7 +22,7 @@ from garrison.api.meta import (
     Meta,
 )
 from garrison.api.workload import Workload
-from garrison.core.summary import IN_THE_CLEAR, Routing
+from garrison.core.summary import Routing, how_reached
 from garrison.core.traffic import Backend
 from garrison.errors import GarrisonError
 from garrison.ports.clock import Clock
@@ -73,12 +73,16 @@ def render(workload: Workload, routes: Sequence[Route], leases: Mapping[str, Met
             routing=Routing(routed=False, reason="NoBackend", message="no replica is Ready")
         )
     name, namespace = workload.meta.name, workload.meta.namespace
-    url = f"http://{name}.{namespace}.svc:{workload.spec.port}"
+    scheme = "http" if workload.spec.trust == "Unverified" else "https"
+    url = f"{scheme}://{name}.{namespace}.svc:{workload.spec.port}"
     objects = [(SERVICE, service(workload))]
     objects += [(SLICE, _slice(workload, each, leases[each.backend.lease])) for each in routes]
     count = sum(not each.backend.draining for each in routes)
     routing = Routing(
-        routed=True, reason="Routed", message=f"{count} backends at {url}; {IN_THE_CLEAR}", url=url
+        routed=True,
+        reason="Routed",
+        message=f"{count} backends at {url}; {how_reached(workload)}",
+        url=url,
     )
     return Routes(routing=routing, objects=tuple(objects))
 

@@ -9,8 +9,9 @@ from typing import TypeAlias, assert_never
 
 from garrison.api.account import Account
 from garrison.api.lease import SPEC_ADAPTER as LEASE_SPEC
-from garrison.api.lease import LeaseSpec
+from garrison.api.lease import LeaseSpec, SentinelRef
 from garrison.api.meta import (
+    ANNOTATION_PROCESS,
     FINALIZER,
     LABEL_MANAGED_BY,
     LABEL_REVISION,
@@ -22,6 +23,7 @@ from garrison.api.meta import (
     Condition,
     Key,
     Kind,
+    LocalRef,
     Raw,
     parse_meta,
 )
@@ -29,11 +31,13 @@ from garrison.api.parsing import dump, parse
 from garrison.api.workload import (
     STATUS_ADAPTER,
     TEMPLATE_ADAPTER,
+    ClientStatus,
     ReplicaStatus,
     Workload,
     template_of,
 )
-from garrison.controllers.catalog import Catalog
+from garrison.controllers.catalog import PROCESS, Catalog, ImageProcess
+from garrison.controllers.clients import Clients
 from garrison.controllers.images import Images
 from garrison.controllers.routes import Router, Routes
 from garrison.controllers.stories import workload_notes
@@ -41,12 +45,15 @@ from garrison.core import blame
 from garrison.core.acceptance import problem
 from garrison.core.fleet import Fleet, FleetView, fleet
 from garrison.core.hindrance import unusable, waits_for
+from garrison.core.identity import bootstrap_secret, client_secret
 from garrison.core.revision import outdated, revision_name
 from garrison.core.summary import Problem, Routing, Situation, summarise
 from garrison.core.traffic import backends
-from garrison.errors import AlreadyExistsError, InvalidSpecError
+from garrison.errors import AlreadyExistsError, InvalidSpecError, UnavailableError
 from garrison.ports.clock import Clock
+from garrison.ports.identity import client_turn, client_until
 from garrison.ports.kube import Kube, Object
+from garrison.ports.sentinel import Bootstraps
 from garrison.runtime.cache import Cache
 from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
 
@@ -120,11 +127,20 @@ class Unroute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IssueClient:
+    """Create the Secret with this turn's client identity, and delete the one that is over."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prune:
     """Delete old revisions that nothing runs."""
 
 
-WorkloadAction: TypeAlias = Hold | Release | Accept | Create | Retire | Route | Unroute | Prune
+WorkloadAction: TypeAlias = (
+    Hold | Release | Accept | Create | Retire | Route | Unroute | IssueClient | Prune
+)
 
 
 class WorkloadController:
@@ -139,6 +155,8 @@ class WorkloadController:
         clock: Clock,
         images: Images,
         router: Router,
+        bootstraps: Bootstraps,
+        clients: Clients,
     ) -> None:
         self._cache = cache
         self._catalog = catalog
@@ -146,6 +164,8 @@ class WorkloadController:
         self._clock = clock
         self._images = images
         self._router = router
+        self._bootstraps = bootstraps
+        self._clients = clients
 
     @property
     def kind(self) -> Kind:
@@ -157,6 +177,7 @@ class WorkloadController:
             "AkashLease": _workload_of_lease,
             "AkashAccount": self._all_workloads,
             "ProviderPolicy": self._workloads_beside,
+            "EgressPolicy": self._workloads_beside,
         }
 
     def _all_workloads(self, raw: Raw) -> list[Key]:
@@ -209,7 +230,11 @@ class WorkloadController:
         ref = workload.spec.provider_policy_ref
         policy = self._catalog.policy(workload.meta.namespace, ref.name) if ref else None
         accounts = [each["metadata"]["name"] for each in self._cache.list("AkashAccount")]
-        trouble = problem(workload, seen.account, policy, accounts)
+        egress = workload.spec.egress_policy_ref
+        egress_policy = (
+            self._catalog.egress_policy(workload.meta.namespace, egress.name) if egress else None
+        )
+        trouble = problem(workload, seen.account, policy, accounts, egress=egress_policy)
         candidate = revision_name(workload.meta.name, template_of(workload.spec))
         accepted = workload.status.accepted_revision
         accept, waiting = False, None
@@ -254,6 +279,8 @@ class WorkloadController:
         routes = observed.routes
         actions += [Unroute(name=name) for name in routes.stale]
         actions += [Route(kind=kind, body=body) for kind, body in routes.objects]
+        if workload.spec.trust == "Verified" and client_turn(observed.now) != _turn(workload):
+            actions.append(IssueClient(turn=client_turn(observed.now)))
         actions += [Retire(name=name, uid=uid) for name, uid in observed.moves.delete]
         actions += [Create(entry=entry) for entry in observed.moves.create]
         return Plan(actions=tuple(actions), requeue_after=self._next_look(observed))
@@ -300,6 +327,8 @@ class WorkloadController:
                 await self._router.apply(workload, (action.kind, action.body))
             case Unroute():
                 await self._router.remove(workload, action.name)
+            case IssueClient():
+                await self._clients.issue(workload, action.turn)
             case Prune():
                 await self._prune(workload, observed)
             case _:
@@ -328,6 +357,7 @@ class WorkloadController:
                 "name": name,
                 "namespace": workload.meta.namespace,
                 "labels": _labels(workload),
+                "annotations": {ANNOTATION_PROCESS: self._process(workload)},
                 "ownerReferences": [owner_of(workload)],
             },
             "revision": workload.meta.generation,
@@ -337,6 +367,15 @@ class WorkloadController:
             await self._kube.create(REVISION, body)
         except AlreadyExistsError:
             return
+
+    def _process(self, workload: Workload) -> str:
+        image = self._images.image(workload)
+        if image is None:
+            raise UnavailableError(
+                f"image {workload.spec.image} has not been read; it is read again"
+            )
+        process = ImageProcess(entrypoint=image.entrypoint, command=image.command)
+        return PROCESS.dump_json(process).decode()
 
     async def _prune(self, workload: Workload, seen: Seen) -> None:
         found = await self._kube.list(
@@ -353,12 +392,16 @@ class WorkloadController:
     async def _create(self, seen: Seen, workload: Workload, entry: ReplicaStatus) -> None:
         if seen.account is None:
             return
+        template = await self._catalog.template(workload.meta.namespace, entry.revision)
         spec = LeaseSpec(
             workload=workload.meta.name,
             revision=entry.revision,
             account=seen.account.meta.name,
             role=entry.role,
             excluded_providers=blame.excluded(seen.moves.failures, seen.now),
+            sentinel=self._sentinel(workload, entry)
+            if template is None or template.trust == "Verified"
+            else None,
         )
         body: Object = {
             "apiVersion": LEASE.api_version,
@@ -377,6 +420,10 @@ class WorkloadController:
         except AlreadyExistsError:
             return
 
+    def _sentinel(self, workload: Workload, entry: ReplicaStatus) -> SentinelRef:
+        name = bootstrap_secret(workload.meta.uid, entry.name)
+        return SentinelRef(digest=self._bootstraps.digest, secret_ref=LocalRef(name=name))
+
     def conclude(
         self, observed: Seen, outcomes: tuple[Outcome[WorkloadAction], ...], now: datetime
     ) -> Verdict:
@@ -392,6 +439,9 @@ class WorkloadController:
         )
         accepted = observed.target if kept else workload.status.accepted_revision
         status = summarise(self._situation(observed, workload, accepted))
+        for each in outcomes:
+            if isinstance(each.action, IssueClient) and each.error is None:
+                status = replace(status, client=_client(workload, each.action.turn))
         fresh = {each.name for each in status.leases} - {
             each.name for each in workload.status.leases
         }
@@ -422,6 +472,16 @@ def _waits_for(seen: Seen, moves: Fleet, accepted: str | None) -> Problem | None
     failures = [each for each in moves.failures if each.revision == accepted]
     leases = tuple(seen.known.leases.values())
     return waits_for(seen.account, leases, failures, moves.failures_since_ready)
+
+
+def _turn(workload: Workload) -> int | None:
+    return workload.status.client.turn if workload.status.client is not None else None
+
+
+def _client(workload: Workload, turn: int) -> ClientStatus:
+    return ClientStatus(
+        secret=client_secret(workload.meta.name, turn), turn=turn, until=client_until(turn)
+    )
 
 
 def _unreadable(seen: Seen) -> Verdict:

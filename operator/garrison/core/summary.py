@@ -293,7 +293,9 @@ def _guarded(s: Situation, serving: Sequence[Lease]) -> list[Condition]:
     records = [each.status.egress for each in serving]
     known = [each for each in records if each is not None]
     if not known or len(known) < len(records):
-        return [_condition(s, "EgressEnforced", "Unknown", "NoReplicaReady", "no replica serves yet")]
+        return [
+            _condition(s, "EgressEnforced", "Unknown", "NoReplicaReady", "no replica serves yet")
+        ]
     policy = known[0].policy
     what = f"EgressPolicy {policy}" if policy else "no EgressPolicy: nothing is allowed"
     if any(each.mode == "Audit" for each in known):

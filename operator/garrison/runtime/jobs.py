@@ -63,6 +63,13 @@ class Jobs:
         for slot in [each for each in self._results if each[0] == key]:
             del self._results[slot]
 
+    def drop(self, key: Key, name: str) -> None:
+        """Drop one job and its result: what it finds would be out of date."""
+        task = self._tasks.pop((key, name), None)
+        if task is not None:
+            task.cancel()
+        self._results.pop((key, name), None)
+
     async def stop(self) -> None:
         """Cancel everything and wait for it."""
         tasks = list(self._tasks.values())

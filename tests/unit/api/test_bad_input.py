@@ -15,7 +15,7 @@ from garrison.api.schema import DEFINITIONS, Definition, Schema, spec_schema
 from garrison.api.workload import NAME_REMEDY, parse_workload
 from garrison.errors import InvalidSpecError
 from tests.unit.api.cases import ACCEPTED, NAMES, RULED, Case, Path, derived, fields, rules_of
-from tests.unit.api.specs import MINIMAL, body, definition_of, full_for
+from tests.unit.api.specs import FULL, MINIMAL, body, definition_of, full_for
 
 DERIVED = tuple(derived())
 SERVER_ONLY = {"the spec of an AkashLease cannot change: the operator makes a new lease instead"}

@@ -19,10 +19,10 @@ from typing import Any
 
 import aiohttp
 
-from garrison.adapters.openai.http import exchange, read_some
+from garrison.adapters.openai.http import Way, exchange, read_some
 from garrison.adapters.openai.stream import Reception, StreamError, arrivals
 from garrison.errors import UnavailableError
-from garrison.ports.probe import BenchmarkAsk, BenchmarkFigures, Destination
+from garrison.ports.probe import BenchmarkAsk, BenchmarkFigures
 
 MAX_BODY = 1 << 20
 MAX_NAME = 512
@@ -82,18 +82,17 @@ class Timing:
     rate: float
 
 
-async def benchmark(destination: Destination, ask: BenchmarkAsk) -> BenchmarkFigures:
+async def benchmark(way: Way, ask: BenchmarkAsk) -> BenchmarkFigures:
     """Return medians over ``ask.requests``; ``ask.timeout_seconds`` is for each request.
 
     Raises UnavailableError as soon as one request has no usable answer.
     """
-    where = f"the model at {destination.host}:{destination.port}"
+    where = f"the model at {way.destination.host}:{way.destination.port}"
     try:
-        model = ask.model or await _first_model(destination, ask.timeout_seconds)
-        form = await _warmed_up(destination, ask, model)
+        model = ask.model or await _first_model(way, ask.timeout_seconds)
+        form = await _warmed_up(way, ask, model)
         timings = [
-            await _timed(destination, ask, form, model, number)
-            for number in range(1, ask.requests + 1)
+            await _timed(way, ask, form, model, number) for number in range(1, ask.requests + 1)
         ]
     except TimeoutError as error:
         raise UnavailableError(
@@ -115,12 +114,12 @@ def _medians(model: str, timings: list[Timing]) -> BenchmarkFigures:
     )
 
 
-async def _warmed_up(destination: Destination, ask: BenchmarkAsk, model: str) -> Form:
+async def _warmed_up(way: Way, ask: BenchmarkAsk, model: str) -> Form:
     """Return the first form that the server answers, after one whole answer."""
     refused: UnsupportedError | None = None
     for form in FORMS:
         try:
-            await _timed(destination, ask, form, model, 0)
+            await _timed(way, ask, form, model, 0)
         except UnsupportedError as error:
             refused = refused or error
         else:
@@ -134,14 +133,12 @@ def prompt_of(number: int, requests: int) -> str:
 
 
 async def _timed(
-    destination: Destination, ask: BenchmarkAsk, form: Form, model: str, number: int
+    way: Way, ask: BenchmarkAsk, form: Form, model: str, number: int
 ) -> Timing:
     body = form.body(model, prompt_of(number, ask.requests), ask.max_tokens)
     clock = asyncio.get_running_loop().time
     sent = clock()
-    async with exchange(
-        destination, form.path, timeout_seconds=ask.timeout_seconds, body=body
-    ) as response:
+    async with exchange(way, form.path, timeout_seconds=ask.timeout_seconds, body=body) as response:
         await _check(response, form)
         reception = Reception()
         async for arrival in arrivals(_pieces(response)):
@@ -178,8 +175,8 @@ async def _pieces(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[float
         yield clock(), piece
 
 
-async def _first_model(destination: Destination, timeout_seconds: float) -> str:
-    async with exchange(destination, "/v1/models", timeout_seconds=timeout_seconds) as response:
+async def _first_model(way: Way, timeout_seconds: float) -> str:
+    async with exchange(way, "/v1/models", timeout_seconds=timeout_seconds) as response:
         if response.status != 200:
             raise StreamError(f"/v1/models answered {response.status}")
         return model_name(await read_some(response, MAX_BODY))

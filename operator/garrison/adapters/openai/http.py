@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ssl import SSLContext
 from typing import Any
 
 import aiohttp
@@ -14,9 +16,17 @@ from garrison.ports.probe import Destination
 CONNECT_SECONDS = 10.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Where to send requests. ``tls`` None: in the clear."""
+
+    destination: Destination
+    tls: SSLContext | None = None
+
+
 @asynccontextmanager
 async def exchange(
-    destination: Destination, path: str, *, timeout_seconds: float, body: Any = None
+    way: Way, path: str, *, timeout_seconds: float, body: Any = None
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """Yield the response to a GET, or to a POST of JSON when there is a body.
 
@@ -35,9 +45,10 @@ async def exchange(
         ) as session,
         session.request(
             "GET" if body is None else "POST",
-            _url(destination, path),
+            _url(way, path),
             json=body,
-            headers={"host": _authority(destination), "accept-encoding": "identity"},
+            headers={"host": _authority(way.destination), "accept-encoding": "identity"},
+            ssl=way.tls if way.tls is not None else True,
             allow_redirects=False,
         ) as response,
     ):
@@ -54,11 +65,12 @@ async def read_some(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return bytes(kept[:limit])
 
 
-def _url(destination: Destination, path: str) -> URL:
+def _url(way: Way, path: str) -> URL:
     rooted = path if path.startswith("/") else f"/{path}"
-    host = destination.address
+    host = way.destination.address
     authority = f"[{host}]" if ":" in host else host
-    return URL(f"http://{authority}:{destination.port}{rooted}")
+    scheme = "https" if way.tls is not None else "http"
+    return URL(f"{scheme}://{authority}:{way.destination.port}{rooted}")
 
 
 def _authority(destination: Destination) -> str:

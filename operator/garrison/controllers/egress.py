@@ -1,0 +1,112 @@
+"""EgressPolicy: who uses it, how far it is enforced, what was denied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NoReturn
+
+from garrison.api.egress import STATUS_ADAPTER, EgressPolicy, EgressPolicyStatus
+from garrison.api.meta import EGRESS, LEASE, WORKLOAD, Key, Kind, Raw
+from garrison.api.parsing import dump
+from garrison.api.workload import Workload
+from garrison.controllers.catalog import Catalog
+from garrison.core.audit import Usage, policy_status
+from garrison.ports.clock import Clock
+from garrison.ports.kube import Note
+from garrison.runtime.cache import Cache
+from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
+
+PERIOD = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """What one pass over a policy knows."""
+
+    policy: EgressPolicy
+    usage: Usage
+    now: datetime
+
+
+class EgressController:
+    """Reconciles one policy's status. The leases themselves put the policy in force."""
+
+    def __init__(self, *, cache: Cache, catalog: Catalog, clock: Clock) -> None:
+        self._cache = cache
+        self._catalog = catalog
+        self._clock = clock
+
+    @property
+    def kind(self) -> Kind:
+        return EGRESS
+
+    @property
+    def triggers(self) -> Mapping[str, Trigger]:
+        return {WORKLOAD.kind: self._beside, LEASE.kind: self._beside}
+
+    def _beside(self, raw: Raw) -> list[Key]:
+        namespace = raw["metadata"].get("namespace") or ""
+        return [
+            Key(kind=EGRESS.kind, namespace=namespace, name=each["metadata"]["name"])
+            for each in self._cache.list(EGRESS.kind, namespace=namespace)
+        ]
+
+    async def observe(self, raw: Raw) -> Used:
+        """Read who refers to the policy."""
+        policy = self._catalog.egress_policies.of(raw)
+        workloads = [each for each in self._catalog.all_workloads() if _refers(each, policy)]
+        leases = [
+            lease
+            for each in workloads
+            for _, lease in sorted(self._catalog.leases_of(each).items())
+            if lease.status.closed_at is None
+        ]
+        usage = Usage(workloads=workloads, leases=leases)
+        return Used(policy=policy, usage=usage, now=self._clock.now())
+
+    def plan(self, observed: Used, now: datetime) -> Plan[NoReturn]:
+        """Return nothing to do: a policy is only explained."""
+        del observed, now
+        return Plan(requeue_after=PERIOD)
+
+    async def act(self, action: NoReturn, observed: Used) -> object:
+        """Never called: the plan has no actions."""
+        del observed
+        return action
+
+    def conclude(
+        self, observed: Used, outcomes: tuple[Outcome[NoReturn], ...], now: datetime
+    ) -> Verdict:
+        """Return the status, and an Event for every mining pool that was asked for anew."""
+        del outcomes, now
+        status = policy_status(observed.policy, observed.usage)
+        return Verdict(
+            status=dump(STATUS_ADAPTER, status),
+            notes=_mining(observed.policy, status),
+            requeue_after=PERIOD,
+        )
+
+
+def _refers(workload: Workload, policy: EgressPolicy) -> bool:
+    ref = workload.spec.egress_policy_ref
+    near = workload.meta.namespace == policy.meta.namespace
+    return near and ref is not None and ref.name == policy.meta.name
+
+
+def _mining(policy: EgressPolicy, after: EgressPolicyStatus) -> tuple[Note, ...]:
+    known = {(each.destination, each.port) for each in policy.status.denied if each.mining}
+    meta = policy.meta
+    return tuple(
+        Note(
+            about=Key(kind=EGRESS.kind, namespace=meta.namespace, name=meta.name),
+            uid=meta.uid,
+            type="Warning",
+            reason="MiningPoolDenied",
+            message=f"{each.process or 'a process'} asked for {each.destination}:{each.port}, a known "
+            f"mining pool ({each.mining}); look at what the image runs: garrison logs, garrison shell",
+        )
+        for each in after.denied
+        if each.mining and (each.destination, each.port) not in known
+    )
