@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from garrison.api.lease import PHASES
 from garrison.controllers import account, workload
 from garrison.core import lifecycle
+from garrison.ports.identity import Identities
 from garrison.ports.kube import Kube
 from garrison.ports.market import LeaseGateway, Market
 from garrison.ports.probe import Prober, Screen
 from garrison.ports.registry import Registry
+from garrison.ports.sentinel import Bootstraps, Sentinel
 
 PORTS = {
     "market": Market,
@@ -22,9 +24,13 @@ PORTS = {
     "prober": Prober,
     "screen": Screen,
     "registry": Registry,
+    "sentinel": Sentinel,
+    "bootstraps": Bootstraps,
+    "identities": Identities,
 }
-LATER = frozenset({"market.deposit"})
-"""operations that nothing in the engine calls yet: escrow is topped up by a later capability"""
+LATER = frozenset({"market.deposit", "identities.context"})
+"""operations that the engine does not call: escrow is topped up by a later capability, and TLS contexts
+are for adapters"""
 
 ACTIONS = (lifecycle.Action, account.AccountAction, workload.WorkloadAction)
 

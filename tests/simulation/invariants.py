@@ -114,6 +114,17 @@ class Invariants:
         if left:
             yield f"lease {body['metadata']['name']} is gone, deployments {left} are still paid"
 
+    def on_ready(self, body: Mapping[str, Any], started: set[str]) -> Iterator[str]:
+        """Yield what is broken by a lease that became Ready: sealed start and guard came first."""
+        if body["spec"].get("sentinel") is None:
+            return
+        status, name = body["status"], body["metadata"]["name"]
+        if (status.get("sentinel") or {}).get("instance") not in started:
+            yield f"replica {name} is Ready, its enrolled instance was never told to start"
+        guard = status.get("egress") or {}
+        if not guard.get("inForce") or guard["level"] != "Enforced":
+            yield f"replica {name} is Ready, its guard is {guard.get('level')}"
+
     def on_slice(self, body: Mapping[str, Any], ever_ready: set[str]) -> Iterator[str]:
         """Yield what is broken by a slice that was written."""
         name = body["metadata"]["name"]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from garrison.adapters.memory.market import DeploymentRecord
-from garrison.api.meta import LEASE, WORKLOAD
+from garrison.api.meta import EGRESS, LEASE, WORKLOAD
 from garrison.api.money import MicroUSD
 from garrison.core.marker import Marker
 from garrison.ports.kube import Object
@@ -143,6 +143,30 @@ class People:
         if victim is not None:
             self._world.prober.sick.add(victim.id)
 
+    async def _restart_container(self, draw: float) -> None:
+        victim = self._leased(draw)
+        if victim is not None:
+            self._world.sentinel.restart(victim.id)
+
+    async def _weak_machine(self, draw: float) -> None:
+        self._spoil(self._world.sentinel.weak, draw)
+
+    async def _copied_container(self, draw: float) -> None:
+        self._spoil(self._world.sentinel.cloning, draw)
+
+    async def _foreign_container(self, draw: float) -> None:
+        self._spoil(self._world.sentinel.foreign, draw)
+
+    def _spoil(self, hostile: set[str], draw: float) -> None:
+        victim = self._pick(sorted(self._world.market.providers_by_id), draw)
+        if victim is not None:
+            hostile.add(victim)
+
+    async def _edit_egress(self, draw: float) -> None:
+        kind = self._world.store.resource(EGRESS.group, EGRESS.version, EGRESS.plural)
+        allow = [{"host": f"hub{int(draw * 100)}.example", "ports": [443]}]
+        self._world.store.merge(kind, {"spec": {"allow": allow}}, NAMESPACE, "hub")
+
     async def _no_bids(self, draw: float) -> None:
         """Everybody who is cheap stops bidding: killed machines that come back in the calm."""
         market = self._world.market
@@ -193,6 +217,8 @@ def everything_works(world: World) -> None:
     world.exchanges.locked.clear()
     world.prober.slow.clear()
     world.prober.sick.clear()
+    for hostile in (world.sentinel.weak, world.sentinel.cloning, world.sentinel.foreign):
+        hostile.clear()
     for each in sorted(world.market.alive):
         world.market.revive(each)
     world.ensure_operator()

@@ -163,4 +163,11 @@ def _left(world: World) -> str:
         for each in world.market.paid()
         if mine(each) is not None and mine(each) not in world.invariants.released
     ]
-    return f"deployments {paid} are still paid" if paid else ""
+    if paid:
+        return f"deployments {paid} are still paid"
+    kept = sorted(
+        name
+        for name, (lease, _) in world.bootstraps.kept.items()
+        if lease.uid not in world.invariants.stripped
+    )
+    return f"bootstraps {kept} are left" if kept else ""

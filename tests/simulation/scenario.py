@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from garrison.adapters.memory.provider import MemoryProvider
-from garrison.api.meta import ACCOUNT, API_VERSION, POLICY, WORKLOAD
+from garrison.api.meta import ACCOUNT, API_VERSION, EGRESS, POLICY, WORKLOAD
 from garrison.api.money import MicroUSD
 from garrison.ports.kube import Object
 from garrison.ports.market import ProviderGpu
@@ -81,6 +81,16 @@ def policy() -> Object:
     }
 
 
+def egress_policy() -> Object:
+    """Return an egress policy that people edit."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": EGRESS.kind,
+        "metadata": {"name": "hub", "namespace": NAMESPACE},
+        "spec": {"allow": [{"host": "hub.example", "ports": [443]}]},
+    }
+
+
 def workload(name: str, chance: random.Random) -> Object:
     """Return a workload of up to two replicas."""
     models = chance.choice((("h100",), ("a100", "h100"), ("none-such", "h100")))
@@ -101,6 +111,12 @@ def workload(name: str, chance: random.Random) -> Object:
     }
     if chance.random() < 0.3:
         spec["providerPolicyRef"] = {"name": "anyone"}
+    if chance.random() < 0.3:
+        spec["trust"] = "Unverified"
+    else:
+        spec["trust"] = "Verified"
+        if chance.random() < 0.5:
+            spec["egressPolicyRef"] = {"name": "hub"}
     return {
         "apiVersion": API_VERSION,
         "kind": WORKLOAD.kind,
@@ -141,6 +157,12 @@ DEEDS = (
     "reclaim",
     "slow provider",
     "sick container",
+    "restart container",
+    "weak machine",
+    "copied container",
+    "foreign container",
+    "edit egress",
+    "edit egress",
     "no bids",
     "lose account key",
     "start operator",

@@ -15,7 +15,21 @@ from garrison.adapters.memory.kube import MemoryKube, register
 from garrison.adapters.memory.market import MemoryMarket
 from garrison.adapters.memory.probe import MemoryProber, MemoryScreen
 from garrison.adapters.memory.registry import MemoryRegistry
-from garrison.api.meta import ACCOUNT, OWN_KINDS, POLICY, REVISION, SERVICE, SLICE
+from garrison.adapters.memory.sentinel import (
+    MemoryBootstraps,
+    MemoryIdentities,
+    MemorySentinel,
+)
+from garrison.api.meta import (
+    ACCOUNT,
+    EGRESS,
+    OWN_KINDS,
+    POLICY,
+    REVISION,
+    SECRET,
+    SERVICE,
+    SLICE,
+)
 from garrison.controllers.assembly import Ports
 from garrison.ports.kube import Object
 from kube_light.history import Change
@@ -30,6 +44,7 @@ from tests.simulation.scenario import (
     MISSING,
     NAMESPACE,
     account,
+    egress_policy,
     policy,
     providers,
 )
@@ -52,7 +67,7 @@ class World:
         self.store = Store(
             now=self.clock.now, uid=lambda: str(uuid.UUID(int=self.chance.getrandbits(128)))
         )
-        register(self.store, [*OWN_KINDS, REVISION, SERVICE, SLICE])
+        register(self.store, [*OWN_KINDS, REVISION, SECRET, SERVICE, SLICE])
         self.market = MemoryMarket(
             clock=self.clock,
             providers=providers(self.chance),
@@ -61,7 +76,9 @@ class World:
         )
         self.gateway = MemoryGateway(clock=self.clock, market=self.market)
         self.gateway.crashing.add(CRASHING)
-        self.prober = MemoryProber(market=self.market, gateway=self.gateway)
+        self.sentinel = MemorySentinel(market=self.market, gateway=self.gateway)
+        self.bootstraps = MemoryBootstraps(self.market)
+        self.prober = MemoryProber(market=self.market, gateway=self.gateway, sentinel=self.sentinel)
         self.registry = MemoryRegistry(self.market.faults)
         self.registry.missing.add(MISSING)
         self.exchanges = MemoryExchanges(self.market, self.gateway)
@@ -79,6 +96,7 @@ class World:
         self.store.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
         await self.user.create(ACCOUNT, account())
         await self.user.create(POLICY, policy())
+        await self.user.create(EGRESS, egress_policy())
 
     def later(self, seconds: float, act: Callable[[], None]) -> None:
         """Do something later."""
@@ -109,6 +127,9 @@ class World:
             pull_secrets=self.registry,
             screen=MemoryScreen(self.market),
             prober=self.prober,
+            sentinel=self.sentinel,
+            bootstraps=self.bootstraps,
+            identities=MemoryIdentities(self.market),
         )
         operator = Operator(ports, self.reached)
         self.operators.append(operator)
@@ -179,6 +200,9 @@ class World:
             self.say(f"{name}: {before} -> {phase} {(body.get('status') or {}).get('provider')}")
         if phase == "Ready":
             self.ever_ready.add(name)
+        if phase == "Ready" and before != "Ready":
+            for each in self.invariants.on_ready(body, self.sentinel.started):
+                self._break(each)
         if (body.get("status") or {}).get("closeReason") == "Released":
             self._released(body)
         if change.type == "ADDED":

@@ -66,10 +66,16 @@ class MemoryGateway:
         """Return whether the container of a lease serves at a moment."""
         if lease.manifest is None or not lease.open_at(moment):
             return False
-        at, order = lease.manifest
+        order = lease.manifest[1]
+        return order.image not in self.crashing and self.is_up(lease, moment)
+
+    def is_up(self, lease: LeaseRecord, moment: datetime) -> bool:
+        """Return whether the container of a lease is there, whatever its process does."""
+        if lease.manifest is None or not lease.open_at(moment):
+            return False
         start = self._market.providers_by_id[lease.provider].start_delay
         alive = self._market.alive[lease.provider].at(moment)
-        return alive and order.image not in self.crashing and moment >= at + start
+        return alive and moment >= lease.manifest[0] + start
 
     def behind(self, host: str, port: int) -> tuple[DeploymentRecord, LeaseRecord] | None:
         """Return the deployment whose container is reached at a host and port."""

@@ -7,8 +7,10 @@ from ipaddress import IPv4Address
 
 from garrison.adapters.memory.faults import Call
 from garrison.adapters.memory.gateway import MemoryGateway
-from garrison.adapters.memory.market import MemoryMarket
+from garrison.adapters.memory.market import DeploymentRecord, LeaseRecord, MemoryMarket
+from garrison.adapters.memory.sentinel import MemorySentinel
 from garrison.errors import UnavailableError
+from garrison.ports.identity import Peer
 from garrison.ports.probe import (
     BenchmarkAsk,
     BenchmarkFigures,
@@ -44,24 +46,35 @@ class MemoryProber:
     """Implements ``Prober``. ``slow`` providers serve at a tenth of the speed."""
 
     def __init__(
-        self, *, market: MemoryMarket, gateway: MemoryGateway, millitokens_per_second: int = 50_000
+        self,
+        *,
+        market: MemoryMarket,
+        gateway: MemoryGateway,
+        sentinel: MemorySentinel,
+        millitokens_per_second: int = 50_000,
     ) -> None:
         self._market = market
         self._gateway = gateway
+        self._sentinel = sentinel
         self._speed = millitokens_per_second
         self.slow: set[str] = set()
         self.sick: set[str] = set()
         """deployments whose server answers with an error"""
 
     async def probe(
-        self, destination: Destination, path: str, *, timeout_seconds: float
+        self,
+        destination: Destination,
+        path: str,
+        *,
+        timeout_seconds: float,
+        peer: Peer | None = None,
     ) -> ProbeResult:
         """Return whether the container serves."""
         del path, timeout_seconds
 
         def answer(moment: datetime) -> ProbeResult:
-            found = self._gateway.behind(destination.host, destination.port)
-            if found is None or not self._gateway.runs(found[1], moment):
+            found = self._behind(destination, peer, moment)
+            if found is None:
                 return ProbeResult(outcome=ProbeOutcome.REFUSED, message="connection refused")
             if found[0].id in self.sick:
                 return ProbeResult(outcome=ProbeOutcome.BAD_STATUS, message="HTTP 503")
@@ -73,12 +86,27 @@ class MemoryProber:
         except UnavailableError as error:
             return ProbeResult(outcome=ProbeOutcome.TIMED_OUT, message=str(error))
 
-    async def benchmark(self, destination: Destination, ask: BenchmarkAsk) -> BenchmarkFigures:
+    def _behind(
+        self, destination: Destination, peer: Peer | None, moment: datetime
+    ) -> tuple[DeploymentRecord, LeaseRecord] | None:
+        """The container whose workload answers this client, None when none does."""
+        found = self._gateway.behind(destination.host, destination.port)
+        if found is None or not self._gateway.runs(found[1], moment):
+            return None
+        record, lease = found
+        if self._sentinel.is_guarded(lease):
+            serves = self._sentinel.serves(record.id, lease, moment)
+            return found if serves and self._sentinel.accepts(record.id, peer) else None
+        return found if peer is None else None
+
+    async def benchmark(
+        self, destination: Destination, ask: BenchmarkAsk, *, peer: Peer | None = None
+    ) -> BenchmarkFigures:
         """Return the provider's figures."""
 
         def answer(moment: datetime) -> BenchmarkFigures:
-            found = self._gateway.behind(destination.host, destination.port)
-            if found is None or not self._gateway.runs(found[1], moment):
+            found = self._behind(destination, peer, moment)
+            if found is None:
                 raise UnavailableError(f"{destination.host}:{destination.port}: no answer")
             factor = 10 if found[1].provider in self.slow else 1
             return BenchmarkFigures(

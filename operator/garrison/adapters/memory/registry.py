@@ -30,6 +30,7 @@ class MemoryRegistry:
                 size=1,
                 architecture="amd64",
                 os="linux",
+                entrypoint=("serve",),
             )
 
         call = Call(port="registry", operation="image", write=False, subject=reference)

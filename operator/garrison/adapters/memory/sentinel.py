@@ -1,0 +1,286 @@
+"""Sentinels in memory: sealed until enrolled, guarded, and told to start; hostile on request."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from ssl import SSLContext
+from typing import TypeVar
+
+from garrison.adapters.memory.faults import Call
+from garrison.adapters.memory.gateway import MemoryGateway
+from garrison.adapters.memory.market import LeaseRecord, MemoryMarket
+from garrison.api.egress import DENY_ALL, EgressPolicySpec
+from garrison.errors import AuthError, ConflictError, RejectedError, UnavailableError
+from garrison.ports.identity import ClientIdentity, LeaseIdentity, Peer
+from garrison.ports.sentinel import (
+    Door,
+    EgressView,
+    Enrolment,
+    Injection,
+    Launch,
+    ProcessView,
+    SentinelPorts,
+    SentinelState,
+    View,
+)
+
+T = TypeVar("T")
+
+LIFE = timedelta(hours=12)
+DIGEST = hashlib.sha256(b"sentinel").hexdigest()
+BOOTSTRAP = "GARRISON_BOOTSTRAP"
+
+
+@dataclass(slots=True, kw_only=True)
+class Instance:
+    """One start of one container."""
+
+    lease: str
+    instance: str
+    state: SentinelState = SentinelState.SEALED
+    key: str | None = None
+    until: datetime | None = None
+    version: int = 0
+    policy: EgressPolicySpec = DENY_ALL
+    secrets: dict[str, int] = field(default_factory=dict)
+    sealed_because: str = ""
+
+
+class MemorySentinel:
+    """Implements ``Sentinel`` for every container that a bootstrap was injected into.
+
+    ``weak`` are providers whose machine enforces nothing, ``cloning`` those that run a copy beside
+    the original, ``foreign`` those where something else answers. ``started`` are all instances that
+    were ever told to start: the truth, for checks.
+    """
+
+    def __init__(self, *, market: MemoryMarket, gateway: MemoryGateway) -> None:
+        self._market = market
+        self._gateway = gateway
+        self._instances: dict[str, Instance] = {}
+        self._restarts: dict[str, int] = {}
+        self.weak: set[str] = set()
+        self.cloning: set[str] = set()
+        self.foreign: set[str] = set()
+        self.started: set[str] = set()
+
+    def restart(self, deployment: str) -> None:
+        """Restart a container: it comes back sealed, as another instance."""
+        self._restarts[deployment] = self._restarts.get(deployment, 0) + 1
+        self._instances.pop(deployment, None)
+
+    def serves(self, deployment: str, lease: LeaseRecord, moment: datetime) -> bool:
+        """Return whether the workload's own process runs in a container that has a sentinel."""
+        known = self._instances.get(deployment)
+        running = known is not None and known.state is SentinelState.RUNNING
+        return running and self._gateway.runs(lease, moment)
+
+    def is_guarded(self, lease: LeaseRecord) -> bool:
+        """Return whether a container was started with a sentinel."""
+        return lease.manifest is not None and _bootstrap(lease) is not None
+
+    def accepts(self, deployment: str, peer: Peer | None) -> bool:
+        """Return whether a client that expects ``peer`` gets through to the workload."""
+        known = self._instances.get(deployment)
+        return known is not None and peer is not None and known.key == peer.key
+
+    async def look(self, door: Door) -> tuple[View, ...]:
+        """Return the instance that answers, and its copy where the provider runs one."""
+
+        def answer(moment: datetime) -> tuple[View, ...]:
+            found, lease = self._at(door, moment)
+            view = self._view(found, lease)
+            if lease.provider not in self.cloning or found.key is None:
+                return (view,)
+            copy = View(instance=_named("copy", door), state=SentinelState.SEALED, digest=DIGEST)
+            return (copy, view)
+
+        return await self._market.faults.read(self._call("look", door, write=False), answer)
+
+    async def enrol(self, door: Door) -> Enrolment:
+        """Give the instance a key and a certificate, or renew it."""
+
+        def effect(now: datetime) -> Enrolment:
+            found, _ = self._at(door, now)
+            if found.sealed_because:
+                raise ConflictError(f"sealed: {found.sealed_because}")
+            found.key = found.key or hashlib.sha256(found.instance.encode()).hexdigest()
+            found.until = now + LIFE
+            if found.state is SentinelState.SEALED:
+                found.state = SentinelState.ENROLLED
+            return Enrolment(instance=found.instance, key=found.key, certificate_until=found.until)
+
+        return await self._written("enrol", door, effect)
+
+    async def set_egress(self, door: Door, version: int, policy: EgressPolicySpec) -> EgressView:
+        """Put a version in force; an older one is refused."""
+
+        def effect(now: datetime) -> EgressView:
+            found, lease = self._enrolled(door, now)
+            if version < found.version:
+                raise RejectedError("an older version of the policy", reason="StaleVersion")
+            found.version, found.policy = version, policy
+            return self._guard(found, lease)
+
+        return await self._written("set_egress", door, effect)
+
+    async def start(self, door: Door, launch: Launch) -> None:
+        """Start the workload."""
+        del launch
+
+        def effect(now: datetime) -> None:
+            found, lease = self._enrolled(door, now)
+            needs = found.policy.require_enforced and found.policy.mode == "Enforce"
+            if needs and lease.provider in self.weak:
+                raise RejectedError("the guard is not enforced", reason="EgressNotEnforced")
+            found.state = SentinelState.RUNNING
+            self.started.add(found.instance)
+
+        await self._written("start", door, effect)
+
+    async def seal(self, door: Door, reason: str) -> None:
+        """Stop the workload for good."""
+
+        def effect(now: datetime) -> None:
+            found, _ = self._at(door, now)
+            found.state, found.key, found.sealed_because = SentinelState.SEALED, None, reason
+
+        await self._written("seal", door, effect)
+
+    async def _written(self, name: str, door: Door, effect: Callable[[datetime], T]) -> T:
+        call = self._call(name, door, write=True)
+        return await self._market.faults.write(call, effect, UnavailableError)
+
+    def _call(self, name: str, door: Door, *, write: bool) -> Call:
+        return Call(port="sentinel", operation=name, write=write, subject=door.lease.uid)
+
+    def _at(self, door: Door, moment: datetime) -> tuple[Instance, LeaseRecord]:
+        where = f"{door.destination.host}:{door.destination.port}"
+        found = self._gateway.behind(door.destination.host, door.destination.port)
+        if found is None or not self._gateway.is_up(found[1], moment):
+            raise UnavailableError(f"{where}: connection refused")
+        record, lease = found
+        if lease.provider in self.foreign or _bootstrap(lease) != door.lease.uid:
+            raise AuthError(f"{where}: another certificate", reason="IdentityRefused")
+        known = self._instances.get(record.id)
+        if known is None:
+            count = self._restarts.get(record.id, 0)
+            known = Instance(lease=door.lease.uid, instance=_named(f"{record.id}/{count}", door))
+            self._instances[record.id] = known
+        return known, lease
+
+    def _enrolled(self, door: Door, now: datetime) -> tuple[Instance, LeaseRecord]:
+        found, lease = self._at(door, now)
+        if found.key is None or found.key != door.key:
+            raise ConflictError("another instance answers now")
+        return found, lease
+
+    def _view(self, found: Instance, lease: LeaseRecord) -> View:
+        running = found.state is SentinelState.RUNNING
+        return View(
+            instance=found.instance,
+            state=found.state,
+            digest=DIGEST,
+            key=found.key,
+            certificate_until=found.until,
+            egress=self._guard(found, lease),
+            secrets=dict(found.secrets),
+            process=ProcessView(running=True) if running else None,
+            sealed_because=found.sealed_because,
+        )
+
+    def _guard(self, found: Instance, lease: LeaseRecord) -> EgressView:
+        weak = lease.provider in self.weak
+        return EgressView(
+            version=found.version,
+            level="Refused" if weak else "Enforced",
+            rung="none" if weak else "memory",
+            mode=found.policy.mode,
+        )
+
+
+class MemoryBootstraps:
+    """Implements ``Bootstraps``. ``kept`` is what exists: the truth, for checks."""
+
+    def __init__(self, market: MemoryMarket) -> None:
+        self._market = market
+        self.kept: dict[str, tuple[LeaseIdentity, SentinelPorts]] = {}
+
+    @property
+    def digest(self) -> str:
+        """Return the digest of the only sentinel there is."""
+        return DIGEST
+
+    async def prepare(
+        self, name: str, lease: LeaseIdentity, ports: SentinelPorts, egress: EgressPolicySpec
+    ) -> None:
+        """Keep a bootstrap unless there is one."""
+        del egress
+
+        def effect(_now: datetime) -> None:
+            self.kept.setdefault(name, (lease, ports))
+
+        await self._market.faults.write(self._call("prepare", name, write=True), effect)
+
+    async def injection(self, name: str) -> Injection | None:
+        """Return an environment that names the lease."""
+
+        def answer(_moment: datetime) -> Injection | None:
+            if name not in self.kept:
+                return None
+            lease, ports = self.kept[name]
+            return Injection(command=("sentinel",), env=((BOOTSTRAP, lease.uid),), ports=ports)
+
+        return await self._market.faults.read(self._call("injection", name, write=False), answer)
+
+    async def fingerprint(self, name: str) -> str | None:
+        """Return the fingerprint of a bootstrap."""
+
+        def answer(_moment: datetime) -> str | None:
+            return hashlib.sha256(name.encode()).hexdigest() if name in self.kept else None
+
+        return await self._market.faults.read(self._call("fingerprint", name, write=False), answer)
+
+    async def discard(self, name: str) -> None:
+        """Forget a bootstrap."""
+
+        def effect(_now: datetime) -> None:
+            self.kept.pop(name, None)
+
+        await self._market.faults.write(self._call("discard", name, write=True), effect)
+
+    def _call(self, operation: str, name: str, *, write: bool) -> Call:
+        return Call(port="bootstraps", operation=operation, write=write, subject=name)
+
+
+class MemoryIdentities:
+    """Implements ``Identities``, without any certificate."""
+
+    def __init__(self, market: MemoryMarket) -> None:
+        self._market = market
+
+    async def context(self, peer: Peer) -> SSLContext:
+        """There is no TLS in memory."""
+        raise UnavailableError(f"no TLS context for lease {peer.lease.uid} in memory")
+
+    async def client(self, namespace: str, workload: str, turn: int) -> ClientIdentity:
+        """Return an identity that says whose it is."""
+
+        def answer(_moment: datetime) -> ClientIdentity:
+            text = f"{namespace}/{workload}/{turn}"
+            return ClientIdentity(certificate=text, key=text, lease_authorities=text)
+
+        subject = f"{namespace}/{workload}"
+        call = Call(port="identities", operation="client", write=False, subject=subject)
+        return await self._market.faults.read(call, answer)
+
+
+def _named(text: str, door: Door) -> str:
+    return hashlib.sha256(f"{door.lease.uid}/{text}".encode()).hexdigest()[:32]
+
+
+def _bootstrap(lease: LeaseRecord) -> str | None:
+    return dict(lease.manifest[1].env).get(BOOTSTRAP) if lease.manifest is not None else None
