@@ -105,11 +105,9 @@ class People:
             self._world.store.merge(kind, bare, NAMESPACE, victim["metadata"]["name"])
 
     async def _kill_provider(self, draw: float) -> None:
-        market = self._world.market
-        busy = [each.lease.provider for each in market.paid() if each.lease is not None]
-        victim = self._pick(busy or sorted(market.providers_by_id), draw)
+        victim = self._busy(draw)
         if victim is not None:
-            market.kill(victim)
+            self._world.market.kill(victim)
 
     async def _revive_provider(self, draw: float) -> None:
         market, now = self._world.market, self._world.clock.now()
@@ -158,9 +156,15 @@ class People:
         self._spoil(self._world.sentinel.foreign, draw)
 
     def _spoil(self, hostile: set[str], draw: float) -> None:
-        victim = self._pick(sorted(self._world.market.providers_by_id), draw)
+        victim = self._busy(draw)
         if victim is not None:
             hostile.add(victim)
+
+    def _busy(self, draw: float) -> str | None:
+        """A provider that holds a lease, any one while none does."""
+        market = self._world.market
+        busy = [each.lease.provider for each in market.paid() if each.lease is not None]
+        return self._pick(busy or sorted(market.providers_by_id), draw)
 
     async def _edit_egress(self, draw: float) -> None:
         kind = self._world.store.resource(EGRESS.group, EGRESS.version, EGRESS.plural)

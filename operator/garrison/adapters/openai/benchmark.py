@@ -132,9 +132,7 @@ def prompt_of(number: int, requests: int) -> str:
     return f"Night {number} of {requests}. {_TOPIC}"
 
 
-async def _timed(
-    way: Way, ask: BenchmarkAsk, form: Form, model: str, number: int
-) -> Timing:
+async def _timed(way: Way, ask: BenchmarkAsk, form: Form, model: str, number: int) -> Timing:
     body = form.body(model, prompt_of(number, ask.requests), ask.max_tokens)
     clock = asyncio.get_running_loop().time
     sent = clock()
