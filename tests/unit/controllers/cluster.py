@@ -18,6 +18,11 @@ from garrison.adapters.memory.market import MemoryMarket
 from garrison.adapters.memory.probe import MemoryProber, MemoryScreen
 from garrison.adapters.memory.provider import MemoryProvider
 from garrison.adapters.memory.registry import MemoryRegistry
+from garrison.adapters.memory.sentinel import (
+    MemoryBootstraps,
+    MemoryIdentities,
+    MemorySentinel,
+)
 from garrison.api.meta import (
     ACCOUNT,
     API_VERSION,
@@ -26,6 +31,7 @@ from garrison.api.meta import (
     POLICY,
     PROVIDER,
     REVISION,
+    SECRET,
     SERVICE,
     SLICE,
     WORKLOAD,
@@ -103,14 +109,16 @@ class Cluster:
         self.calls: list[str] = []
         self.clock = LoopClock()
         self.store = Store(now=self.clock.now, uid=lambda: str(uuid.UUID(int=next(numbers))))
-        register(self.store, [*OWN_KINDS, REVISION, SERVICE, SLICE])
+        register(self.store, [*OWN_KINDS, REVISION, SECRET, SERVICE, SLICE])
         self.market = MemoryMarket(
             clock=self.clock,
             providers=[provider(f"p{n}", 1_000_000 + 100_000 * n) for n in range(3)],
             hook=self._hook,
         )
         self.gateway = MemoryGateway(clock=self.clock, market=self.market)
-        self.prober = MemoryProber(market=self.market, gateway=self.gateway)
+        self.sentinel = MemorySentinel(market=self.market, gateway=self.gateway)
+        self.bootstraps = MemoryBootstraps(self.market)
+        self.prober = MemoryProber(market=self.market, gateway=self.gateway, sentinel=self.sentinel)
         self.registry = MemoryRegistry(self.market.faults)
         self.kube = MemoryKube(self.store)
         self.engine: Engine | None = None
@@ -147,6 +155,9 @@ class Cluster:
                 pull_secrets=self.registry,
                 screen=MemoryScreen(self.market),
                 prober=self.prober,
+                sentinel=self.sentinel,
+                bootstraps=self.bootstraps,
+                identities=MemoryIdentities(self.market),
             ),
             installation=INSTALLATION,
             pace=Pace(workers=2),
