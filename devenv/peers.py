@@ -30,6 +30,7 @@ from devenv.processes import Process
 from devenv.venv import environment
 from devenv.wheels import unpacked
 from garrison.adapters.openai.benchmark import benchmark, prompt_of
+from garrison.adapters.openai.http import Way
 from garrison.ports.probe import BenchmarkAsk, Destination
 
 ROUNDS = 5
@@ -90,7 +91,9 @@ async def _rounds(title: str, port: int, python: Path, truth: Figures | None) ->
 
 
 async def _garrison(port: int) -> Figures:
-    figures = await benchmark(Destination(host=LOOPBACK, address=LOOPBACK, port=port), ASK)
+    figures = await benchmark(
+        Way(destination=Destination(host=LOOPBACK, address=LOOPBACK, port=port)), ASK
+    )
     return Figures(
         first_token_ms=figures.time_to_first_token_ms,
         tokens_per_second=figures.millitokens_per_second / 1000,
