@@ -138,7 +138,17 @@ _AKASH: Json = {
     "commit": "",
     "build_tags": "",
     "go": "go version go1.26.8 linux/amd64",
-    "build_deps": [],
+    "build_deps": ["pkg.akt.dev/go@v0.2.16"],
     "cosmos_sdk_version": "v0.53.4",
 }
-_KUBE: Json = {"major": "1", "minor": "33", "gitVersion": "v1.33.0", "platform": "linux/amd64"}
+_KUBE: Json = {
+    "major": "1",
+    "minor": "33",
+    "gitVersion": "v1.33.0",
+    "gitCommit": "",
+    "gitTreeState": "",
+    "buildDate": "",
+    "goVersion": "",
+    "compiler": "",
+    "platform": "linux/amd64",
+}

@@ -52,13 +52,14 @@ class Streams:
         if not pods:
             await socket.close(code=INTERNAL, message=b"no running pods")
             return socket
-        async with asyncio.TaskGroup() as group:
-            gone = asyncio.create_task(_drained(socket))
-            senders = [group.create_task(_send_log(socket, pod, follow, tail)) for pod in pods]
-            await asyncio.wait({gone, *senders}, return_when=_until(follow))
-            for sender in senders:
-                sender.cancel()
+        speaking = asyncio.gather(*(_send_log(socket, pod, follow, tail) for pod in pods))
+        gone = asyncio.create_task(_drained(socket))
+        try:
+            await asyncio.wait({speaking, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            speaking.cancel()
             gone.cancel()
+            await asyncio.gather(speaking, gone, return_exceptions=True)
         return dropped(request, socket)
 
     async def events(self, request: web.Request) -> web.StreamResponse:
@@ -118,10 +119,6 @@ async def _drained(socket: web.WebSocketResponse) -> None:
     """Read until the client has gone; what it says is ignored."""
     async for _ in socket:
         pass
-
-
-def _until(follow: bool) -> str:
-    return asyncio.FIRST_COMPLETED if follow else asyncio.ALL_COMPLETED
 
 
 async def _send_log(socket: web.WebSocketResponse, pod: _Pod, follow: bool, tail: int) -> None:
