@@ -9,16 +9,22 @@ import aiohttp
 from pydantic import RootModel, TypeAdapter
 
 from akash_sandbox.admin.bodies import (
+    AdminChain,
     AdminInfo,
     AdminLease,
     AdminProvider,
+    Balance,
     Bidding,
+    Denom,
     Drops,
     Errors,
+    Gas,
+    Halt,
     Hang,
     Hardware,
     LeaseClose,
     Network,
+    NodeChange,
     Reason,
     ReclaimNotice,
 )
@@ -26,9 +32,11 @@ from akash_sandbox.faults import CONSOLE, FaultSet
 
 __all__ = [
     "CONSOLE",
+    "AdminChain",
     "AdminInfo",
     "AdminLease",
     "AdminProvider",
+    "NodeChange",
     "SandboxAdmin",
     "SandboxAdminError",
 ]
@@ -37,6 +45,7 @@ _PROVIDERS = TypeAdapter(list[AdminProvider])
 _LEASES = TypeAdapter(list[AdminLease])
 _FAULTS = TypeAdapter(FaultSet)
 _INFO = TypeAdapter(AdminInfo)
+_CHAIN = TypeAdapter(AdminChain)
 
 
 class SandboxAdminError(Exception):
@@ -130,6 +139,27 @@ class SandboxAdmin:
     async def drop_answers(self, scope: str, *, count: int = 1) -> None:
         """Let the next writes take effect without an answer."""
         await self._call("PUT", f"/v1/http/{scope}/drops", Drops(count=count))
+
+    async def chain(self) -> AdminChain:
+        """Return the chain with its nodes."""
+        return _CHAIN.validate_json(await self._call("GET", "/v1/chain"))
+
+    async def change_node(self, node: str, change: NodeChange) -> None:
+        """Change what is wrong with a node of the chain."""
+        await self._call("PUT", f"/v1/chain/nodes/{node}", change)
+
+    async def use_gas(self, *, percent: int) -> None:
+        """Let transactions use that much of what their simulation said; 100 undoes it."""
+        await self._call("PUT", "/v1/chain/gas", Gas(percent=percent))
+
+    async def halt_chain(self, *, halted: bool = True) -> None:
+        """Let the chain make no more blocks, or make them again."""
+        await self._call("PUT", "/v1/chain/halt", Halt(halted=halted))
+
+    async def set_balance(self, address: str, denom: Denom, amount: int) -> None:
+        """Give an account so many millionths of a coin, whatever it had."""
+        body = Balance(denom=denom, amount=amount)
+        await self._call("PUT", f"/v1/chain/balances/{address}", body)
 
     async def close_lease(self, dseq: str, gseq: int, oseq: int, *, reason: Reason) -> None:
         """End a lease with one of the market's reasons."""

@@ -308,6 +308,13 @@ class Venue:
         """Put the chain's faults into effect, after they changed."""
         self._apply_chain_faults(self.chain)
 
+    def set_balance(self, address: str, denom: str, amount: int) -> None:
+        """Give an account so much, whatever it had."""
+        open_account(self.chain, address)
+        has = self.book.bank.balance(address, denom)
+        self.book.bank.burn(address, denom, has)
+        self.book.bank.mint(address, denom, amount)
+
     def _apply_chain_faults(self, chain: Chain) -> None:
         chain.gas_percent = self.faults.current.gas_percent
         nodes = self.faults.current.nodes.values()

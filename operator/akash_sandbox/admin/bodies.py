@@ -7,8 +7,11 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from akash_sandbox.faults import Garbled, NodeFault
+
 _STRICT = ConfigDict(extra="forbid")
 
+Denom = Literal["uakt", "uact"]
 Reason = Literal[
     "owner",
     "unstable",
@@ -65,6 +68,62 @@ class Drops:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class NodeChange:
+    """What is to change at a node of the chain; None stays as it is.
+
+    ``garbled`` answers, ``garbled_count`` of them or until cleared; ``forgets`` so many lookups of
+    transactions fail.
+    """
+
+    mempool_full: bool | None = None
+    lag_blocks: Annotated[int, Field(ge=0, le=1000)] | None = None
+    garbled: Garbled | None = None
+    garbled_count: Annotated[int, Field(ge=1)] | None = None
+    forgets: Annotated[int, Field(ge=0)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Gas:
+    """What transactions use in a block, in percent of what their simulation said."""
+
+    percent: Annotated[int, Field(ge=1, le=10_000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Halt:
+    halted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Balance:
+    """What an account has from now on, in millionths."""
+
+    denom: Denom
+    amount: Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminNode:
+    """A node of the chain, with what is wrong with it."""
+
+    name: str
+    url: str
+    fault: NodeFault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminChain:
+    """The chain; ``waiting`` transactions are in its mempool."""
+
+    id: str
+    height: int
+    halted: bool
+    waiting: int
+    gas_percent: int
+    nodes: tuple[AdminNode, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class LeaseClose:
     reason: Reason
 
@@ -82,9 +141,6 @@ class AdminInfo:
     console_url: str
     isolation: str
     balance_micro_usd: int
-    chain_id: str = ""
-    chain_urls: tuple[str, ...] = ()
-    chain_height: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from aiohttp.typedefs import Middleware
 from pydantic import RootModel, TypeAdapter, ValidationError
 
 from akash_sandbox.admin import bodies
+from akash_sandbox.admin.chain import ChainAdmin, UnknownNodeError
 from akash_sandbox.admin.views import info, leases, providers
 from akash_sandbox.faults import CONSOLE
 from akash_sandbox.gateway.fleet import Fleet
@@ -66,6 +67,7 @@ class Admin:
                 web.post(f"{_LEASE}/restart", self._restart),
             ]
         )
+        app.add_routes(ChainAdmin(self._venue, self._done).routes())
         return app
 
     async def _info(self, _request: web.Request) -> web.Response:
@@ -83,6 +85,8 @@ class Admin:
 
     async def _clear(self, _request: web.Request) -> web.Response:
         self._venue.faults.clear()
+        self._venue.apply_chain_faults()
+        self._venue.chain.resume(self._venue.now())
         return await self._done()
 
     async def _kill(self, request: web.Request) -> web.Response:
@@ -156,7 +160,7 @@ class Admin:
 
     async def _http(self, request: web.Request, **changes: Any) -> web.Response:
         scope = request.match_info["scope"]
-        if scope != CONSOLE:
+        if scope != CONSOLE and scope not in self._venue.nodes:
             scope = self._known(scope).name
         faults = self._venue.faults
         faults.set_http(scope, replace(faults.http(scope), **changes))
@@ -199,7 +203,7 @@ async def _answering(request: web.Request, handler: Handler) -> web.StreamRespon
         return await handler(request)
     except RefusalError as refused:
         return web.json_response({"message": str(refused)}, status=refused.status)
-    except _UnknownError as error:
+    except (_UnknownError, UnknownNodeError) as error:
         return web.json_response({"message": str(error)}, status=404)
     except ValidationError as error:
         issues = "; ".join(f"{'.'.join(map(str, i['loc']))}: {i['msg']}" for i in error.errors())

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from akash_sandbox import leased_service
-from akash_sandbox.admin.bodies import AdminInfo, AdminLease, AdminProvider, AdminWorkload
+from akash_sandbox.admin.bodies import (
+    AdminChain,
+    AdminInfo,
+    AdminLease,
+    AdminNode,
+    AdminProvider,
+    AdminWorkload,
+)
 from akash_sandbox.market.bank import UACT
 from akash_sandbox.market.decimals import floor
 from akash_sandbox.market.deployment import Deployment
@@ -21,9 +28,21 @@ def info(venue: Venue, console_url: str) -> AdminInfo:
         console_url=console_url,
         isolation=venue.workloads.isolation,
         balance_micro_usd=venue.book.bank.balance(venue.account.address, UACT),
-        chain_id=venue.chain.id,
-        chain_urls=venue.chain_urls,
-        chain_height=venue.chain.height,
+    )
+
+
+def chain(venue: Venue) -> AdminChain:
+    """Return the chain with its nodes and their faults."""
+    return AdminChain(
+        id=venue.chain.id,
+        height=venue.chain.height,
+        halted=venue.book.blocks.halted is not None,
+        waiting=venue.chain.waiting,
+        gas_percent=venue.chain.gas_percent,
+        nodes=tuple(
+            AdminNode(name=name, url=url, fault=venue.faults.node(name))
+            for name, url in zip(venue.nodes, venue.chain_urls, strict=True)
+        ),
     )
 
 

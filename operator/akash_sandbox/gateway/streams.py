@@ -53,9 +53,10 @@ class Streams:
             await socket.close(code=INTERNAL, message=b"no running pods")
             return socket
         speaking = asyncio.gather(*(_send_log(socket, pod, follow, tail) for pod in pods))
-        gone = asyncio.create_task(_drained(socket))
+        gone = asyncio.ensure_future(_drained(socket))
+        ending: list[asyncio.Future[Any]] = [speaking, gone]
         try:
-            await asyncio.wait({speaking, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
         finally:
             speaking.cancel()
             gone.cancel()

@@ -11,6 +11,7 @@ from garrison.cli.connect import connect
 from garrison.cli.convert import convert
 from garrison.cli.run import run
 from garrison.cli.sandbox import sandbox
+from garrison.cli.sandbox_chain import chain
 from garrison.cli.sdl import sdl
 
 
@@ -40,6 +41,7 @@ def version() -> None:
 main.add_command(run)
 main.add_command(connect)
 main.add_command(sandbox)
+sandbox.add_command(chain)
 main.add_command(sdl)
 main.add_command(convert)
 

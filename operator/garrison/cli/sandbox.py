@@ -45,7 +45,8 @@ def sandbox(ctx: click.Context, url: str, token_file: Path) -> None:
     ctx.obj = (url, token_file.read_text().strip())
 
 
-def _do(ctx: click.Context, work: Callable[[SandboxAdmin], Awaitable[T]]) -> T:
+def do(ctx: click.Context, work: Callable[[SandboxAdmin], Awaitable[T]]) -> T:
+    """Return what the admin API gave; raises ClickException when it refuses."""
     url, token = ctx.obj
 
     async def session() -> T:
@@ -63,7 +64,7 @@ def _do(ctx: click.Context, work: Callable[[SandboxAdmin], Awaitable[T]]) -> T:
 def providers(ctx: click.Context) -> None:
     """List the providers and what is wrong with them."""
     table = Table("NAME", "REGION", "GPUS", "LEASES", "FAULTS", box=None)
-    for each in _do(ctx, lambda admin: admin.providers()):
+    for each in do(ctx, lambda admin: admin.providers()):
         faults = [name for name in ("dead", "silent") if getattr(each, name)]
         faults += [f"slow x{each.slowdown:g}"] if each.slowdown != 1 else []
         faults += [f"{each.latency_ms} ms"] if each.latency_ms else []
@@ -79,7 +80,7 @@ def providers(ctx: click.Context) -> None:
 def leases(ctx: click.Context, *, everything: bool) -> None:
     """List the leases that are paid now."""
     table = Table("LEASE", "PROVIDER", "STATE", "WORKLOADS", box=None)
-    for each in _do(ctx, lambda admin: admin.leases()):
+    for each in do(ctx, lambda admin: admin.leases()):
         if everything or each.state == "active":
             table.add_row(_id(each), each.provider, each.state, _running(each))
     Console().print(table)
@@ -97,7 +98,7 @@ def _running(lease: AdminLease) -> str:
 @click.pass_context
 def clear(ctx: click.Context) -> None:
     """Switch every fault off; killed providers live again."""
-    _do(ctx, lambda admin: admin.clear_faults())
+    do(ctx, lambda admin: admin.clear_faults())
     click.echo("no faults")
 
 
@@ -106,7 +107,7 @@ def clear(ctx: click.Context) -> None:
 @click.pass_context
 def kill(ctx: click.Context, provider: str) -> None:
     """Kill a provider: gateway, containers and ports die, its leases stay open and paid."""
-    _do(ctx, lambda admin: admin.kill_provider(provider))
+    do(ctx, lambda admin: admin.kill_provider(provider))
     click.echo(f"{provider} is dead")
 
 
@@ -115,7 +116,7 @@ def kill(ctx: click.Context, provider: str) -> None:
 @click.pass_context
 def revive(ctx: click.Context, provider: str) -> None:
     """Bring a killed provider back."""
-    _do(ctx, lambda admin: admin.revive_provider(provider))
+    do(ctx, lambda admin: admin.revive_provider(provider))
     click.echo(f"{provider} is alive")
 
 
@@ -128,7 +129,7 @@ def revive(ctx: click.Context, provider: str) -> None:
 @click.pass_context
 def slow_network(ctx: click.Context, provider: str, latency_ms: int, bytes_per_second: int) -> None:
     """Slow the way to a provider's containers; without options, undo it."""
-    _do(
+    do(
         ctx,
         lambda admin: admin.slow_network(
             provider, latency_ms=latency_ms, bytes_per_second=bytes_per_second
@@ -143,7 +144,7 @@ def slow_network(ctx: click.Context, provider: str, latency_ms: int, bytes_per_s
 @click.pass_context
 def wrong_hardware(ctx: click.Context, provider: str, slowdown: float) -> None:
     """Let a provider serve slower than promised; 1 undoes it."""
-    _do(ctx, lambda admin: admin.wrong_hardware(provider, slowdown=slowdown))
+    do(ctx, lambda admin: admin.wrong_hardware(provider, slowdown=slowdown))
     click.echo(f"{provider} is {slowdown:g} times slower than promised")
 
 
@@ -153,7 +154,7 @@ def wrong_hardware(ctx: click.Context, provider: str, slowdown: float) -> None:
 @click.pass_context
 def no_bids(ctx: click.Context, provider: str, *, end: bool) -> None:
     """Stop a provider from bidding, or everybody."""
-    _do(ctx, lambda admin: admin.no_bids(provider, silent=not end))
+    do(ctx, lambda admin: admin.no_bids(provider, silent=not end))
     click.echo(f"{provider or 'everybody'} {'bids again' if end else 'is silent'}")
 
 
@@ -165,8 +166,8 @@ def no_bids(ctx: click.Context, provider: str, *, end: bool) -> None:
 @click.option("--count", type=click.IntRange(1), default=None, help="Default: until cleared.")
 @click.pass_context
 def errors(ctx: click.Context, scope: str, status: int, count: int | None) -> None:
-    """Let SCOPE (console, or a provider's gateway) answer with an error."""
-    _do(ctx, lambda admin: admin.errors(scope, status=status, count=count))
+    """Let SCOPE (console, a provider's gateway or a chain's node) answer with an error."""
+    do(ctx, lambda admin: admin.errors(scope, status=status, count=count))
     click.echo(f"{scope} answers {status or 'normally'}")
 
 
@@ -177,9 +178,19 @@ def errors(ctx: click.Context, scope: str, status: int, count: int | None) -> No
 )
 @click.pass_context
 def hang(ctx: click.Context, scope: str, seconds: float) -> None:
-    """Let SCOPE (console, or a provider's gateway) keep requests waiting."""
-    _do(ctx, lambda admin: admin.hang(scope, seconds=seconds))
+    """Let SCOPE (console, a provider's gateway or a chain's node) keep requests waiting."""
+    do(ctx, lambda admin: admin.hang(scope, seconds=seconds))
     click.echo(f"{scope} keeps requests waiting for {seconds:g} s")
+
+
+@sandbox.command("lost-answers")
+@click.argument("scope")
+@click.option("--count", type=click.IntRange(0), default=1, show_default=True, help="0 ends it.")
+@click.pass_context
+def lost_answers(ctx: click.Context, scope: str, count: int) -> None:
+    """Let the next writes at SCOPE take effect, but lose their answers."""
+    do(ctx, lambda admin: admin.drop_answers(scope, count=count))
+    click.echo(f"{scope} loses the answers of {count} writes")
 
 
 class LeaseType(click.ParamType[tuple[str, int, int]]):
@@ -202,7 +213,7 @@ class LeaseType(click.ParamType[tuple[str, int, int]]):
 @click.pass_context
 def close_lease(ctx: click.Context, lease: tuple[str, int, int], reason: Reason) -> None:
     """Let the provider close a lease."""
-    _do(ctx, lambda admin: admin.close_lease(*lease, reason=reason))
+    do(ctx, lambda admin: admin.close_lease(*lease, reason=reason))
     click.echo(f"{lease[0]} is closed: {reason}")
 
 
@@ -212,7 +223,7 @@ def close_lease(ctx: click.Context, lease: tuple[str, int, int], reason: Reason)
 @click.pass_context
 def reclaim(ctx: click.Context, lease: tuple[str, int, int], seconds: int) -> None:
     """Let the provider announce that it takes its hardware back."""
-    _do(ctx, lambda admin: admin.reclaim(*lease, seconds=seconds))
+    do(ctx, lambda admin: admin.reclaim(*lease, seconds=seconds))
     click.echo(f"{lease[0]} is reclaimed in {seconds} s")
 
 
@@ -221,5 +232,5 @@ def reclaim(ctx: click.Context, lease: tuple[str, int, int], seconds: int) -> No
 @click.pass_context
 def restart(ctx: click.Context, lease: tuple[str, int, int]) -> None:
     """Restart a lease's containers."""
-    _do(ctx, lambda admin: admin.restart_workload(*lease))
+    do(ctx, lambda admin: admin.restart_workload(*lease))
     click.echo(f"{lease[0]} restarts")

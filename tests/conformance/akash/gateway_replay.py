@@ -266,14 +266,15 @@ class GatewayReplay:
             await self._stream(name, path, text)
 
     async def _shells(self) -> None:
-        for name, changes in {
+        shells: dict[str, Json] = {
             "shell-echo": {},
             "shell-stderr-exit": {"cmd0": "warn"},
             "shell-exit-1": {"cmd0": "false"},
             "shell-no-command": {"cmd0": "nonesuch"},
             "shell-bad-pod": {"podIndex": 9},
             "shell-unknown-service": {"service": "ghost"},
-        }.items():
+        }
+        for name, changes in shells.items():
             await self._stream(name, self._shell(**changes), self._rights())
         short = f"{self.lease}/shell?cmd0=echo&service={SERVICE}&podIndex=0&tty=0"
         await self._stream("shell-missing-param", short, self._rights())
