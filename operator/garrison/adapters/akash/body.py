@@ -50,7 +50,9 @@ def excerpt(raw: bytes) -> str:
 
 def _decode(raw: bytes) -> Any:
     try:
-        return json.loads(raw, parse_float=Decimal, parse_constant=_refuse)
+        # The chain puts the very bytes of addresses into some of its texts.
+        text = raw.decode("utf-8", "replace")
+        return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise BodyError(f"the answer is not JSON: {error}") from error
 

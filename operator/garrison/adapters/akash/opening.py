@@ -99,7 +99,7 @@ class Opener:
             nodes=nodes,
             signer=signer,
             terms=terms,
-            broadcaster=Broadcaster(nodes=nodes, signer=signer, clock=self.clock),
+            carrier=Broadcaster(nodes=nodes, signer=signer, clock=self.clock),
             clock=self.clock,
             fee_granter=granter,
         )

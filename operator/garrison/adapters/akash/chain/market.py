@@ -190,7 +190,7 @@ class ChainMarket:
 
     def endpoints(self) -> Sequence[EndpointFact]:
         """Return how the nodes fare."""
-        return self._nodes.reports()
+        return self._nodes.endpoints()
 
     async def _send(self, message: Message, what: str) -> None:
         try:

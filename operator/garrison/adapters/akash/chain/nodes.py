@@ -104,7 +104,7 @@ class Nodes:
         believed = self._believed()
         self._floor = max(self._floor, min(height, believed + 2) if believed else 0)
 
-    def reports(self) -> Sequence[EndpointFact]:
+    def endpoints(self) -> Sequence[EndpointFact]:
         """Return every node as people see it."""
         now, believed = self._clock.now(), self._believed()
         return tuple(
@@ -175,5 +175,5 @@ class Nodes:
         return believed_height([each.head for each in self._health.values() if each.head])
 
     def _why(self) -> str:
-        told = "; ".join(f"{each.url}: {each.message}" for each in self.reports()[:5])
+        told = "; ".join(f"{each.url}: {each.message}" for each in self.endpoints()[:5])
         return f"no node of the chain can be used: {told}"

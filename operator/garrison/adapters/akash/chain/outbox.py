@@ -11,10 +11,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 from google.protobuf.message import Message
 
-from garrison.adapters.akash.chain.broadcast import Broadcaster, RefusedError
+from garrison.adapters.akash.chain.answers import TxResponse
+from garrison.adapters.akash.chain.broadcast import RefusedError
 from garrison.adapters.akash.chain.codes import OUT_OF_GAS, Refusal, refusal
 from garrison.adapters.akash.chain.composing import TIMEOUT, Sheet, SignedTx, signed
 from garrison.adapters.akash.chain.nodes import Nodes
@@ -56,6 +58,14 @@ class _Item:
             self.done.set_result(None)
 
 
+class Carrier(Protocol):
+    """What takes transactions to the chain (``broadcast.Broadcaster``)."""
+
+    async def simulate(self, messages: Sequence[Message], lifetime: timedelta) -> int: ...
+
+    async def send(self, tx: SignedTx) -> TxResponse: ...
+
+
 class Outbox:
     """Sends one account's messages."""
 
@@ -65,7 +75,7 @@ class Outbox:
         nodes: Nodes,
         signer: Signer,
         terms: TermsReader,
-        broadcaster: Broadcaster,
+        carrier: Carrier,
         clock: Clock,
         fee_granter: str = "",
         lifetime: timedelta = TIMEOUT,
@@ -73,7 +83,7 @@ class Outbox:
         self._nodes = nodes
         self._signer = signer
         self._terms = terms
-        self._broadcaster = broadcaster
+        self._carrier = carrier
         self._clock = clock
         self._fee_granter = fee_granter
         self._lifetime = lifetime
@@ -181,7 +191,7 @@ class Outbox:
 
     async def _simulate(self, items: Sequence[_Item]) -> int:
         messages = [each.message for each in items]
-        return await self._broadcaster.simulate(messages, self._lifetime)
+        return await self._carrier.simulate(messages, self._lifetime)
 
     async def _transact(self, items: list[_Item], gas: int) -> list[_Item]:
         """Return what has to be sent again: the others, when one failed in the block."""
@@ -199,7 +209,7 @@ class Outbox:
 
     async def _fate(self, tx: SignedTx) -> tuple[Refusal | None, int]:
         try:
-            landed = await self._broadcaster.send(tx)
+            landed = await self._carrier.send(tx)
         except RefusedError as error:
             return error.why, 0
         if landed.code == 0:

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from garrison.adapters.akash.chain.answers import (
     ACCOUNT,
@@ -33,7 +33,7 @@ class GasPrice:
 
     def fee(self, gas: int) -> int:
         """Return the fee for so much gas, rounded up."""
-        return -int(-self.amount * gas // 1)
+        return int((self.amount * gas).to_integral_value(ROUND_CEILING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
