@@ -92,6 +92,11 @@ class ChainBackend:
         description="Which chain the endpoints must be of; unset: the network's, or with endpoints "
         "what the first of them says.",
     )
+    block_time: Literal["Measured", "Nominal"] = Field(
+        default="Measured",
+        description="How prices per block become prices per hour. Nominal takes six seconds for a "
+        "block whatever the clock says: for a local market that makes its blocks faster.",
+    )
     granter: Address | None = Field(
         default=None,
         description="Pays deposits and fees through grants, so that this wallet can be poor: "

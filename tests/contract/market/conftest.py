@@ -1,4 +1,4 @@
-"""The two markets: in memory, and the Console API of a sandbox process."""
+"""The markets: in memory, the Console API and the chain of a sandbox process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from akash_sandbox.client import SandboxAdmin
+from akash_sandbox.client import CONSOLE, SandboxAdmin
 from garrison.adapters.akash.exchanges import AkashExchanges
 from garrison.adapters.memory.clock import ManualClock
 from garrison.adapters.memory.gateway import MemoryGateway
@@ -21,19 +21,28 @@ from garrison.adapters.memory.market import MemoryMarket
 from garrison.adapters.memory.provider import MemoryProvider
 from garrison.adapters.net.screen import NetScreen
 from garrison.adapters.system import SystemClock
-from garrison.api.account import Account, Backend
-from garrison.api.meta import SECRET, Kind
+from garrison.api.account import Backend, ChainBackend, ConsoleBackend
+from garrison.api.meta import SECRET, Kind, SecretKeyRef
 from garrison.api.money import MicroUSD
 from garrison.ports.market import Exchange, ProviderGpu
 from kube_light.store import Store
 from tests.builders import account
-from tests.contract.market.stall import DOLLAR, LostAnswers, MemoryStall, SandboxStall, Stall
+from tests.contract.market.stall import (
+    BLOCK_SECONDS,
+    DOLLAR,
+    LostAnswers,
+    MemoryStall,
+    SandboxStall,
+    Stall,
+)
 from tests.sandbox.sandbox_process import SandboxProcess
 
 asyncio.set_event_loop(None)
 """Else the first synchronous test makes a loop, through looptime's plugin, that nobody closes."""
 
 NAMESPACE = "garrison-system"
+NODE = "node-1"
+CREDENTIAL = SecretKeyRef(name="credential")
 NAMESPACES = Kind(group="", version="v1", kind="Namespace", plural="namespaces", namespaced=False)
 H100 = ProviderGpu(vendor="nvidia", model="h100", memory="80Gi", interface="sxm")
 CONFIG = """
@@ -52,14 +61,31 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
     assert process.stop() == 0
 
 
-@pytest.fixture(params=["memory", "console"])
+@pytest.fixture(scope="session")
+def fast_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    """A sandbox process whose chain makes four blocks a second."""
+    config = f"{CONFIG}block_seconds: {BLOCK_SECONDS}\n"
+    process = SandboxProcess(tmp_path_factory.mktemp("contract-chain") / "data", config)
+    process.start()
+    yield process
+    assert process.stop() == 0
+
+
+@pytest.fixture(params=["memory", "console", "chain"])
 async def stall(request: pytest.FixtureRequest) -> AsyncIterator[Stall]:
     """One implementation after the other; whatever a test leaves open is closed."""
-    if request.param == "memory":
-        yield _memory()
-        return
-    async with _console(request.getfixturevalue("sandbox")) as opened:
-        yield opened
+    match request.param:
+        case "memory":
+            yield _memory()
+        case "console":
+            process = request.getfixturevalue("sandbox")
+            async with _at(process, _console(process), process.api_key, CONSOLE) as opened:
+                yield opened
+        case _:
+            process = request.getfixturevalue("fast_chain")
+            key = (process.folder / "account.hex").read_text().strip()
+            async with _at(process, _chain(process), key, NODE) as opened:
+                yield opened
 
 
 def _memory() -> MemoryStall:
@@ -81,18 +107,21 @@ def _memory() -> MemoryStall:
 
 
 @asynccontextmanager
-async def _console(process: SandboxProcess) -> AsyncIterator[SandboxStall]:
+async def _at(
+    process: SandboxProcess, backend: Backend, credential: str, scope: str
+) -> AsyncIterator[SandboxStall]:
     exchanges = AkashExchanges(
-        kube=await _kube(process.api_key),
+        kube=await _kube(credential),
         namespace=NAMESPACE,
         screen=NetScreen(),
         clock=SystemClock(),
     )
+    base = account(allow_private_addresses=True)
     async with process.admin() as admin:
         await admin.clear_faults()
-        exchange = await exchanges.of(await asyncio.to_thread(_account, process))
+        exchange = await exchanges.of(replace(base, spec=replace(base.spec, backend=backend)))
         try:
-            yield SandboxStall(exchange, admin)
+            yield SandboxStall(exchange, admin, scope=scope)
         finally:
             await _restore(admin, exchange)
             await exchanges.close()
@@ -104,7 +133,7 @@ async def _restore(admin: SandboxAdmin, exchange: Exchange) -> None:
         await exchange.market.close(each.id)
 
 
-async def _kube(api_key: str) -> MemoryKube:
+async def _kube(credential: str) -> MemoryKube:
     kube = MemoryKube(Store())
     await kube.create(
         NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
@@ -112,19 +141,28 @@ async def _kube(api_key: str) -> MemoryKube:
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": "console", "namespace": NAMESPACE},
-        "data": {"key": base64.b64encode(api_key.encode()).decode()},
+        "metadata": {"name": "credential", "namespace": NAMESPACE},
+        "data": {"key": base64.b64encode(credential.encode()).decode()},
     }
     await kube.create(SECRET, secret)
     return kube
 
 
-def _account(process: SandboxProcess) -> Account:
-    base = account(allow_private_addresses=True)
-    assert base.spec.backend.console is not None
-    console = replace(
-        base.spec.backend.console,
+def _console(process: SandboxProcess) -> Backend:
+    settings = ConsoleBackend(
+        api_key_secret_ref=CREDENTIAL,
         endpoint=process.console,
         ca_bundle=Path(process.ca_file).read_text(),
     )
-    return replace(base, spec=replace(base.spec, backend=Backend(console=console)))
+    return Backend(console=settings)
+
+
+def _chain(process: SandboxProcess) -> Backend:
+    settings = ChainBackend(
+        key_secret_ref=CREDENTIAL,
+        endpoints=(process.chain_url,),
+        chain_id="local",
+        block_time="Nominal",
+        ca_bundle=Path(process.ca_file).read_text(),
+    )
+    return Backend(type="Chain", chain=settings)

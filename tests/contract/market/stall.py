@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
@@ -14,6 +15,7 @@ from garrison.adapters.memory.clock import ManualClock
 from garrison.adapters.memory.faults import Call, Fault, Lose, Pass, Stage
 from garrison.adapters.memory.market import MemoryMarket
 from garrison.api.money import MicroUSD
+from garrison.errors import UnknownOutcomeError
 from garrison.ports.market import (
     Bid,
     BidState,
@@ -28,6 +30,7 @@ T = TypeVar("T")
 
 DOLLAR = MicroUSD(1_000_000)
 PATIENCE_SECONDS = 20
+BLOCK_SECONDS = 0.25
 _serial = count(1)
 
 
@@ -36,6 +39,14 @@ class Stall(Protocol):
 
     @property
     def exchange(self) -> Exchange: ...
+
+    @property
+    def resolves_lost_answers(self) -> bool:
+        """Whether a write whose answer is lost finds out by itself that it took effect."""
+
+    @property
+    def knows_who_is_online(self) -> bool:
+        """Whether the market tells which providers are alive."""
 
     async def pause(self) -> None:
         """Let a little time pass."""
@@ -69,6 +80,9 @@ class LostAnswers:
 class MemoryStall:
     """The market in memory, with a clock that moves when somebody waits."""
 
+    resolves_lost_answers = False
+    knows_who_is_online = True
+
     def __init__(
         self, exchange: Exchange, market: MemoryMarket, clock: ManualClock, lost: LostAnswers
     ) -> None:
@@ -94,26 +108,36 @@ class MemoryStall:
 
 
 class SandboxStall:
-    """The Console API and the gateways of a sandbox process."""
+    """A sandbox process with its gateways: through its Console API, or through its chain."""
 
-    def __init__(self, exchange: Exchange, admin: SandboxAdmin) -> None:
+    def __init__(self, exchange: Exchange, admin: SandboxAdmin, *, scope: str = CONSOLE) -> None:
         self.exchange = exchange
+        self.resolves_lost_answers = scope != CONSOLE
+        self.knows_who_is_online = scope == CONSOLE
         self._admin = admin
+        self._scope = scope
 
     async def pause(self) -> None:
         await asyncio.sleep(0.05)
 
     async def lose_next_answer(self) -> None:
-        await self._admin.drop_answers(CONSOLE)
+        await self._admin.drop_answers(self._scope)
 
     async def kill(self, provider: str) -> None:
         await self._admin.kill_provider(provider)
 
     async def end_lease(self, deployment: str) -> None:
         await self._admin.close_lease(deployment, 1, 1, reason="unstable")
+        await self._next_block()
 
     async def reclaim(self, deployment: str) -> None:
         await self._admin.reclaim(deployment, 1, 1, seconds=3600)
+        await self._next_block()
+
+    async def _next_block(self) -> None:
+        """What others did is seen a block later, where one reads once per block."""
+        if self.resolves_lost_answers:
+            await asyncio.sleep(BLOCK_SECONDS)
 
 
 def order(**fields: Any) -> Order:
@@ -131,6 +155,17 @@ def order(**fields: Any) -> Order:
         deposit=MicroUSD(10 * DOLLAR),
     )
     return replace(base, **fields)
+
+
+@asynccontextmanager
+async def losing_the_answer(stall: Stall) -> AsyncIterator[None]:
+    """The write inside takes effect and its answer is lost: its outcome is unknown, or found out."""
+    await stall.lose_next_answer()
+    try:
+        yield
+    except UnknownOutcomeError:
+        return
+    assert stall.resolves_lost_answers
 
 
 async def eventually(stall: Stall, found: Callable[[], Awaitable[T | None]]) -> T:

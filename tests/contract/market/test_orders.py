@@ -10,7 +10,15 @@ import pytest
 from garrison.api.money import MicroUSD
 from garrison.errors import FundsError, RejectedError, UnknownOutcomeError
 from garrison.ports.market import DeploymentState, LeaseState
-from tests.contract.market.stall import DOLLAR, Stall, found, leased, open_bids, order
+from tests.contract.market.stall import (
+    DOLLAR,
+    Stall,
+    found,
+    leased,
+    losing_the_answer,
+    open_bids,
+    order,
+)
 
 
 async def test_an_order_is_an_open_deployment_with_its_marker(stall: Stall) -> None:
@@ -57,8 +65,7 @@ async def test_what_a_restarted_client_sees(stall: Stall) -> None:
 async def test_a_create_without_an_answer_is_found_by_its_marker(stall: Stall) -> None:
     market = stall.exchange.market
     wanted = order()
-    await stall.lose_next_answer()
-    with pytest.raises(UnknownOutcomeError):
+    async with losing_the_answer(stall):
         await market.create(wanted, market.propose_id())
     (seen,) = [e for e in await market.open_deployments() if e.marker == wanted.marker]
     assert (await found(stall, seen.id)).state is DeploymentState.ACTIVE

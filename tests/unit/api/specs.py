@@ -121,6 +121,7 @@ _CHAIN: Mapping[str, Any] = {
     "network": "Sandbox",
     "endpoints": ["http://127.0.0.1:1317/rest"],
     "chainId": "local",
+    "blockTime": "Nominal",
     "granter": "akash19rl4cm2hmr8afy4kldpxz3fka4jguq0a3mq6x0",
     "caBundle": "-----BEGIN CERTIFICATE-----",
     "outcomeHorizonSeconds": 10,

@@ -93,7 +93,7 @@ class Opener:
         context = client_context(chain.ca_bundle)
         nodes = self._nodes(chain, context)
         terms = TermsReader(nodes=nodes, address=signer.address)
-        pace = Pace(nodes)
+        pace = Pace(nodes, nominal=chain.block_time == "Nominal")
         granter = chain.granter or ""
         outbox = Outbox(
             nodes=nodes,

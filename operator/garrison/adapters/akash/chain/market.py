@@ -33,6 +33,7 @@ from garrison.ports.market import (
     Deployment,
     DeploymentState,
     EndpointFact,
+    LeaseState,
     MarketTraits,
     Order,
     ProviderFact,
@@ -137,6 +138,9 @@ class ChainMarket:
             await self._send(messages.lease(bid, owner=self._address), what)
         except NotFoundError as error:
             raise RejectedError(f"the bid is gone: {error}") from error
+        except RejectedError:
+            if not await self._is_leased(bid):
+                raise
 
     async def close(self, deployment_id: str) -> None:
         """Close a deployment; one that is closed or unknown is left as it is."""
@@ -197,6 +201,15 @@ class ChainMarket:
             await self._outbox.send(message, what)
         finally:
             self._watch.forget()
+
+    async def _is_leased(self, bid: Bid) -> bool:
+        found = await self.deployment(bid.deployment)
+        wanted = (bid.provider, bid.gseq, bid.oseq)
+        leases = found.leases if found is not None else ()
+        return any(
+            (each.provider, each.gseq, each.oseq) == wanted and each.state != LeaseState.CLOSED
+            for each in leases
+        )
 
     async def _is_closed(self, deployment_id: str) -> bool:
         found = await self.deployment(deployment_id)

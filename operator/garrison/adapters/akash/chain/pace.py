@@ -21,10 +21,11 @@ _FIRST = 2
 
 
 class Pace:
-    """Measures the time of a block, now and then."""
+    """Measures the time of a block, now and then; ``nominal`` counts six seconds all the same."""
 
-    def __init__(self, nodes: Nodes) -> None:
+    def __init__(self, nodes: Nodes, *, nominal: bool = False) -> None:
         self._nodes = nodes
+        self._nominal = nominal
         self._seconds: Decimal | None = None
         self._again_at = 0.0
         self._blocks = blocks_per_hour(None)
@@ -41,7 +42,8 @@ class Pace:
 
     async def blocks_per_hour(self) -> int:
         """Return how many blocks an hour may have. It never sinks, so that prices are never too low."""
-        self._blocks = max(self._blocks, blocks_per_hour(await self.seconds()))
+        if not self._nominal:
+            self._blocks = max(self._blocks, blocks_per_hour(await self.seconds()))
         return self._blocks
 
     async def _measured(self) -> Decimal | None:

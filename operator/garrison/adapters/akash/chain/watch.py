@@ -22,6 +22,7 @@ from garrison.ports.market import Deployment
 DEPLOYMENTS = "/akash/deployment/v1beta4/deployments"
 LEASES = "/akash/market/v1beta5/leases/list"
 KEEP_SECONDS = 3.0
+"""Half a block of the public networks; where blocks are faster, half of one of those."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +78,13 @@ class Watch:
     async def _current(self) -> _Snapshot:
         async with self._lock:
             now = asyncio.get_running_loop().time()
-            if self._snapshot is None or now - self._snapshot.read_at > self._keep:
+            if self._snapshot is None or now - self._snapshot.read_at > await self._kept_for():
                 self._snapshot = await self._read(now)
             return self._snapshot
+
+    async def _kept_for(self) -> float:
+        seconds = await self._pace.seconds()
+        return self._keep if seconds is None else min(self._keep, float(seconds) / 2)
 
     async def _read(self, now: float) -> _Snapshot:
         head = await self._nodes.head()
