@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from garrison.adapters.akash.chain.broadcast import Broadcaster
+from garrison.adapters.akash.chain.certificates import ChainCertificates
 from garrison.adapters.akash.chain.directory import ProviderDirectory
 from garrison.adapters.akash.chain.market import ChainMarket
 from garrison.adapters.akash.chain.networks import endpoints_of
@@ -20,7 +21,7 @@ from garrison.adapters.akash.chain.terms import TermsReader
 from garrison.adapters.akash.chain.watch import Watch
 from garrison.adapters.akash.client import ConsoleClient
 from garrison.adapters.akash.console import ConsoleMarket
-from garrison.adapters.akash.gateway import ProviderGateway
+from garrison.adapters.akash.gateway import Certificates, ProviderGateway
 from garrison.adapters.akash.secrets import Credential
 from garrison.adapters.akash.tls import client_context
 from garrison.adapters.akash.tokens import ConsoleIssuer, Issuer, LeaseTokens
@@ -117,7 +118,8 @@ class Opener:
             outcome_horizon=timedelta(seconds=chain.outcome_horizon_seconds),
         )
         issuer = WalletIssuer(signer=signer, clock=self.clock)
-        gateway = self._gateway(account, market, issuer, context)
+        certificates = ChainCertificates(nodes=nodes, clock=self.clock)
+        gateway = self._gateway(account, market, issuer, context, certificates)
         return Opened(
             exchange=Exchange(market=market, gateway=gateway),
             closers=(outbox.close, nodes.close, gateway.close),
@@ -134,6 +136,7 @@ class Opener:
         market: ConsoleMarket | ChainMarket,
         issuer: Issuer,
         context: ssl.SSLContext,
+        certificates: Certificates | None = None,
     ) -> ProviderGateway:
         return ProviderGateway(
             tokens=LeaseTokens(issuer=issuer, clock=self.clock),
@@ -141,6 +144,7 @@ class Opener:
             context=context,
             manifest=market.manifest,
             allow_private=account.spec.allow_private_addresses,
+            certificates=certificates,
         )
 
 

@@ -147,6 +147,19 @@ class Audits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class Certificate:
+    """``cert`` is PEM in base64."""
+
+    state: Text
+    cert: Annotated[str, Field(max_length=65536)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class CertificateItem:
+    certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class DepositGrant:
     type: Text = Field(default="", alias="@type")
     scopes: tuple[Text, ...] = ()
@@ -176,6 +189,7 @@ COIN: TypeAdapter[Coin] = TypeAdapter(Coin)
 TX: TypeAdapter[TxAnswer] = TypeAdapter(TxAnswer)
 SIMULATED: TypeAdapter[Simulated] = TypeAdapter(Simulated)
 PROVIDER: TypeAdapter[ChainProvider] = TypeAdapter(ChainProvider)
+CERTIFICATE: TypeAdapter[CertificateItem] = TypeAdapter(CertificateItem)
 AUDITS: TypeAdapter[Audits] = TypeAdapter(Audits)
 GRANTS: TypeAdapter[Grants] = TypeAdapter(Grants)
 GRANT: TypeAdapter[Grant] = TypeAdapter(Grant)
