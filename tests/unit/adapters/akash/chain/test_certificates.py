@@ -164,11 +164,10 @@ def target(port: int) -> LeaseTarget:
 async def test_a_gateway_with_its_certificate_on_chain_is_believed(tmp_path: Path) -> None:
     shown, older = identity(), identity()
     listed = Listed({PROVIDER: [older, shown]})
-    async with serve_handler(answering(200, "{}"), shown.context(tmp_path)) as port:
-        async with gateway(listed) as found:
-            for _ in range(3):
-                status = await found.status(target(port))
-                assert status is not None
+    server = serve_handler(answering(200, "{}"), shown.context(tmp_path))
+    async with server as port, gateway(listed) as found:
+        for _ in range(3):
+            assert await found.status(target(port)) is not None
     assert listed.asked == 1, "what proved the provider is remembered"
 
 
@@ -189,8 +188,8 @@ async def test_any_other_self_signed_gateway_is_not_told_the_token(
         asked.append(request.path)
         return await answering(200, "{}")(request)
 
-    async with serve_handler(handler, shown.context(tmp_path)) as port:
-        async with gateway(listed) as found:
-            with pytest.raises(UnavailableError, match="certificate"):
-                await found.status(target(port))
+    server = serve_handler(handler, shown.context(tmp_path))
+    async with server as port, gateway(listed) as found:
+        with pytest.raises(UnavailableError, match="certificate"):
+            await found.status(target(port))
     assert asked == []
