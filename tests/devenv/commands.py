@@ -73,6 +73,16 @@ class Home:
             *(str(each) for each in self.temporary.iterdir()),
         ]
 
+    def was_up(self) -> bool:
+        """Return whether a stage has ever been started here."""
+        return (self.folder / "cache" / "garrison" / "up").exists()
+
+    def kill(self, what: str) -> None:
+        """Kill the processes of this home whose command line holds these words."""
+        for pid, words in self._running():
+            if what in words:
+                os.kill(pid, signal.SIGKILL)
+
     def market_folder(self) -> Path:
         """Return the folder of the market that runs now."""
         for words in self._processes():
@@ -81,14 +91,18 @@ class Home:
         raise AssertionError("no local market is running")
 
     def _processes(self) -> list[str]:
-        """Return the command lines of processes that have this folder in theirs or their variables."""
+        return [words for _, words in self._running()]
+
+    def _running(self) -> list[tuple[int, str]]:
+        """Return the processes that have this folder in their command line or variables."""
         found = []
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
                 if entry.name.isdigit() and int(entry.name) != os.getpid():
                     words = (entry / "cmdline").read_bytes()
                     if os.fsencode(self.folder) in words + (entry / "environ").read_bytes():
-                        found.append(words.replace(b"\0", b" ").decode(errors="replace"))
+                        text = words.replace(b"\0", b" ").decode(errors="replace")
+                        found.append((int(entry.name), text))
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,4 +16,5 @@ async def home(tmp_path: Path) -> AsyncIterator[Home]:
     """A home in which nothing runs; a stage that a test left running is ended."""
     home = Home(tmp_path)
     yield home
-    await home.run("make", "down")
+    if home.was_up():
+        await home.run(sys.executable, "-m", "devenv.up", "down")

@@ -63,11 +63,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("env", "told"), REFUSED.values(), ids=REFUSED)
-@pytest.mark.parametrize("module", ["devenv.demo", "devenv.up"])
-async def test_a_wrong_wish_names_the_remedy(
-    home: Home, module: str, env: dict[str, str], told: str
-) -> None:
-    ended = await home.run(sys.executable, "-m", module, **env)
+async def test_a_wrong_wish_names_the_remedy(home: Home, env: dict[str, str], told: str) -> None:
+    ended = await home.run(*PYTHON, **env)
     assert ended.code == 1
     assert told in " ".join(ended.output.split())
     assert "Traceback" not in ended.output

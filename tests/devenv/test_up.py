@@ -67,6 +67,7 @@ async def test_a_stage_on_the_real_api_server(home: Home) -> None:
     await walk(home)
 
 
+@pytest.mark.long
 async def test_ctrl_c_while_it_starts_leaves_nothing(home: Home) -> None:
     up = await home.start("make", "up", CONTROL_PLANE="light")
     await up.says("Operator")
