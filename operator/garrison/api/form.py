@@ -51,9 +51,9 @@ class Form:
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         negation = "!" if self.refused else ""
-        return _with_rule(
-            handler(schema), f"{negation}self.matches(r'{self.pattern}')", self.remedy
-        )
+        quote = '"' if "'" in self.pattern else "'"  # a raw text of CEL cannot hold its own quote
+        rule = f"{negation}self.matches(r{quote}{self.pattern}{quote})"
+        return _with_rule(handler(schema), rule, self.remedy)
 
     def _check(self, text: str) -> str:
         found = re.search(self.pattern, text) is not None and not text.endswith("\n")

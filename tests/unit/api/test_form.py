@@ -42,6 +42,13 @@ def test_forms_leave_their_rules_in_order() -> None:
     ]
 
 
+def test_a_pattern_with_a_quote_is_quoted_by_the_other() -> None:
+    adapter: TypeAdapter[str] = TypeAdapter(Annotated[str, Form("^a'$", "a'")])
+    assert adapter.json_schema()[RULES] == [
+        {"rule": """self.matches(r"^a'$")""", "message": "a'"},
+    ]
+
+
 @given(st.integers(min_value=0, max_value=9_999_999))
 def test_whole_numbers_are_prices(number: int) -> None:
     assert parse_dollars(PRICE.validate_python(number)) == number * 1_000_000
