@@ -13,7 +13,7 @@ export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv static unit check provision test test-long simulate demo up down bench sentinel generate clean
+.PHONY: help venv static unit check provision test test-long test-akash simulate demo up down bench sentinel generate clean
 
 help: ## Show this text
 	@echo "Garrison: make TARGET"
@@ -51,6 +51,11 @@ test: static provision ## Everything but the long tests; ends with what was left
 
 test-long: venv provision ## The long tests
 	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m long $(PYTEST_ARGS)
+
+test-akash: venv ## Market and leases on a real node: AKASH_BIN=/path/to/akash (a release binary)
+	@test -x "$(AKASH_BIN)" || { echo "give a release binary of the Akash node (2.1 or newer, from" \
+	  "akash-network/node's releases): make test-akash AKASH_BIN=/path/to/akash" >&2; exit 2; }
+	AKASH_BIN="$(abspath $(AKASH_BIN))" pytest tests/akash_node tests/contract/market -k node $(PYTEST_ARGS)
 
 simulate: venv ## Run the engine under faults in virtual time: SEEDS=0-999, SEEDS=17 VERBOSE=1
 	python -m tests.simulation $(SEEDS) $(if $(VERBOSE),--verbose)

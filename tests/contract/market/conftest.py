@@ -26,12 +26,17 @@ from garrison.api.meta import SECRET, Kind, SecretKeyRef
 from garrison.api.money import MicroUSD
 from garrison.ports.market import Exchange, ProviderGpu
 from kube_light.store import Store
+from tests.akash_node.ground import Ground, ground_in
+from tests.akash_node.opening import exchange_of
+from tests.akash_node.parties import bidding
+from tests.akash_node.proxy import LossyProxy
 from tests.builders import account
 from tests.contract.market.stall import (
     BLOCK_SECONDS,
     DOLLAR,
     LostAnswers,
     MemoryStall,
+    NodeStall,
     SandboxStall,
     Stall,
 )
@@ -42,6 +47,8 @@ asyncio.set_event_loop(None)
 
 NAMESPACE = "garrison-system"
 NODE = "node-1"
+PRICES = {"frost": 3334, "prairie": 2834, "dear": 6667}
+"""What the providers at a node ask, in uact per block."""
 CREDENTIAL = SecretKeyRef(name="credential")
 NAMESPACES = Kind(group="", version="v1", kind="Namespace", plural="namespaces", namespaced=False)
 H100 = ProviderGpu(vendor="nvidia", model="h100", memory="80Gi", interface="sxm")
@@ -71,7 +78,14 @@ def fast_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProc
     assert process.stop() == 0
 
 
-@pytest.fixture(params=["memory", "console", "chain"])
+@pytest.fixture(scope="session")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """The real node of AKASH_BIN, else the sandbox's chain without providers of its own."""
+    with ground_in(tmp_path_factory.mktemp("contract-node")) as found:
+        yield found
+
+
+@pytest.fixture(params=["memory", "console", "chain", "node"])
 async def stall(request: pytest.FixtureRequest) -> AsyncIterator[Stall]:
     """One implementation after the other; whatever a test leaves open is closed."""
     match request.param:
@@ -81,6 +95,9 @@ async def stall(request: pytest.FixtureRequest) -> AsyncIterator[Stall]:
             process = request.getfixturevalue("sandbox")
             async with _at(process, _console(process), process.api_key, CONSOLE) as opened:
                 yield opened
+        case "node":
+            async with _node(request.getfixturevalue("ground")) as stand:
+                yield stand
         case _:
             process = request.getfixturevalue("fast_chain")
             key = (process.folder / "account.hex").read_text().strip()
@@ -127,8 +144,27 @@ async def _at(
             await exchanges.close()
 
 
+@asynccontextmanager
+async def _node(ground: Ground) -> AsyncIterator[NodeStall]:
+    proxy = LossyProxy(ground.url)
+    async with (
+        proxy.serving(),
+        bidding(ground, PRICES) as bidders,
+        exchange_of(proxy.url, "tenant") as exchange,
+    ):
+        try:
+            yield NodeStall(exchange, proxy, bidders, ground.block_seconds)
+        finally:
+            proxy.armed = False
+            await _close_all(exchange)
+
+
 async def _restore(admin: SandboxAdmin, exchange: Exchange) -> None:
     await admin.clear_faults()
+    await _close_all(exchange)
+
+
+async def _close_all(exchange: Exchange) -> None:
     for each in await exchange.market.open_deployments():
         await exchange.market.close(each.id)
 

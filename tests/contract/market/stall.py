@@ -10,6 +10,8 @@ from datetime import timedelta
 from itertools import count
 from typing import Any, Protocol, TypeVar
 
+import pytest
+
 from akash_sandbox.client import CONSOLE, SandboxAdmin
 from garrison.adapters.memory.clock import ManualClock
 from garrison.adapters.memory.faults import Call, Fault, Lose, Pass, Stage
@@ -25,6 +27,8 @@ from garrison.ports.market import (
     LeaseTarget,
     Order,
 )
+from tests.akash_node.parties import Bidder
+from tests.akash_node.proxy import LossyProxy
 
 T = TypeVar("T")
 
@@ -47,6 +51,10 @@ class Stall(Protocol):
     @property
     def knows_who_is_online(self) -> bool:
         """Whether the market tells which providers are alive."""
+
+    @property
+    def has_gateways(self) -> bool:
+        """Whether the providers run anything."""
 
     async def pause(self) -> None:
         """Let a little time pass."""
@@ -82,6 +90,7 @@ class MemoryStall:
 
     resolves_lost_answers = False
     knows_who_is_online = True
+    has_gateways = True
 
     def __init__(
         self, exchange: Exchange, market: MemoryMarket, clock: ManualClock, lost: LostAnswers
@@ -114,6 +123,7 @@ class SandboxStall:
         self.exchange = exchange
         self.resolves_lost_answers = scope != CONSOLE
         self.knows_who_is_online = scope == CONSOLE
+        self.has_gateways = True
         self._admin = admin
         self._scope = scope
 
@@ -138,6 +148,42 @@ class SandboxStall:
         """What others did is seen a block later, where one reads once per block."""
         if self.resolves_lost_answers:
             await asyncio.sleep(BLOCK_SECONDS)
+
+
+class NodeStall:
+    """A chain whose providers are accounts of the test's own; nothing runs behind them."""
+
+    resolves_lost_answers = True
+    knows_who_is_online = False
+    has_gateways = False
+
+    def __init__(
+        self, exchange: Exchange, proxy: LossyProxy, bidders: Sequence[Bidder], block: float
+    ) -> None:
+        self.exchange = exchange
+        self._proxy = proxy
+        self._bidders = {each.party.address: each for each in bidders}
+        self._block = block
+
+    async def pause(self) -> None:
+        await asyncio.sleep(0.1)
+
+    async def lose_next_answer(self) -> None:
+        self._proxy.armed = True
+
+    async def kill(self, provider: str) -> None:
+        pytest.skip("there are no gateways behind these providers")
+
+    async def end_lease(self, deployment: str) -> None:
+        found = await self.exchange.market.deployment(deployment)
+        assert found is not None
+        (held,) = found.leases
+        owner = (await self.exchange.market.balance()).address
+        await self._bidders[held.provider].close_bid(owner, int(deployment))
+        await asyncio.sleep(self._block)
+
+    async def reclaim(self, deployment: str) -> None:
+        pytest.skip("these orders do not let providers reclaim")
 
 
 def order(**fields: Any) -> Order:
@@ -211,6 +257,8 @@ async def leased(stall: Stall, wanted: Order) -> tuple[Deployment, Bid]:
 
 async def target(stall: Stall, bid: Bid) -> LeaseTarget:
     """Return where the lease made from a bid is managed."""
+    if not stall.has_gateways:
+        pytest.skip("there are no gateways behind these providers")
     facts = {each.id: each for each in await stall.exchange.market.providers()}
     return LeaseTarget(
         deployment=bid.deployment,

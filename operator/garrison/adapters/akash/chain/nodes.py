@@ -32,6 +32,11 @@ from garrison.ports.market import EndpointFact
 
 LATEST = "/cosmos/base/tendermint/v1beta1/blocks/latest"
 POLL_SECONDS = 4.0
+CATCH_UP_TRIES = 10
+CATCH_UP_SECONDS = 0.25
+"""How long nodes that have not seen our newest block are waited for."""
+MAX_LEAP = 20
+"""A node's word for a block so far beyond all others is not taken."""
 PAGE_SIZE = 500
 MAX_PAGES = 200
 
@@ -102,7 +107,8 @@ class Nodes:
     def saw(self, height: int) -> None:
         """Remember a block of ours: reads from before it are not believed any more."""
         believed = self._believed()
-        self._floor = max(self._floor, min(height, believed + 2) if believed else 0)
+        self._floor = max(self._floor, min(height, believed + MAX_LEAP) if believed else 0)
+        self._polled_at = None
 
     def endpoints(self) -> Sequence[EndpointFact]:
         """Return every node as people see it."""
@@ -118,7 +124,18 @@ class Nodes:
             await node.close()
 
     async def _usable(self) -> Sequence[Node]:
-        await self._poll()
+        for _ in range(CATCH_UP_TRIES):
+            await self._poll()
+            sound = self._sound()
+            if sound:
+                return sound
+            if not self._is_behind():
+                break
+            self._polled_at = None
+            await asyncio.sleep(CATCH_UP_SECONDS)
+        raise UnavailableError(self._why())
+
+    def _sound(self) -> Sequence[Node]:
         now, believed = self._clock.now(), self._believed()
         loop_time = asyncio.get_running_loop().time()
         sound = [
@@ -126,22 +143,19 @@ class Nodes:
             for each in self._health.values()
             if not complaint(each, believed=believed, floor=self._floor, now=now)
         ]
-        if not sound:
-            raise UnavailableError(self._why())
         awake = [each for each in sound if each.rest_until <= loop_time]
         return [self._nodes[each.url] for each in awake or sound]
+
+    def _is_behind(self) -> bool:
+        return any(each.head and each.head.height < self._floor for each in self._health.values())
 
     async def _poll(self) -> None:
         async with self._lock:
             now = asyncio.get_running_loop().time()
-            if self._polled_at is not None and now - self._polled_at < self._pause():
+            if self._polled_at is not None and now - self._polled_at < POLL_SECONDS:
                 return
             await asyncio.gather(*(self._ask(each, now) for each in self._nodes.values()))
             self._polled_at = asyncio.get_running_loop().time()
-
-    def _pause(self) -> float:
-        behind = any(each.head and each.head.height < self._floor for each in self._health.values())
-        return POLL_SECONDS / 8 if behind else POLL_SECONDS
 
     async def _ask(self, node: Node, now: float) -> None:
         if self._health[node.url].rest_until > now:

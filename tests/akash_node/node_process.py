@@ -1,0 +1,197 @@
+"""A chain of one validator on loopback, run by a release binary of the Akash node.
+
+The binary is in no package registry, so it is given: ``AKASH_BIN=/path/to/akash``. Steps and flags are
+those of the node's own development scripts (node 2.1).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+BIN = "AKASH_BIN"
+CHAIN_ID = "local"
+BLOCK_SECONDS = 1
+START_SECONDS = 120
+_LATEST = "/cosmos/base/tendermint/v1beta1/blocks/latest"
+_STAKE = "1000000000000uakt"
+_BOND = "100000000000uakt"
+
+
+class NodeProcess:
+    """One folder with a fresh chain, and the process that runs it."""
+
+    def __init__(self, folder: Path, coins: Mapping[str, str]) -> None:
+        self._binary = os.environ[BIN]
+        self._home = folder / "home"
+        self._log = folder / "node.log"
+        self._coins = coins
+        self._child: subprocess.Popen[bytes] | None = None
+        self._ports = dict(zip(("rest", "grpc", "rpc", "p2p"), free_ports(4), strict=True))
+
+    @property
+    def url(self) -> str:
+        """Where the REST interface answers."""
+        return f"http://127.0.0.1:{self._ports['rest']}"
+
+    def start(self) -> None:
+        """Make the chain, start it, and wait for its third block."""
+        self._prepare()
+        with self._log.open("wb") as log:
+            self._child = subprocess.Popen(
+                [self._binary, "start", "--home", str(self._home), "--pruning", "nothing"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment(),
+            )
+        until = time.monotonic() + START_SECONDS
+        while self._height() < 3:
+            assert self._child.poll() is None, f"the node ended:\n{self._tail()}"
+            assert time.monotonic() < until, f"the node makes no blocks:\n{self._tail()}"
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        """End the process."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.terminate()
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+    def _prepare(self) -> None:
+        self._run("genesis", "init", "node0")
+        genesis = self._home / "config" / "genesis.json"
+        genesis.write_text(json.dumps(with_chain_id(json.loads(genesis.read_text()))))
+        self._run("keys", "add", "validator", *_KEYRING)
+        validator = self._run("keys", "show", "validator", "--address", *_KEYRING).split()[-1]
+        for address, coins in {validator: _STAKE, **self._coins}.items():
+            self._run("genesis", "add-account", address, coins)
+        self._run("genesis", "gentx", "validator", _BOND, "--chain-id", CHAIN_ID, *_KEYRING)
+        self._run("genesis", "collect")
+        self._run("genesis", "validate")
+        self._configure()
+
+    def _configure(self) -> None:
+        ports, config = self._ports, self._home / "config"
+        edit(
+            config / "config.toml",
+            {
+                ("rpc", "laddr"): f"tcp://127.0.0.1:{ports['rpc']}",
+                ("rpc", "pprof_laddr"): "",
+                ("p2p", "laddr"): f"tcp://127.0.0.1:{ports['p2p']}",
+                ("consensus", "timeout_commit"): f"{BLOCK_SECONDS}s",
+            },
+        )
+        edit(
+            config / "app.toml",
+            {
+                ("", "minimum-gas-prices"): "0.025uakt",
+                ("api", "enable"): True,
+                ("api", "address"): f"tcp://127.0.0.1:{ports['rest']}",
+                ("grpc", "enable"): True,
+                ("grpc", "address"): f"127.0.0.1:{ports['grpc']}",
+            },
+        )
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [self._binary, *arguments, "--home", str(self._home)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env=self._environment(),
+        )
+        said = f"akash {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0, said
+        return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AKASH_")}
+        return {**kept, "HOME": str(self._home.parent)}
+
+    def _height(self) -> int:
+        try:
+            with urllib.request.urlopen(self.url + _LATEST, timeout=5) as response:
+                return int(json.load(response)["block"]["header"]["height"])
+        except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
+            return 0
+
+    def _tail(self) -> str:
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-30:])
+
+
+_KEYRING = ("--keyring-backend", "test")
+
+
+def with_chain_id(genesis: dict[str, Any]) -> dict[str, Any]:
+    """Return a genesis document of our chain, with uakt wherever the default coin was another."""
+    state = _in_uakt(genesis)
+    assert isinstance(state, dict)
+    return {**state, "chain_id": CHAIN_ID}
+
+
+def _in_uakt(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _coin(key, each) for key, each in value.items()}
+        case list():
+            return [_in_uakt(each) for each in value]
+        case _:
+            return value
+
+
+def _coin(key: str, value: Any) -> Any:
+    if value == "stake" and (key == "denom" or key.endswith("_denom")):
+        return "uakt"
+    return _in_uakt(value)
+
+
+def edit(file: Path, values: Mapping[tuple[str, str], str | bool]) -> None:
+    """Set keys of a TOML file, which must be there, by (table, key)."""
+    left = dict(values)
+    lines = [_edited(line, table, left) for table, line in _by_table(file.read_text().splitlines())]
+    assert not left, f"{file.name} has no {sorted(left)}"
+    file.write_text("\n".join(lines) + "\n")
+
+
+def _by_table(lines: Sequence[str]) -> list[tuple[str, str]]:
+    found, table = [], ""
+    for line in lines:
+        head = re.fullmatch(r"\[([^\[\]]+)\]\s*", line)
+        table = head[1] if head else table
+        found.append((table, line))
+    return found
+
+
+def _edited(line: str, table: str, left: dict[tuple[str, str], str | bool]) -> str:
+    key = re.match(r"([A-Za-z0-9_-]+)\s*=", line)
+    if key is None or (table, key[1]) not in left:
+        return line
+    value = left.pop((table, key[1]))
+    return f"{key[1]} = {json.dumps(value)}"
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports on loopback at which nothing listens."""
+    opened = [socket.socket() for _ in range(count)]
+    try:
+        for each in opened:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in opened]
+    finally:
+        for each in opened:
+            each.close()
