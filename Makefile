@@ -6,6 +6,7 @@ PYTEST_ARGS ?=
 SVG ?=
 
 VENV := $(shell $(PYTHON) -m devenv.venv path)
+$(if $(VENV),,$(error Python 3.11 or newer is needed as "$(PYTHON)"; name another one: make PYTHON=python3.12 ...))
 BIN := $(VENV)/bin
 PACKAGES := operator/garrison operator/akash_proto operator/akash_sandbox operator/kube_light operator/sentinel devenv tests
 export PYTHONPATH := operator:.

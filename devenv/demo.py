@@ -216,6 +216,9 @@ class Demo:
 
     async def tidy(self) -> None:
         """Delete what only a running operator can delete in order: leases first, then the account."""
+        operator = self.stage.processes.get("operator")
+        if operator is None or operator.returncode is not None:
+            return
         with (
             contextlib.suppress(DevenvError),
             self.board.step("kubectl delete", f"namespace {self.home}, account treasury"),

@@ -12,6 +12,7 @@ equal dependencies share one environment.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import shutil
 import sys
 import tomllib
@@ -64,6 +65,10 @@ async def environment(
 
 
 async def _fill(folder: Path, wanted: list[str]) -> None:
+    if importlib.util.find_spec("ensurepip") is None:
+        raise DevenvError(
+            f"{sys.executable} cannot make virtual environments; on Debian: apt-get install python3-venv"
+        )
     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     create = (sys.executable, "-m", "venv", str(folder))
     await output_of(create, limit_seconds=_CREATE_SECONDS)
