@@ -207,6 +207,16 @@ class LeaseEgress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class SecretStatus:
+    """A secret at the replica. ``version`` was acknowledged; ``wanted_since``: a newer one was not yet."""
+
+    name: Annotated[str, Field(max_length=253)]
+    version: int = 0
+    wanted: int = 0
+    wanted_since: AwareDatetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
 class LeaseFailure:
     """Why this lease is given up, and who is to blame as far as one lease can tell."""
 
@@ -241,6 +251,7 @@ class LeaseStatus:
     )
     sentinel: SentinelStatus | None = None
     egress: LeaseEgress | None = None
+    secrets: Annotated[tuple[SecretStatus, ...], Field(max_length=32)] = ()
     timings: Annotated[tuple[TimingStatus, ...], Field(max_length=24)] = ()
     benchmark: BenchmarkStatus | None = None
     health: HealthStatus | None = None

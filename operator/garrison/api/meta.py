@@ -27,6 +27,8 @@ LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGED_BY = "garrison.dev"
 ANNOTATION_PROCESS = f"{GROUP}/image-process"
 """On a ControllerRevision: what its image runs by itself, read when the revision was accepted."""
+ANNOTATION_ROTATE = f"{GROUP}/rotate-requested-at"
+"""On a RotatingSecret: a new text asks for a rotation at once."""
 ANNOTATION_QUARANTINE = f"{GROUP}/quarantine"
 
 SPEC = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
@@ -77,13 +79,14 @@ ACCOUNT = _own("AkashAccount", "akashaccounts", namespaced=False)
 PROVIDER = _own("AkashProvider", "akashproviders", namespaced=False)
 POLICY = _own("ProviderPolicy", "providerpolicies")
 EGRESS = _own("EgressPolicy", "egresspolicies")
+ROTATING = _own("RotatingSecret", "rotatingsecrets")
 REVISION = Kind(group="apps", version="v1", kind="ControllerRevision", plural="controllerrevisions")
 SERVICE = Kind(group="", version="v1", kind="Service", plural="services")
 SLICE = Kind(group="discovery.k8s.io", version="v1", kind="EndpointSlice", plural="endpointslices")
 SECRET = Kind(group="", version="v1", kind="Secret", plural="secrets")
 EVENT = Kind(group="events.k8s.io", version="v1", kind="Event", plural="events")
 
-OWN_KINDS = (WORKLOAD, LEASE, ACCOUNT, PROVIDER, POLICY, EGRESS)
+OWN_KINDS = (WORKLOAD, LEASE, ACCOUNT, PROVIDER, POLICY, EGRESS, ROTATING)
 
 
 @plain_dataclass(frozen=True, slots=True, kw_only=True, order=True)

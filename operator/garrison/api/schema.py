@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter
 
-from garrison.api import account, egress, lease, policy, provider, workload
+from garrison.api import account, egress, lease, policy, provider, secret, workload
 from garrison.api.form import INT_OR_STRING, RULES
 from garrison.api.meta import (
     ACCOUNT,
@@ -21,6 +21,7 @@ from garrison.api.meta import (
     LEASE,
     POLICY,
     PROVIDER,
+    ROTATING,
     VERSION,
     WORKLOAD,
     Kind,
@@ -165,6 +166,24 @@ DEFINITIONS: tuple[Definition, ...] = (
         ),
     ),
     Definition(
+        kind=ROTATING,
+        short="rsec",
+        description="A credential with a lifetime.",
+        spec=secret.SPEC_ADAPTER,
+        status=secret.STATUS_ADAPTER,
+        columns=(
+            Column(name="SOURCE", path=".spec.source.type"),
+            Column(name="SCOPE", path=".spec.scope"),
+            Column(name="VERSION", path=".status.version", type="integer"),
+            Column(name="LIVE", path=".status.live", type="integer"),
+            Column(name="REVOKED", path=".status.revoked", type="integer"),
+            Column(name="NEXT", path=".status.nextRotationAt"),
+            Column(name="READY", path=_condition("Ready", "status")),
+            _AGE,
+            Column(name="MESSAGE", path=_condition("Ready", "message"), wide=True),
+        ),
+    ),
+    Definition(
         kind=EGRESS,
         short="egp",
         description="What a workload's containers may reach.",
@@ -205,6 +224,24 @@ _OBJECT_RULES: Mapping[str, Sequence[tuple[str, str]]] = {
     ),
     "ChainBackend": (("has(self.mnemonicSecretRef) != has(self.keySecretRef)", account.ONE_KEY),),
     "Allow": (("has(self.host) != has(self.cidr)", egress.ONE_KIND),),
+    "Source": (
+        (
+            "has(self.secretRef) == (self.type == 'SecretRef') && "
+            "has(self.webhook) == (self.type == 'Webhook') && "
+            "(!has(self.generate) || self.type == 'Generate')",
+            secret.ONE_SOURCE,
+        ),
+    ),
+    "RotatingSecretSpec": (
+        ("self.source.type != 'SecretRef' || self.scope == 'Workload'", secret.SHARED_ONLY),
+    ),
+    "SecretUse": (
+        ("has(self.env) != has(self.file)", workload.ONE_WAY),
+        (
+            "!has(self.onRotate) || self.onRotate == 'Restart' || has(self.file)",
+            workload.NEEDS_FILE,
+        ),
+    ),
     "LeaseSpec": (("self == oldSelf", _IMMUTABLE),),
 }
 

@@ -44,6 +44,9 @@ REPEATED_MODEL = "models lists the same GPU model twice; remove one"
 THRESHOLDS = (
     "a threshold needs benchmark.api: OpenAI, which measures it; set it or remove the threshold"
 )
+ONE_WAY = "a secret is seen as env or as file: set exactly one of the two"
+NEEDS_FILE = "a variable changes only at start: use file, or onRotate: Restart"
+REPEATED_USE = "secrets names {name} twice; remove one"
 REPEATED_ENV = "env sets {name} twice; remove one"
 REPEATED_PULL = "imagePullSecrets names {name} twice; remove one"
 
@@ -68,11 +71,57 @@ class EnvVar:
         Form(
             CREDENTIAL,
             "looks like a credential, and the provider can read every environment variable: "
-            "remove it; put what it fetches into the image instead",
+            "remove it, and use spec.secrets with a RotatingSecret",
             refused=True,
         ),
     ] = Field(description="Name of the variable; names of credentials are refused.")
     value: Text = Field(default="", description="Its value, readable by the provider.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class SecretUse:
+    """A RotatingSecret as the process sees it: a variable at start, or a file that changes."""
+
+    rotating_secret_ref: LocalRef = Field(
+        description="Name of the RotatingSecret, in the same namespace."
+    )
+    env: (
+        Annotated[
+            str,
+            Field(max_length=128),
+            Form(
+                r"^[A-Za-z_][A-Za-z0-9_]{0,127}$",
+                "must be letters, digits and _, not starting with a digit, such as HF_TOKEN",
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="Variable that holds it when the process starts.")
+    file: (
+        Annotated[
+            str,
+            Field(max_length=128),
+            Form(
+                r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$",
+                "must be a plain file name such as weights.key; the directory is in GARRISON_SECRETS",
+            ),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="File in the directory that the variable GARRISON_SECRETS names; replaced atomically.",
+    )
+    on_rotate: Literal["Restart", "Signal", "None"] = Field(
+        default="Restart",
+        description="What a new version does to the process; Signal (SIGHUP) and None need file.",
+    )
+
+    @model_validator(mode="after")
+    def _is_seen_one_way(self) -> SecretUse:
+        if (self.env is None) == (self.file is None):
+            raise refusal(ONE_WAY)
+        if self.on_rotate != "Restart" and self.file is None:
+            raise refusal(NEEDS_FILE)
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
@@ -263,6 +312,10 @@ class WorkloadSpec:
         default=None,
         description="Who may host: a ProviderPolicy in the same namespace; default: anyone.",
     )
+    secrets: Annotated[tuple[SecretUse, ...], Field(max_length=32)] = Field(
+        default=(),
+        description="Credentials that reach the process after the sealed start, and are rotated.",
+    )
     egress_policy_ref: LocalRef | None = Field(
         default=None,
         description="What may be reached from inside: an EgressPolicy in the same namespace; "
@@ -285,6 +338,7 @@ class WorkloadSpec:
     def _is_free_of_repeats(self) -> WorkloadSpec:
         _refuse_repeats(REPEATED_ENV, [each.name for each in self.env])
         _refuse_repeats(REPEATED_PULL, [each.name for each in self.image_pull_secrets])
+        _refuse_repeats(REPEATED_USE, [each.rotating_secret_ref.name for each in self.secrets])
         return self
 
 
@@ -365,6 +419,7 @@ class Template:
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: tuple[EnvVar, ...] = ()
+    secrets: tuple[SecretUse, ...] = ()
     trust: Literal["Verified", "Unverified"] = "Unverified"
 
 
@@ -404,5 +459,6 @@ def template_of(spec: WorkloadSpec) -> Template:
         command=spec.command,
         args=spec.args,
         env=spec.env,
+        secrets=spec.secrets,
         trust=spec.trust,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from garrison.api.form import INT_OR_STRING
-from garrison.api.meta import ACCOUNT, EGRESS, LEASE, POLICY, WORKLOAD, Kind
+from garrison.api.meta import ACCOUNT, EGRESS, LEASE, POLICY, ROTATING, WORKLOAD, Kind
 from garrison.api.schema import DEFINITIONS, Schema, spec_schema
 from tests.unit.api.specs import IMAGE, definition_of, full_for
 
@@ -253,6 +253,44 @@ RULED: tuple[Case, ...] = (
             named=("allow", 0, "cidr"),
         )
         for cidr in ("203.0.113.0", "203.0.113.0/33", "hub.example", "::1/129")
+    ),
+    _case(
+        WORKLOAD, "secrets.0.file", "../weights", "must be a plain file name such as weights.key"
+    ),
+    _case(WORKLOAD, "secrets.0.env", "HF-TOKEN", "must be letters, digits and _"),
+    *(
+        _case(WORKLOAD, "secrets.0", {"rotatingSecretRef": {"name": "hub"}, **seen}, says)
+        for seen, says in (
+            ({}, "set exactly one of the two"),
+            ({"env": "A", "file": "a"}, "set exactly one of the two"),
+            ({"env": "A", "onRotate": "Signal"}, "a variable changes only at start"),
+            ({"env": "A", "onRotate": "None"}, "a variable changes only at start"),
+        )
+    ),
+    _case(
+        WORKLOAD,
+        "secrets",
+        [{"rotatingSecretRef": {"name": "hub"}, "file": each} for each in ("a", "b")],
+        "secrets names hub twice; remove one",
+        named=(),
+    ),
+    *(
+        _case(
+            ROTATING, "source", source, "source.type names which of generate, secretRef and webhook"
+        )
+        for source in (
+            {"type": "Webhook"},
+            {"type": "SecretRef", "webhook": {"url": "https://mint.example"}},
+            {"type": "Generate", "secretRef": {"name": "given"}},
+        )
+    ),
+    _case(ROTATING, "source.webhook.url", "http://mint.example", "must be an https URL"),
+    _case(
+        ROTATING,
+        "source",
+        {"type": "SecretRef", "secretRef": {"name": "given"}},
+        "scope: Lease needs a source that makes a credential for each lease",
+        named=(),
     ),
     *(
         _case(EGRESS, "allow.0", rule, "a rule names either host or cidr")

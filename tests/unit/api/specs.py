@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from garrison.api.meta import ACCOUNT, API_VERSION, EGRESS, LEASE, POLICY, PROVIDER, WORKLOAD, Kind
+from garrison.api.meta import (
+    ACCOUNT,
+    API_VERSION,
+    EGRESS,
+    LEASE,
+    POLICY,
+    PROVIDER,
+    ROTATING,
+    WORKLOAD,
+    Kind,
+)
 from garrison.api.schema import DEFINITIONS, Definition
 
 IMAGE = "ghcr.io/acme/vllm@sha256:" + "a" * 64
@@ -35,6 +45,13 @@ FULL: Mapping[str, dict[str, Any]] = {
         "spread": "Region",
         "providerPolicyRef": {"name": "reliable"},
         "egressPolicyRef": {"name": "hub"},
+        "secrets": [
+            {
+                "rotatingSecretRef": {"name": "weights"},
+                "file": "weights.key",
+                "onRotate": "Signal",
+            }
+        ],
         "trust": "Verified",
         "health": {
             "path": "/ready",
@@ -98,8 +115,12 @@ FULL: Mapping[str, dict[str, Any]] = {
         "requireEnforced": False,
         "allow": [
             {"host": "*.hf.co", "ports": [443]},
-            {"cidr": "203.0.113.0/24"},
         ],
+    },
+    ROTATING.kind: {
+        "source": {"type": "Generate", "generate": {"kind": "APIKey", "length": 40}},
+        "scope": "Lease",
+        "rotation": {"everySeconds": 3600, "graceSeconds": 60, "jitterPercent": 5},
     },
 }
 
@@ -113,6 +134,7 @@ MINIMAL: Mapping[str, dict[str, Any]] = {
     PROVIDER.kind: {},
     POLICY.kind: {},
     EGRESS.kind: {},
+    ROTATING.kind: {},
 }
 
 
@@ -135,6 +157,16 @@ def full_for(kind: str, path: Sequence[str | int]) -> dict[str, Any]:
     if tuple(path[:2]) == ("backend", "chain"):
         key = "keySecretRef" if "keySecretRef" in path else "mnemonicSecretRef"
         spec["backend"] = {"type": "Chain", "chain": deepcopy({**_CHAIN, key: _REFERENCE})}
+    match tuple(path):
+        case ("allow", 0, "cidr", *_):
+            spec["allow"] = [{"cidr": "203.0.113.0/24", "ports": [8443]}]
+        case ("secrets", 0, "env", *_):
+            spec["secrets"] = [{"rotatingSecretRef": {"name": "hub"}, "env": "HF_TOKEN"}]
+        case ("source", "secretRef", *_):
+            spec["source"] = {"type": "SecretRef", "secretRef": {"name": "given", "key": "token"}}
+            spec["scope"] = "Workload"
+        case ("source", "webhook", *_):
+            spec["source"] = {"type": "Webhook", "webhook": {"url": "https://mint.example/v1"}}
     return spec
 
 

@@ -150,6 +150,7 @@ def test_names_are_those_that_people_type() -> None:
         "AkashProvider": ["ap"],
         "ProviderPolicy": ["pp"],
         "EgressPolicy": ["egp"],
+        "RotatingSecret": ["rsec"],
     }
     assert {tuple(crd["spec"]["names"]["categories"]) for crd in CRDS.values()} == {("garrison",)}
     assert MINIMAL.keys() == CRDS.keys()
