@@ -15,11 +15,13 @@ from garrison.controllers.measurements import Measurements
 from garrison.controllers.policy import PolicyController
 from garrison.controllers.provider import ProviderController
 from garrison.controllers.routes import Router
+from garrison.controllers.secrets import Deliveries, SecretController
 from garrison.controllers.sentinels import Sentinels
 from garrison.controllers.surveys import Surveys
 from garrison.controllers.workload import WorkloadController
 from garrison.core.lifecycle import Timing
 from garrison.ports.clock import Chance, Clock
+from garrison.ports.credentials import Issuer
 from garrison.ports.identity import Identities
 from garrison.ports.kube import Kube
 from garrison.ports.market import Exchanges
@@ -45,6 +47,7 @@ class Ports:
     sentinel: Sentinel
     bootstraps: Bootstraps
     identities: Identities
+    issuer: Issuer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,13 @@ def assemble(
             _accounts(ports, engine, catalog, directory, installation=installation, pace=pace),
             ProviderController(catalog=catalog, directory=directory, clock=ports.clock),
             PolicyController(cache=engine.cache, catalog=catalog, clock=ports.clock),
+            SecretController(
+                cache=engine.cache,
+                catalog=catalog,
+                kube=ports.kube,
+                clock=ports.clock,
+                issuer=ports.issuer,
+            ),
             EgressController(cache=engine.cache, catalog=catalog, clock=ports.clock),
         )
     )
@@ -123,6 +133,7 @@ def _leases(
             bootstraps=ports.bootstraps,
             clock=ports.clock,
         ),
+        deliveries=Deliveries(catalog=catalog, kube=ports.kube, issuer=ports.issuer),
         installation=installation,
         timing=pace.timing,
     )

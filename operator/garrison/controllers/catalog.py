@@ -20,6 +20,7 @@ from garrison.api.meta import (
     POLICY,
     PROVIDER,
     REVISION,
+    ROTATING,
     WORKLOAD,
     Key,
     Raw,
@@ -27,6 +28,7 @@ from garrison.api.meta import (
 from garrison.api.parsing import parse
 from garrison.api.policy import Policy, parse_policy
 from garrison.api.provider import Provider, parse_provider
+from garrison.api.secret import RotatingSecret, parse_rotating_secret
 from garrison.api.workload import TEMPLATE_ADAPTER, Template, Workload, parse_workload
 from garrison.errors import InvalidSpecError
 from garrison.ports.kube import Kube
@@ -85,6 +87,7 @@ class Catalog:
         self.accounts = Parsed(parse_account)
         self.policies = Parsed(parse_policy)
         self.egress_policies = Parsed(parse_egress_policy)
+        self.rotating_secrets = Parsed(parse_rotating_secret)
         self.provider_objects = Parsed(parse_provider)
         self._revisions: dict[tuple[str, str], tuple[Template, ImageProcess]] = {}
 
@@ -112,6 +115,11 @@ class Catalog:
         """Return an egress policy, None when it does not exist or cannot be read."""
         raw = self._cache.get(Key(kind=EGRESS.kind, namespace=namespace, name=name))
         return self.egress_policies.valid(raw) if raw is not None else None
+
+    def rotating_secret(self, namespace: str, name: str) -> RotatingSecret | None:
+        """Return a RotatingSecret, None when it does not exist or cannot be read."""
+        raw = self._cache.get(Key(kind=ROTATING.kind, namespace=namespace, name=name))
+        return self.rotating_secrets.valid(raw) if raw is not None else None
 
     def providers(self) -> dict[str, Provider]:
         """Return every known provider by its id."""

@@ -14,6 +14,7 @@ from garrison.api.workload import Workload
 from garrison.controllers.catalog import Catalog, ImageProcess
 from garrison.controllers.gateways import Gateways
 from garrison.controllers.measurements import Measurements
+from garrison.controllers.secrets import Deliveries
 from garrison.controllers.sentinels import Sentinels
 from garrison.controllers.stories import lease_notes
 from garrison.core.admission import launch_of
@@ -23,6 +24,7 @@ from garrison.core.lifecycle import (
     Action,
     CloseDeployment,
     CreateDeployment,
+    DeliverSecret,
     Enrol,
     EnsureFinalizer,
     Observation,
@@ -39,8 +41,9 @@ from garrison.core.lifecycle import (
 )
 from garrison.core.order import environment, price_ceiling
 from garrison.core.replica import finished, settle, step
+from garrison.core.rotation import WantedSecret, newest, use_of, uses
 from garrison.core.winding import is_winding
-from garrison.errors import TransientError, UnavailableError
+from garrison.errors import ConflictError, TransientError, UnavailableError
 from garrison.ports.clock import Chance, Clock
 from garrison.ports.kube import Kube
 from garrison.ports.market import (
@@ -51,7 +54,7 @@ from garrison.ports.market import (
     Market,
     MarketTraits,
 )
-from garrison.ports.sentinel import Launch
+from garrison.ports.sentinel import Delivery, Launch
 from garrison.runtime.cache import Cache
 from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
 
@@ -74,6 +77,7 @@ class LeaseController:
         exchanges: Exchanges,
         measurements: Measurements,
         sentinels: Sentinels,
+        deliveries: Deliveries,
         installation: str,
         timing: Timing,
     ) -> None:
@@ -85,6 +89,7 @@ class LeaseController:
         self._exchanges = exchanges
         self._measurements = measurements
         self._sentinels = sentinels
+        self._deliveries = deliveries
         self._gateways = Gateways()
         self._installation = installation
         self._timing = timing
@@ -103,7 +108,19 @@ class LeaseController:
             "InferenceWorkload": _leases_of_workload,
             "AkashAccount": _granted_leases,
             "EgressPolicy": self._leases_under,
+            "RotatingSecret": self._leases_with,
         }
+
+    def _leases_with(self, raw: Raw) -> list[Key]:
+        """The leases that hold, or wait for, a credential of a RotatingSecret."""
+        namespace = raw["metadata"].get("namespace") or ""
+        name = raw["metadata"]["name"]
+        return [
+            Key(kind=LEASE.kind, namespace=namespace, name=each.name)
+            for workload in self._catalog.all_workloads()
+            if workload.meta.namespace == namespace and uses(workload, name)
+            for each in workload.status.leases
+        ]
 
     def _leases_under(self, raw: Raw) -> list[Key]:
         """The leases of every workload that refers to an EgressPolicy."""
@@ -182,7 +199,24 @@ class LeaseController:
             )
         if o.verified and not is_winding(o):
             o = await self._with_sentinel(o)
+            o = self._with_secrets(o, workload)
+        if o.verified and status.closed_at is not None and lease.meta.deleting:
+            o = replace(o, unrevoked=await self._deliveries.unrevoked(lease))
         return self._with_workload(o, workload) if workload is not None else o
+
+    def _with_secrets(self, o: Observation, workload: Workload | None) -> Observation:
+        if workload is None or o.template is None:
+            return o
+        names = [each.rotating_secret_ref.name for each in o.template.secrets]
+        return replace(o, secrets=tuple(self._wanted(o.lease, workload, each) for each in names))
+
+    def _wanted(self, lease: Lease, workload: Workload, name: str) -> WantedSecret:
+        secret = self._catalog.rotating_secret(lease.meta.namespace, name)
+        if secret is None:
+            return WantedSecret(name=name, version=None)
+        holder = lease.meta.uid if secret.spec.scope == "Lease" else workload.meta.uid
+        live = newest(secret.status, holder)
+        return WantedSecret(name=name, version=live.version if live is not None else None)
 
     async def _with_sentinel(self, o: Observation) -> Observation:
         process = await self._catalog.process(o.lease.meta.namespace, o.lease.spec.revision)
@@ -342,10 +376,29 @@ class LeaseController:
                 return None
             case CreateDeployment() | AcceptBid() | SendManifest() | CloseDeployment():
                 return await self._trade(action, observed)
+            case DeliverSecret():
+                await self._deliver(action, observed)
+                return None
             case PrepareBootstrap() | Enrol() | SetEgress() | StartWorkload() | SealInstances():
                 return await self._sentinels.act(action, observed)
             case _:
                 assert_never(action)
+
+    async def _deliver(self, action: DeliverSecret, o: Observation) -> None:
+        workload = self._owner(o.lease)
+        use = use_of(o.template.secrets if o.template else (), action.name)
+        if workload is None or use is None:
+            raise ConflictError(f"secret {action.name} is not wanted any more; looking again")
+        found = await self._deliveries.value(o.lease, workload, action.name, action.version)
+        delivery = Delivery(
+            name=action.name,
+            version=action.version,
+            value=found.value,
+            env=use.env,
+            file=use.file,
+            on_rotate=use.on_rotate,
+        )
+        await self._sentinels.deliver(delivery, o)
 
     async def _finalizers(self, o: Observation, finalizers: tuple[str, ...]) -> object:
         meta = o.lease.meta

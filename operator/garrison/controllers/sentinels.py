@@ -22,7 +22,7 @@ from garrison.core.order import sentinel_ports
 from garrison.errors import AuthError, GarrisonError, UnavailableError, UnsafeDestinationError
 from garrison.ports.clock import Clock
 from garrison.ports.probe import Screen
-from garrison.ports.sentinel import Bootstraps, Door, Injection, Sentinel, View
+from garrison.ports.sentinel import Bootstraps, Delivery, Door, Injection, Sentinel, View
 from garrison.runtime.jobs import Jobs, Result
 
 LOOK = "look"
@@ -138,6 +138,13 @@ class Sentinels:
         """Perform one call; the next pass waits for a fresh look."""
         try:
             return await self._performed(action, o)
+        finally:
+            self._stale(_key(o))
+
+    async def deliver(self, delivery: Delivery, o: Observation) -> None:
+        """Hand one version of a secret over; the next pass waits for a fresh look."""
+        try:
+            await self._sentinel.deliver(await self._door(o), delivery)
         finally:
             self._stale(_key(o))
 

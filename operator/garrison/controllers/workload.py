@@ -178,6 +178,7 @@ class WorkloadController:
             "AkashAccount": self._all_workloads,
             "ProviderPolicy": self._workloads_beside,
             "EgressPolicy": self._workloads_beside,
+            "RotatingSecret": self._workloads_beside,
         }
 
     def _all_workloads(self, raw: Raw) -> list[Key]:
@@ -234,7 +235,14 @@ class WorkloadController:
         egress_policy = (
             self._catalog.egress_policy(workload.meta.namespace, egress.name) if egress else None
         )
-        trouble = problem(workload, seen.account, policy, accounts, egress=egress_policy)
+        trouble = problem(
+            workload,
+            seen.account,
+            policy,
+            accounts,
+            egress=egress_policy,
+            secrets=self._secrets(workload.meta.namespace),
+        )
         candidate = revision_name(workload.meta.name, template_of(workload.spec))
         accepted = workload.status.accepted_revision
         accept, waiting = False, None
@@ -251,6 +259,10 @@ class WorkloadController:
             target=target,
             moves=moves,
         )
+
+    def _secrets(self, namespace: str) -> frozenset[str]:
+        raws = self._cache.list("RotatingSecret", namespace=namespace)
+        return frozenset(each["metadata"]["name"] for each in raws)
 
     async def _routed(self, seen: Seen, workload: Workload) -> Seen:
         if workload.meta.deleting:

@@ -19,15 +19,18 @@ def problem(
     accounts: Sequence[str],
     *,
     egress: EgressPolicy | None = None,
+    secrets: frozenset[str] = frozenset(),
 ) -> Problem | None:
     """Return the first thing a person must change, None when the spec can be served.
 
-    ``accounts`` are the names of those that exist, for the remedy.
+    ``accounts`` are the names of those that exist, for the remedy; ``secrets`` those of the
+    RotatingSecrets in the namespace.
     """
     return (
         _account(workload, account, accounts)
         or _policy(workload, policy)
         or _egress(workload, egress)
+        or _secrets(workload, secrets)
         or _budget(workload, account)
     )
 
@@ -87,6 +90,24 @@ def _egress(workload: Workload, policy: EgressPolicy | None) -> Problem | None:
     return Problem(
         reason="EgressPolicyNotFound",
         message=f"spec.egressPolicyRef names EgressPolicy {ref.name!r}, which does not exist in namespace "
+        f"{workload.meta.namespace!r}; create it or change the reference",
+    )
+
+
+def _secrets(workload: Workload, known: frozenset[str]) -> Problem | None:
+    wanted = [each.rotating_secret_ref.name for each in workload.spec.secrets]
+    if wanted and workload.spec.trust == "Unverified":
+        return Problem(
+            reason="SecretsNeedSentinel",
+            message="spec.secrets is set, and spec.trust: Unverified runs without the agent that takes "
+            "them; remove one of the two",
+        )
+    missing = [each for each in wanted if each not in known]
+    if not missing:
+        return None
+    return Problem(
+        reason="SecretNotFound",
+        message=f"spec.secrets names RotatingSecret {missing[0]!r}, which does not exist in namespace "
         f"{workload.meta.namespace!r}; create it or change the reference",
     )
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from garrison.api.lease import LeaseEgress, LeaseStatus, SentinelStatus
+from garrison.api.lease import LeaseEgress, LeaseStatus, SecretStatus, SentinelStatus
 from garrison.api.workload import Blame
 from garrison.core.egress import acknowledged, is_current, shortfall, wanted_version
 from garrison.core.lifecycle import (
+    DeliverSecret,
     Enrol,
     Observation,
     SealInstances,
@@ -24,6 +25,7 @@ from garrison.core.lifecycle import (
     entered,
 )
 from garrison.core.phase import enter, failed
+from garrison.core.rotation import WantedSecret, overdue
 from garrison.ports.sentinel import EgressView, Enrolment, Launch, SentinelState, View
 
 RENEW_BEFORE = timedelta(hours=6)
@@ -60,7 +62,7 @@ def admitting(o: Observation) -> Step | None:
         return Step(status=o.status, requeue=o.timing.lookup)
     if not _is_enrolled(o.status, view):
         return _again(o)
-    return _guarding(o, view) or _starting(o, view)
+    return _guarding(o, view) or _delivering(o, view) or _starting(o, view)
 
 
 def upkeep(o: Observation) -> Step | None:
@@ -75,7 +77,7 @@ def upkeep(o: Observation) -> Step | None:
         return _again(o)
     if _renewal_is_due(o):
         return Step(status=o.status, action=Enrol(), requeue=0.0)
-    return _guarding(o, view)
+    return _guarding(o, view) or _delivering(o, view)
 
 
 def told(o: Observation) -> LeaseStatus:
@@ -124,7 +126,10 @@ def _is_enrolled(status: LeaseStatus, view: View) -> bool:
 
 
 def _again(o: Observation) -> Step:
-    """Another instance has taken the place of the enrolled one: it is sealed and starts anew."""
+    """Another instance has taken the place of the enrolled one: it is sealed and starts anew.
+
+    What it had been offered stays on record: it gets the newest versions again.
+    """
     return Step(status=enter(o.status, "Enrolling", o.now), requeue=0.0)
 
 
@@ -227,6 +232,66 @@ def _judged(o: Observation, view: View, record: LeaseEgress) -> Step | None:
             status=failed(status, "EgressNotEnforced", message, "Provider", o.now), requeue=0.0
         )
     return None
+
+
+def _delivering(o: Observation, view: View) -> Step | None:
+    """Every secret in the version that is live: offered on record, then sent, then acknowledged."""
+    for wanted in o.secrets:
+        step = _delivered(o, view, wanted)
+        if step is not None:
+            return step
+    return None
+
+
+def _delivered(o: Observation, view: View, wanted: WantedSecret) -> Step | None:
+    record = next((each for each in o.status.secrets if each.name == wanted.name), None)
+    if wanted.version is None:
+        return _awaited(o, wanted) if record is None else None
+    if record is None or record.wanted < wanted.version:
+        return Step(status=_offered(o, record, wanted), requeue=0.0)
+    if view.secrets.get(wanted.name, 0) < record.wanted:
+        if overdue(record.wanted_since or o.now, o.now):
+            return _unacknowledged(o, record)
+        action = DeliverSecret(name=wanted.name, version=record.wanted)
+        return Step(status=o.status, action=action, requeue=o.timing.lookup)
+    if record.version != record.wanted:
+        taken = replace(record, version=record.wanted, wanted_since=None)
+        return Step(status=_recorded(o.status, taken), requeue=0.0)
+    return None
+
+
+def _awaited(o: Observation, wanted: WantedSecret) -> Step:
+    """A paid replica does not wait for a source that gives nothing."""
+    if age(entered(o.status, "Verifying"), o.now) > o.timing.secret_timeout:
+        return _fail(
+            o,
+            "SecretUnavailable",
+            f"RotatingSecret {wanted.name} had no version for this replica within "
+            f"{o.timing.secret_timeout:.0f} s; see kubectl describe rsec {wanted.name}",
+            "Nobody",
+        )
+    return Step(status=o.status, requeue=o.timing.poll)
+
+
+def _offered(o: Observation, record: SecretStatus | None, wanted: WantedSecret) -> LeaseStatus:
+    known = record or SecretStatus(name=wanted.name)
+    offer = replace(known, wanted=wanted.version or 0, wanted_since=o.now.replace(microsecond=0))
+    return _recorded(o.status, offer)
+
+
+def _recorded(status: LeaseStatus, record: SecretStatus) -> LeaseStatus:
+    others = tuple(each for each in status.secrets if each.name != record.name)
+    return replace(status, secrets=(*others, record))
+
+
+def _unacknowledged(o: Observation, record: SecretStatus) -> Step:
+    return _fail(
+        o,
+        "SecretNotAcknowledged",
+        f"the replica at {o.status.provider} did not take version {record.wanted} of secret "
+        f"{record.name}; it is replaced before version {record.version} is revoked",
+        "Undecided",
+    )
 
 
 def _starting(o: Observation, view: View) -> Step | None:

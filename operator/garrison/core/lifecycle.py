@@ -29,6 +29,7 @@ from garrison.api.provider import Provider
 from garrison.api.workload import Benchmark, Health, Template
 from garrison.core.egress import WantedEgress
 from garrison.core.health import Track
+from garrison.core.rotation import WantedSecret
 from garrison.ports.market import (
     Bid,
     Deployment,
@@ -69,6 +70,8 @@ class Timing:
     """from forwarded ports to a sentinel that answers"""
     sentinel_grace: float = 45.0
     """how long an enrolled sentinel may be silent"""
+    secret_timeout: float = 120.0
+    """how long a replica waits for the first version of a secret"""
     identity_grace: float = 15.0
     """how long something else may answer in its place, while a port moves"""
 
@@ -127,6 +130,9 @@ class Observation:
     sentinel_down_since: datetime | None = None
     egress: WantedEgress = field(default_factory=WantedEgress)
     launch: Launch | None = None
+    secrets: tuple[WantedSecret, ...] = ()
+    unrevoked: tuple[str, ...] = ()
+    """names of RotatingSecrets that still have a credential of this lease; read afresh"""
 
     @property
     def status(self) -> LeaseStatus:
@@ -211,6 +217,14 @@ class SetEgress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverSecret:
+    """Hand a version of a secret to the sentinel. The value is fetched when it is sent."""
+
+    name: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartWorkload:
     """Let the workload's process exist."""
 
@@ -230,6 +244,7 @@ Action: TypeAlias = (
     | PrepareBootstrap
     | Enrol
     | SetEgress
+    | DeliverSecret
     | StartWorkload
     | SealInstances
     | CreateDeployment

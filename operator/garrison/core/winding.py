@@ -75,6 +75,8 @@ def _forget(o: Observation) -> Step:
     waited = age(o.status.closed_at, o.now)
     if o.status.provider and not o.recorded and waited < o.timing.record_wait:
         return Step(status=o.status, requeue=o.timing.record_wait - waited)
+    if o.unrevoked:
+        return Step(status=o.status, requeue=o.timing.poll)
     return Step(status=o.status, action=RemoveFinalizer())
 
 

@@ -127,6 +127,18 @@ class Launch:
     drain_seconds: int = 30
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One version of a secret, and how the workload sees it: exactly one of ``env`` and ``file``."""
+
+    name: str
+    version: int
+    value: bytes = field(repr=False)
+    env: str | None = None
+    file: str | None = None
+    on_rotate: str = "Restart"
+
+
 class Sentinel(Protocol):
     """The operator's side of the control channel."""
 
@@ -141,6 +153,9 @@ class Sentinel(Protocol):
 
     async def set_egress(self, door: Door, version: int, policy: EgressPolicySpec) -> EgressView:
         """Put a version of the policy in force. An older version than the known one is refused."""
+
+    async def deliver(self, door: Door, delivery: Delivery) -> None:
+        """Put a version of a secret in force for the workload; returning is the acknowledgement."""
 
     async def start(self, door: Door, launch: Launch) -> None:
         """Start the workload under the guard and open the data port; repeating it does nothing."""

@@ -24,6 +24,7 @@ from garrison.api.lease import (
     LeaseEgress,
     LeaseFailure,
     LeaseStatus,
+    SecretStatus,
     SentinelRef,
     SentinelStatus,
     TimingStatus,
@@ -34,6 +35,7 @@ from garrison.api.workload import Benchmark
 from garrison.core.egress import WantedEgress, digest
 from garrison.core.health import Track
 from garrison.core.lifecycle import Observation
+from garrison.core.rotation import WantedSecret
 from garrison.ports.market import (
     Bid,
     BidState,
@@ -145,8 +147,10 @@ class World:
             recorded=self.one((True, False)),
             injection=INJECTION if verified and self.mostly() else None,
             launch=LAUNCH if self.mostly() else replace(LAUNCH, argv=()),
-            egress=self.one((WantedEgress(), HUB)),
+            egress=self.one((HUB, HUB, HUB, WantedEgress())),
             views=self.views() if verified else (),
+            secrets=self.secrets() if verified else (),
+            unrevoked=("hub",) if verified and self.rarely() else (),
             sentinel_error="refused" if verified and self.rarely() else "",
             sentinel_refused=verified and self.rarely(),
             sentinel_down_since=NOW if verified and self.rarely() else None,
@@ -168,25 +172,31 @@ class World:
             digest=DIGEST if self.mostly() else "e" * 64,
             key=f"key-{instance}" if self.mostly() else None,
             egress=EgressView(
-                version=self.one((0, 1, 1, 2)),
+                version=self.one((0, 1, 1, 1, 2)),
                 level="BestEffort" if weak else "Enforced",
                 rung="addfd" if weak else "strict",
                 leaks=("udp",) if weak else (),
                 denied_total=self.one((0, 7)),
             ),
+            secrets={"hub": self.one((0, 0, 1, 1))},
             sealed_because="SecondSession" if self.rarely() else "",
         )
 
     def egress(self) -> LeaseEgress:
         """Return a record of the policy, asked for or in force."""
-        wanted = self.one((WantedEgress(), HUB, HUB))
+        wanted = self.one((HUB, HUB, HUB, WantedEgress()))
         return LeaseEgress(
             policy=wanted.name,
             generation=wanted.generation,
             digest=digest(wanted.spec),
-            version=self.one((1, 1, 2)),
+            version=self.one((1, 1, 1, 2)),
             in_force=self.one((0, 1)),
         )
+
+    def secrets(self) -> tuple[WantedSecret, ...]:
+        """Return what the replica should have: often nothing."""
+        wanted = WantedSecret(name="hub", version=self.one((None, 1, 1, 1, 1, 2)))
+        return self.one(((), (), (wanted,)))
 
     def sentinel(self) -> SentinelStatus:
         """Return the record of an enrolled instance."""
@@ -211,6 +221,9 @@ class World:
                 control=EndpointStatus(host="p1.example", port=31002),
                 sentinel=self.sentinel() if phase != "Enrolling" or self.rarely() else None,
                 egress=self.egress() if self.mostly() else None,
+                secrets=(SecretStatus(name="hub", version=self.one((0, 1, 1)), wanted=1),)
+                if self.mostly()
+                else (),
             )
         return replace(base, meta=meta, spec=spec, status=status)
 

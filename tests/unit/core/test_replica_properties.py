@@ -21,6 +21,7 @@ from garrison.core.lifecycle import (
     Action,
     CloseDeployment,
     CreateDeployment,
+    DeliverSecret,
     Enrol,
     EnsureFinalizer,
     Observation,
@@ -173,6 +174,9 @@ def starts_only_what_is_enrolled_and_guarded(o: Observation, taken: Step) -> Non
     assert view.egress.version == guard.version
     assert guard.digest == digest(o.egress.spec)
     assert view.egress.level == "Enforced"
+    for wanted in o.secrets:
+        assert wanted.version is not None
+        assert view.secrets.get(wanted.name, 0) >= wanted.version
 
 
 def becomes_ready_only_after_the_sealed_start(o: Observation, taken: Step) -> None:
@@ -243,7 +247,7 @@ def test_the_random_worlds_reach_every_action() -> None:
     seen = Counter(
         type(step(World(seed).observation((phase,))).action).__name__
         for phase in PHASES
-        for seed in range(400)
+        for seed in range(1500)
     )
     assert [each for each in get_args(Action) if seen[each.__name__] <= 5] == []
 
@@ -296,7 +300,7 @@ def cooperative(o: Observation, taken: Step) -> Observation:
             return replace(later, figures=GOOD)
         case PrepareBootstrap():
             return replace(later, injection=INJECTION)
-        case Enrol() | SetEgress() | StartWorkload():
+        case Enrol() | SetEgress() | DeliverSecret() | StartWorkload():
             return obeyed(later, o, taken)
         case _:
             return later
@@ -314,6 +318,9 @@ def obeyed(later: Observation, o: Observation, taken: Step) -> Observation:
         case SetEgress(version=version):
             value = EgressView(version=version, level="Enforced", rung="strict")
             view = replace(view, egress=value)
+        case DeliverSecret(name=name, version=version):
+            value = None
+            view = replace(view, secrets={**view.secrets, name: version})
         case _:
             value = None
             view = replace(view, state=SentinelState.RUNNING)
@@ -340,6 +347,8 @@ def faultless(o: Observation) -> Observation:
         orphaned=False,
         recorded=True,
         launch=LAUNCH,
+        secrets=tuple(replace(each, version=3) for each in o.secrets),
+        unrevoked=(),
         sentinel_refused=False,
         sentinel_down_since=None,
         views=(FRESH,) if o.verified else (),

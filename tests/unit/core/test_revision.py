@@ -16,6 +16,7 @@ from garrison.api.workload import (
     EnvVar,
     Health,
     Resources,
+    SecretUse,
     Template,
     Traffic,
     WorkloadSpec,
@@ -32,6 +33,7 @@ ROLLS: dict[str, Any] = {
     "command": ("serve",),
     "args": ("--fast",),
     "env": (EnvVar(name="A", value="1"),),
+    "secrets": (SecretUse(rotating_secret_ref=LocalRef(name="hub"), file="token"),),
     "trust": "Verified",
 }
 IN_PLACE: dict[str, Any] = {
