@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from garrison.adapters.akash.exchanges import AkashExchanges
+from garrison.adapters.credentials.issuer import KubeIssuer
+from garrison.adapters.credentials.vault import Vault
+from garrison.adapters.credentials.webhook import Allowed, Webhook
 from garrison.adapters.kube.client import KubeClient, connect
 from garrison.adapters.net.screen import NetScreen
 from garrison.adapters.openai.prober import HttpProber
@@ -165,6 +168,7 @@ async def operator(settings: Settings) -> AsyncIterator[Running]:
             sentinel=trust.sentinel,
             bootstraps=trust.bootstraps,
             identities=trust.identities,
+            issuer=_issuer(kube, settings, screen),
         )
         engine = assemble(
             ports,
@@ -213,6 +217,17 @@ def _trust(kube: KubeClient, namespace: str, clock: SystemClock, installation: s
             clock=clock,
             domain=domain,
         ),
+    )
+
+
+def _issuer(kube: KubeClient, settings: Settings, screen: NetScreen) -> KubeIssuer:
+    allowed = Allowed(
+        hosts=frozenset(settings.webhook_hosts), private=settings.webhook_private_addresses
+    )
+    return KubeIssuer(
+        kube=kube,
+        vault=Vault(kube=kube, namespace=settings.namespace),
+        webhook=Webhook(kube=kube, namespace=settings.namespace, screen=screen, allowed=allowed),
     )
 
 

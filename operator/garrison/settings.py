@@ -18,4 +18,6 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     insecure_registries: tuple[str, ...] = ()
+    webhook_hosts: tuple[str, ...] = ()
+    webhook_private_addresses: bool = False
     pace: Pace = field(default_factory=Pace)

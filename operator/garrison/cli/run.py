@@ -59,6 +59,18 @@ from garrison.telemetry.logs import configure
     help="Registry spoken to in plain HTTP, for tests. May be repeated.",
 )
 @click.option(
+    "--webhook-host",
+    "webhook_hosts",
+    multiple=True,
+    metavar="HOST",
+    help="Host that RotatingSecrets may name as a webhook. May be repeated. Default: none.",
+)
+@click.option(
+    "--webhook-private-addresses",
+    is_flag=True,
+    help="Webhooks may be at private addresses, such as inside the cluster.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(1, 256),
     default=16,
@@ -92,6 +104,8 @@ def run(
     host: str,
     port: int,
     insecure_registries: tuple[str, ...],
+    webhook_hosts: tuple[str, ...],
+    webhook_private_addresses: bool,
     workers: int,
     survey_seconds: float,
     bid_seconds: float,
@@ -112,6 +126,8 @@ def run(
         host=host,
         port=port,
         insecure_registries=insecure_registries,
+        webhook_hosts=webhook_hosts,
+        webhook_private_addresses=webhook_private_addresses,
         pace=Pace(workers=workers, survey=survey_seconds, timing=Timing(bid_timeout=bid_seconds)),
     )
     try:

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -29,7 +30,7 @@ from garrison.api.parsing import dump
 from garrison.errors import AuthError, GarrisonError, UnavailableError
 from garrison.ports.clock import Clock
 from garrison.ports.identity import lease_dns, lease_id
-from garrison.ports.sentinel import Door, EgressView, Enrolment, Launch, View
+from garrison.ports.sentinel import Delivery, Door, EgressView, Enrolment, Launch, View
 
 CERTIFICATE_LIFE = timedelta(hours=12)
 
@@ -176,6 +177,19 @@ class SentinelClient:
         body = {"version": version, "spec": dump(SPEC_ADAPTER, policy)}
         answer = await self._enrolled_call(door, "PUT", "/v1/egress", body)
         return egress_view(answer)
+
+    async def deliver(self, door: Door, delivery: Delivery) -> None:
+        """Put a version of a secret in force; the sentinel answers once it is."""
+        body = {
+            "version": delivery.version,
+            "value": base64.b64encode(delivery.value).decode(),
+            "env": delivery.env,
+            "file": delivery.file,
+            "onRotate": delivery.on_rotate,
+            "signal": "SIGHUP",
+        }
+        path = f"/v1/secrets/{quote(delivery.name, safe='')}"
+        await self._enrolled_call(door, "PUT", path, body)
 
     async def start(self, door: Door, launch: Launch) -> None:
         """Start the workload under the guard."""

@@ -1,0 +1,1 @@
+"""Where rotated credentials come from, and where their values are kept."""
