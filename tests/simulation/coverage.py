@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from garrison.api.lease import PHASES
-from garrison.controllers import account, workload
+from garrison.controllers import account, secrets, workload
 from garrison.core import lifecycle
+from garrison.ports.credentials import Issuer
 from garrison.ports.identity import Identities
 from garrison.ports.kube import Kube
 from garrison.ports.market import LeaseGateway, Market
@@ -27,12 +28,18 @@ PORTS = {
     "sentinel": Sentinel,
     "bootstraps": Bootstraps,
     "identities": Identities,
+    "issuer": Issuer,
 }
 LATER = frozenset({"market.deposit", "identities.context"})
 """operations that the engine does not call: escrow is topped up by a later capability, and TLS contexts
 are for adapters"""
 
-ACTIONS = (lifecycle.Action, account.AccountAction, workload.WorkloadAction)
+ACTIONS = (
+    lifecycle.Action,
+    account.AccountAction,
+    workload.WorkloadAction,
+    secrets.SecretAction,
+)
 
 
 def operations() -> frozenset[str]:

@@ -125,6 +125,19 @@ class Invariants:
         if not guard.get("inForce") or guard["level"] != "Enforced":
             yield f"replica {name} is Ready, its guard is {guard.get('level')}"
 
+    def serving_with_dead_secrets(self, dead: list[tuple[str, str]]) -> Iterator[str]:
+        """Yield the replicas that serve while a credential in their container is revoked.
+
+        What is on its way out loses its credentials first; nobody sends requests there any more.
+        """
+        if not dead:
+            return
+        leases = {each["metadata"]["uid"]: each for each in objects(self._store, "AkashLease")}
+        for uid, key in dead:
+            status = (leases.get(uid) or {}).get("status") or {}
+            if status.get("phase") in {"Ready", "Draining"} and status.get("failure") is None:
+                yield f"lease {uid} serves with the revoked credential {key}"
+
     def on_slice(self, body: Mapping[str, Any], ever_ready: set[str]) -> Iterator[str]:
         """Yield what is broken by a slice that was written."""
         name = body["metadata"]["name"]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from garrison.adapters.memory.market import DeploymentRecord
-from garrison.api.meta import EGRESS, LEASE, WORKLOAD
+from garrison.api.meta import ANNOTATION_ROTATE, EGRESS, LEASE, ROTATING, WORKLOAD
 from garrison.api.money import MicroUSD
 from garrison.core.marker import Marker
 from garrison.ports.kube import Object
@@ -170,6 +170,14 @@ class People:
         kind = self._world.store.resource(EGRESS.group, EGRESS.version, EGRESS.plural)
         allow = [{"host": f"hub{int(draw * 100)}.example", "ports": [443]}]
         self._world.store.merge(kind, {"spec": {"allow": allow}}, NAMESPACE, "hub")
+
+    async def _rotate(self, draw: float) -> None:
+        kind = self._world.store.resource(ROTATING.group, ROTATING.version, ROTATING.plural)
+        asked = {"metadata": {"annotations": {ANNOTATION_ROTATE: str(draw)}}}
+        self._world.store.merge(kind, asked, NAMESPACE, "own" if draw < 0.7 else "shared")
+
+    async def _change_source(self, draw: float) -> None:
+        self._world.issuer.content = str(draw)
 
     async def _no_bids(self, draw: float) -> None:
         """Everybody who is cheap stops bidding: killed machines that come back in the calm."""

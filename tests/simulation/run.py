@@ -170,4 +170,7 @@ def _left(world: World) -> str:
         for name, (lease, _) in world.bootstraps.kept.items()
         if lease.uid not in world.invariants.stripped
     )
-    return f"bootstraps {kept} are left" if kept else ""
+    if kept:
+        return f"bootstraps {kept} are left"
+    live = sorted(world.issuer.live)
+    return f"credentials {live} are still valid" if live else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from garrison.adapters.memory.provider import MemoryProvider
-from garrison.api.meta import ACCOUNT, API_VERSION, EGRESS, POLICY, WORKLOAD
+from garrison.api.meta import ACCOUNT, API_VERSION, EGRESS, POLICY, ROTATING, WORKLOAD
 from garrison.api.money import MicroUSD
 from garrison.ports.kube import Object
 from garrison.ports.market import ProviderGpu
@@ -91,6 +91,28 @@ def egress_policy() -> Object:
     }
 
 
+def rotating_secrets() -> list[Object]:
+    """Return one secret for each replica, and one for each workload; both rotate fast."""
+    rotation = {"everySeconds": 200, "graceSeconds": 0, "jitterPercent": 20}
+    specs: dict[str, Object] = {
+        "own": {"scope": "Lease", "rotation": rotation},
+        "shared": {
+            "source": {"type": "SecretRef", "secretRef": {"name": "given", "key": "key"}},
+            "scope": "Workload",
+            "rotation": rotation,
+        },
+    }
+    return [
+        {
+            "apiVersion": API_VERSION,
+            "kind": ROTATING.kind,
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": spec,
+        }
+        for name, spec in specs.items()
+    ]
+
+
 def workload(name: str, chance: random.Random) -> Object:
     """Return a workload of up to two replicas."""
     models = chance.choice((("h100",), ("a100", "h100"), ("none-such", "h100")))
@@ -117,6 +139,11 @@ def workload(name: str, chance: random.Random) -> Object:
         spec["trust"] = "Verified"
         if chance.random() < 0.5:
             spec["egressPolicyRef"] = {"name": "hub"}
+        spec["secrets"] = [
+            {"rotatingSecretRef": {"name": name}, "file": f"{name}.txt", "onRotate": "None"}
+            for name in ("own", "shared")
+            if chance.random() < 0.5
+        ]
     return {
         "apiVersion": API_VERSION,
         "kind": WORKLOAD.kind,
@@ -163,6 +190,9 @@ DEEDS = (
     "foreign container",
     "edit egress",
     "edit egress",
+    "rotate",
+    "rotate",
+    "change source",
     "no bids",
     "lose account key",
     "start operator",

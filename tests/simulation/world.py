@@ -11,6 +11,7 @@ from typing import Any
 from garrison.adapters.memory.clock import LoopClock, SeededChance
 from garrison.adapters.memory.exchanges import MemoryExchanges
 from garrison.adapters.memory.gateway import MemoryGateway
+from garrison.adapters.memory.issuer import MemoryIssuer
 from garrison.adapters.memory.kube import MemoryKube, register
 from garrison.adapters.memory.market import MemoryMarket
 from garrison.adapters.memory.probe import MemoryProber, MemoryScreen
@@ -26,6 +27,7 @@ from garrison.api.meta import (
     OWN_KINDS,
     POLICY,
     REVISION,
+    ROTATING,
     SECRET,
     SERVICE,
     SLICE,
@@ -47,6 +49,7 @@ from tests.simulation.scenario import (
     egress_policy,
     policy,
     providers,
+    rotating_secrets,
 )
 
 WATCHED = frozenset(kind.kind for kind in OWN_KINDS)
@@ -78,6 +81,7 @@ class World:
         self.gateway.crashing.add(CRASHING)
         self.sentinel = MemorySentinel(market=self.market, gateway=self.gateway)
         self.bootstraps = MemoryBootstraps(self.market)
+        self.issuer = MemoryIssuer(self.market)
         self.prober = MemoryProber(market=self.market, gateway=self.gateway, sentinel=self.sentinel)
         self.registry = MemoryRegistry(self.market.faults)
         self.registry.missing.add(MISSING)
@@ -97,6 +101,8 @@ class World:
         await self.user.create(ACCOUNT, account())
         await self.user.create(POLICY, policy())
         await self.user.create(EGRESS, egress_policy())
+        for body in rotating_secrets():
+            await self.user.create(ROTATING, body)
 
     def later(self, seconds: float, act: Callable[[], None]) -> None:
         """Do something later."""
@@ -109,6 +115,9 @@ class World:
     def check(self) -> None:
         """Note every invariant that does not hold now."""
         for each in self.invariants.violations(self.clock.now()):
+            self._break(each)
+        dead = [each for each in self.sentinel.holds() if each[1] not in self.issuer.live]
+        for each in self.invariants.serving_with_dead_secrets(dead):
             self._break(each)
 
     def _break(self, what: str) -> None:
@@ -130,6 +139,7 @@ class World:
             sentinel=self.sentinel,
             bootstraps=self.bootstraps,
             identities=MemoryIdentities(self.market),
+            issuer=self.issuer,
         )
         operator = Operator(ports, self.reached)
         self.operators.append(operator)
@@ -211,6 +221,10 @@ class World:
         if change.type == "DELETED":
             for each in self.invariants.on_removed("AkashLease", body):
                 self._break(each)
+            uid = body["metadata"]["uid"]
+            left = [key for key, ask in self.issuer.live.items() if ask.holder == uid]
+            if left and uid not in self.invariants.stripped:
+                self._break(f"lease {body['metadata']['name']} is gone, {left} are still valid")
 
     def _released(self, body: Mapping[str, Any]) -> None:
         """Only the deletion of a workload with deletionPolicy Orphan leaves anything running."""

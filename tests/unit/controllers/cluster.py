@@ -13,6 +13,7 @@ from garrison.adapters.memory.clock import LoopClock, SeededChance
 from garrison.adapters.memory.exchanges import MemoryExchanges
 from garrison.adapters.memory.faults import Call, Fail, Fault, Pass
 from garrison.adapters.memory.gateway import MemoryGateway
+from garrison.adapters.memory.issuer import MemoryIssuer
 from garrison.adapters.memory.kube import MemoryKube, register
 from garrison.adapters.memory.market import MemoryMarket
 from garrison.adapters.memory.probe import MemoryProber, MemoryScreen
@@ -158,6 +159,7 @@ class Cluster:
                 sentinel=self.sentinel,
                 bootstraps=self.bootstraps,
                 identities=MemoryIdentities(self.market),
+                issuer=MemoryIssuer(self.market),
             ),
             installation=INSTALLATION,
             pace=Pace(workers=2),

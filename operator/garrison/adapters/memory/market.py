@@ -126,6 +126,10 @@ class MemoryMarket:
     def _later(self, at: datetime, effect: Callable[[datetime], object]) -> None:
         self._pending.append((at, len(self._pending), effect))
 
+    def now(self) -> datetime:
+        """Return the market's time."""
+        return self._clock.now()
+
     def settle(self) -> None:
         """Let everything happen that was due until now."""
         now = self._clock.now()

@@ -16,6 +16,7 @@ from garrison.api.egress import DENY_ALL, EgressPolicySpec
 from garrison.errors import AuthError, ConflictError, RejectedError, UnavailableError
 from garrison.ports.identity import ClientIdentity, LeaseIdentity, Peer
 from garrison.ports.sentinel import (
+    Delivery,
     Door,
     EgressView,
     Enrolment,
@@ -46,6 +47,8 @@ class Instance:
     version: int = 0
     policy: EgressPolicySpec = DENY_ALL
     secrets: dict[str, int] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
+    """the credentials' keys by the secrets' names"""
     sealed_because: str = ""
 
 
@@ -126,6 +129,30 @@ class MemorySentinel:
             return self._guard(found, lease)
 
         return await self._written("set_egress", door, effect)
+
+    async def deliver(self, door: Door, delivery: Delivery) -> None:
+        """Take a version of a secret; ``held`` remembers its value."""
+
+        def effect(now: datetime) -> None:
+            found, _ = self._enrolled(door, now)
+            if delivery.version < found.secrets.get(delivery.name, 0):
+                raise RejectedError("an older version of the secret", reason="StaleVersion")
+            found.secrets[delivery.name] = delivery.version
+            found.held[delivery.name] = delivery.value.decode()
+
+        await self._written("deliver", door, effect)
+
+    def holds(self) -> list[tuple[str, str]]:
+        """Return (lease uid, credential key) of every secret in a container that runs now."""
+        now = self._market.now()
+        return [
+            (found.lease, key)
+            for deployment, found in self._instances.items()
+            if (record := self._market.deployments[deployment]).lease is not None
+            and found.state is SentinelState.RUNNING
+            and self._gateway.is_up(record.lease, now)
+            for key in found.held.values()
+        ]
 
     async def start(self, door: Door, launch: Launch) -> None:
         """Start the workload."""
