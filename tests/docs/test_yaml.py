@@ -12,8 +12,10 @@ import yaml
 from akash_sandbox.settings import load_settings
 from devenv.checkout import ROOT
 from garrison.api.account import parse_account
+from garrison.api.egress import parse_egress_policy
 from garrison.api.policy import parse_policy
 from garrison.api.schema import crds
+from garrison.api.secret import parse_rotating_secret
 from garrison.api.workload import parse_workload
 from kube_light.schema import check, unknown_fields
 from tests.docs.document import document, documents
@@ -32,6 +34,8 @@ PARSERS: dict[str, Callable[[dict[str, Any]], object]] = {
     "InferenceWorkload": parse_workload,
     "AkashAccount": parse_account,
     "ProviderPolicy": parse_policy,
+    "EgressPolicy": parse_egress_policy,
+    "RotatingSecret": parse_rotating_secret,
 }
 STORED = {
     "uid": "u",
