@@ -15,7 +15,7 @@ from typing import TypeVar
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _NS_GET_USERNS = 0xB701
-_SIOCSIFADDR, _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8916, 0x8913, 0x8914
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFADDR, _SIOCSIFNETMASK = 0x8913, 0x8914, 0x8916, 0x891C
 _IFF_UP = 1
 POD_ADDRESS = "10.244.0.2"
 """An address of the container's own besides loopback: what listens on 127.0.0.1 only is not
@@ -27,7 +27,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def prepare(pid: int) -> None:
     """Bring loopback up in the process's network namespace and give it the pod's address."""
-    _within(pid, configure)
+    within(of(pid), configure)
 
 
 def is_up(pid: int) -> bool:
@@ -40,7 +40,7 @@ def is_up(pid: int) -> bool:
 
 async def connect(pid: int, port: int) -> socket.socket:
     """Return a socket connected to the port in the process's namespace; raises OSError."""
-    made = _within(pid, lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+    made = within(of(pid), lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
     made.setblocking(False)
     return await connected(made, POD_ADDRESS, port)
 
@@ -61,23 +61,33 @@ def configure() -> None:
         flags = fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0))
         up = struct.unpack("16sH14x", flags)[1] | _IFF_UP
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", up))
-        address = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(POD_ADDRESS))
-        fcntl.ioctl(control, _SIOCSIFADDR, struct.pack("16s16s8x", b"lo:0", address))
+        # A mask of its own: by default the whole block would be the container's.
+        for request, value in ((_SIOCSIFADDR, POD_ADDRESS), (_SIOCSIFNETMASK, "255.255.255.255")):
+            address = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(value))
+            fcntl.ioctl(control, request, struct.pack("16s16s8x", b"lo:0", address))
 
 
-def _within(pid: int, action: Callable[[], _T]) -> _T:
-    """Run ``action`` in the process's network namespace; a thread of its own enters and dies."""
+def of(pid: int) -> Path:
+    """Return the process's network namespace."""
+    return Path(f"/proc/{pid}/ns/net")
+
+
+def within(namespace: Path, action: Callable[[], _T]) -> _T:
+    """Return what ``action`` does in a network namespace; a thread of its own enters and dies.
+
+    Raises OSError.
+    """
     result: list[_T] = []
     failure: list[OSError] = []
 
     def run() -> None:
         try:
-            enter(pid)
+            enter(namespace)
             result.append(action())
         except OSError as error:
             failure.append(error)
 
-    thread = threading.Thread(target=run, name=f"netns-{pid}")
+    thread = threading.Thread(target=run, name=f"netns {namespace}")
     thread.start()
     thread.join()
     if failure:
@@ -85,13 +95,13 @@ def _within(pid: int, action: Callable[[], _T]) -> _T:
     return result[0]
 
 
-def enter(pid: int, *, as_owner: bool = False) -> None:
-    """Move this thread into the process's network namespace; raises OSError.
+def enter(namespace: Path, *, as_owner: bool = False) -> None:
+    """Move this thread into a network namespace; raises OSError.
 
     ``as_owner`` enters the user namespace that owns it before, as an ordinary user must; a process
     with several threads may not (setns(2)).
     """
-    descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+    descriptor = os.open(namespace, os.O_RDONLY)
     try:
         if as_owner:
             owner = fcntl.ioctl(descriptor, _NS_GET_USERNS)

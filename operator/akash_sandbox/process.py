@@ -91,6 +91,7 @@ def _workloads(folder: Path, settings: Settings) -> Workloads:
         folder=folder / "workloads",
         registry=settings.registry,
         workloads=settings.workloads,
+        egress=settings.egress,
         public_host=settings.public_host,
     )
 

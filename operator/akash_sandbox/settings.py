@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field, replace
 from hashlib import sha256
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,9 @@ AUDITOR = "akash1365yvmc4s7awdyj3n2sav7xfx76adc6dnmlx63"
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 RuntimeName = Literal["auto", "runc", "crun", "bubblewrap", "unshare", "process", "synthetic"]
+
+
+Hostname = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 
 
 def default_providers() -> tuple[Provider, ...]:
@@ -161,6 +165,25 @@ class Chain:
     accounts: tuple[ChainAccount, ...] = (ChainAccount(address=TEST_ACCOUNT),)
 
 
+def default_names() -> dict[str, tuple[IPv4Address | IPv6Address, ...]]:
+    """Return two names of the test network."""
+    return {
+        "api.example.test": (IPv4Address("203.0.113.10"), IPv6Address("2001:db8::10")),
+        "other.example.test": (IPv4Address("198.51.100.20"),),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class Egress:
+    """``auto``: a test network where one can be made, see ``egress.network``; ``names`` are known to its
+    resolver."""
+
+    network: Literal["auto", "off"] = "auto"
+    names: dict[Hostname, tuple[IPv4Address | IPv6Address, ...]] = field(
+        default_factory=default_names
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class Settings:
     """Everything that can be set; see docs/local-market.md.
@@ -181,6 +204,7 @@ class Settings:
     registry: Registry = field(default_factory=Registry)
     workloads: Workloads = field(default_factory=Workloads)
     chain: Chain = field(default_factory=Chain)
+    egress: Egress = field(default_factory=Egress)
     providers: tuple[Provider, ...] = field(default_factory=default_providers)
 
 

@@ -50,6 +50,10 @@ class SimulatedWorkloads:
     def isolation(self) -> str:
         return "none needed: synthetic models in the sandbox's own process, images are not run"
 
+    @property
+    def egress_namespace(self) -> str:
+        return ""
+
     async def open(self) -> None:
         """Do nothing: an ended process leaves nothing of a synthetic model."""
 

@@ -36,12 +36,14 @@ class WorkloadState:
     """How a workload is. ``message`` says why it is not running, ``""`` otherwise.
 
     ``forwarded`` pairs a container port with the external port on the sandbox's public host.
+    ``egress_interface`` is its end of the test network, "" where it has no way out.
     """
 
     running: bool
     restarts: int
     message: str
     forwarded: tuple[tuple[int, int], ...]
+    egress_interface: str = ""
 
 
 class NoProgramError(Exception):
@@ -78,6 +80,11 @@ class Workloads(Protocol):
     @property
     def isolation(self) -> str:
         """Say in words how tenants are kept apart."""
+        ...
+
+    @property
+    def egress_namespace(self) -> str:
+        """The network namespace where the containers' way out ends, "" where they have none."""
         ...
 
     async def open(self) -> None:

@@ -14,7 +14,7 @@ from garrison.cli.main import main as garrison
 from tests.docs.shell import Command, commands
 
 PROGRAMS = {"garrison": garrison, "akash-sandbox": akash_sandbox}
-OUTSIDE = {"kubectl", "helm", "docker", "curl", "pip"}
+OUTSIDE = {"kubectl", "helm", "docker", "curl", "pip", "ip"}
 """Programs of others; the first two are checked beside this file."""
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = frozenset(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))

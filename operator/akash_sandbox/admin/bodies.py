@@ -135,12 +135,13 @@ class ReclaimNotice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminInfo:
-    """The sandbox itself."""
+    """The sandbox itself. ``egress_namespace``: where the containers' way out ends, "" for none."""
 
     account: str
     console_url: str
     isolation: str
     balance_micro_usd: int
+    egress_namespace: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,12 +163,15 @@ class AdminProvider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminWorkload:
+    """A container. ``egress_interface``: its end inside the egress namespace, "" for none."""
+
     id: str
     image: str
     running: bool
     restarts: int
     message: str
     forwarded: tuple[tuple[int, int], ...]
+    egress_interface: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ def info(venue: Venue, console_url: str) -> AdminInfo:
         account=venue.account.address,
         console_url=console_url,
         isolation=venue.workloads.isolation,
+        egress_namespace=venue.workloads.egress_namespace,
         balance_micro_usd=venue.book.bank.balance(venue.account.address, UACT),
     )
 
@@ -108,6 +109,7 @@ def _workloads(venue: Venue, deployment: Deployment, lease: Lease) -> tuple[Admi
                 restarts=state.restarts,
                 message=state.message,
                 forwarded=state.forwarded,
+                egress_interface=state.egress_interface,
             )
             found.append(workload)
     return tuple(found)

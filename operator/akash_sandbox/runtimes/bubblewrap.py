@@ -22,6 +22,7 @@ class BubblewrapRuntime:
 
     name = "bubblewrap"
     own_network = True
+    joins_network = False
     seccomp = False
 
     def __init__(self, cgroups: Cgroups | None) -> None:

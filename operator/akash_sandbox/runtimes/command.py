@@ -9,17 +9,23 @@ from collections.abc import Sequence
 from akash_sandbox.runtimes.container import RuntimeFailure
 
 
-async def output(argv: Sequence[str], timeout_seconds: float = 30) -> str:
-    """Return a command's standard output; raises RuntimeFailure naming command and error."""
+async def output(argv: Sequence[str], timeout_seconds: float = 30, *, given: str = "") -> str:
+    """Return a command's standard output; raises RuntimeFailure naming command and error.
+
+    ``given`` is its standard input.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            *argv,
+            stdin=asyncio.subprocess.PIPE if given else None,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
     except OSError as error:
         raise RuntimeFailure(f"{argv[0]}: {error.strerror}") from error
     try:
         async with asyncio.timeout(timeout_seconds):
-            out, err = await process.communicate()
+            out, err = await process.communicate(given.encode() or None)
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -21,6 +21,8 @@ class ContainerSpec:
     """One container. CPU in thousandths of a core, memory in bytes.
 
     ``rootfs`` is the image's shared, read-only tree; ``folder`` is the container's own.
+    ``network`` is the network namespace to start in, None for a new one; ``nameserver`` is for its
+    /etc/resolv.conf.
     """
 
     id: str
@@ -36,6 +38,8 @@ class ContainerSpec:
     hostname: str
     log: Path
     confinement: Confinement = "unconfined"
+    network: Path | None = None
+    nameserver: str = ""
 
 
 class Container(Protocol):
@@ -65,6 +69,10 @@ class Runtime(Protocol):
     @property
     def own_network(self) -> bool:
         """Whether every container has a network namespace of its own."""
+
+    @property
+    def joins_network(self) -> bool:
+        """Whether it can start a container in a network namespace made before."""
 
     @property
     def seccomp(self) -> bool:

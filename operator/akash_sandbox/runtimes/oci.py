@@ -44,6 +44,7 @@ class OciRuntime:
     """An OCI runtime on PATH."""
 
     own_network = True
+    joins_network = True
     seccomp = True
 
     def __init__(self, program: str, folder: Path, cgroups: Cgroups | None) -> None:
@@ -83,7 +84,7 @@ class OciRuntime:
         """Start a container in the foreground of its own runtime process; raises RuntimeFailure."""
         if self._cgroups is None:
             raise RuntimeFailure(f"{self.name}: no control groups can be made on this machine")
-        root = await prepare(spec.rootfs, spec.folder, spec.hostname)
+        root = await prepare(spec.rootfs, spec.folder, spec.hostname, spec.nameserver)
         pid_file = spec.folder / "pid"
         content = json.dumps(bundle(spec, root, self._cgroups))
         await asyncio.to_thread(_write_bundle, spec.folder, content)
@@ -181,12 +182,18 @@ def bundle(spec: ContainerSpec, root: Path, cgroups: Cgroups) -> dict[str, Any]:
         "linux": {
             "cgroupsPath": cgroups.path(spec.id),
             "resources": _limits(spec),
-            "namespaces": [{"type": t} for t in ("pid", "network", "ipc", "uts", "mount")],
+            "namespaces": _namespaces(spec),
             "maskedPaths": [*(f"/proc/{name}" for name in _MASKED), "/sys/firmware"],
             "readonlyPaths": [f"/proc/{name}" for name in _READ_ONLY],
             **({"seccomp": seccomp} if seccomp is not None else {}),
         },
     }
+
+
+def _namespaces(spec: ContainerSpec) -> list[dict[str, str]]:
+    network = {"path": str(spec.network)} if spec.network is not None else {}
+    own = [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")]
+    return [*own, {"type": "network", **network}]
 
 
 def _process(spec: ContainerSpec) -> dict[str, Any]:

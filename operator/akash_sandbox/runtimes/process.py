@@ -18,6 +18,7 @@ class ProcessRuntime:
 
     name = "process"
     own_network = False
+    joins_network = False
     seccomp = False
 
     def __init__(self, cgroups: Cgroups | None) -> None:

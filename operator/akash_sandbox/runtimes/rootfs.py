@@ -16,7 +16,7 @@ _MOUNT_POINTS = ("proc", "dev", "sys")
 _OWN = ("rootfs", "upper", "work")
 
 
-async def prepare(image: Path, folder: Path, hostname: str) -> Path:
+async def prepare(image: Path, folder: Path, hostname: str, nameserver: str = "") -> Path:
     """Return a fresh writable tree: an overlay mount where the kernel allows, else a copy.
 
     Raises RuntimeFailure when neither can be made.
@@ -31,7 +31,7 @@ async def prepare(image: Path, folder: Path, hostname: str) -> Path:
     )
     if not mounted:
         await output(["cp", "-a", "--reflink=auto", f"{image}/.", str(root)], _COPY_SECONDS)
-    await asyncio.to_thread(_furnish, root, hostname)
+    await asyncio.to_thread(_furnish, root, hostname, nameserver)
     return root
 
 
@@ -54,7 +54,7 @@ def _mounts_below(folder: Path) -> list[str]:
     return [place for place in places if place.startswith(f"{folder.resolve()}/")]
 
 
-def _furnish(root: Path, hostname: str) -> None:
+def _furnish(root: Path, hostname: str, nameserver: str) -> None:
     """Add what a container engine adds to every image: mount points and name files."""
     for name in _MOUNT_POINTS:
         resolve(root, [name]).mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def _furnish(root: Path, hostname: str) -> None:
     files = {
         "hostname": f"{hostname}\n",
         "hosts": f"127.0.0.1 localhost\n::1 localhost\n127.0.0.1 {hostname}\n",
-        "resolv.conf": "",
+        "resolv.conf": f"nameserver {nameserver}\n" if nameserver else "",
     }
     for name, text in files.items():
         with contextlib.suppress(FileNotFoundError):

@@ -33,6 +33,7 @@ class UnshareRuntime:
 
     name = "unshare"
     own_network = True
+    joins_network = False
     seccomp = False
 
     def __init__(self, cgroups: Cgroups | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from akash_sandbox.egress.network import RESOLVER
 from akash_sandbox.images.reference import ImageError
 from akash_sandbox.images.store import Image
 from akash_sandbox.images.user import resolve_user
@@ -14,7 +15,9 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _GREATEST_HOSTNAME = 63
 
 
-def container_spec(ask: WorkloadAsk, image: Image, folder: Path) -> ContainerSpec:
+def container_spec(
+    ask: WorkloadAsk, image: Image, folder: Path, network: Path | None
+) -> ContainerSpec:
     """Return the container of a workload; raises ImageError when the image does not say enough."""
     argv = _argv(ask, image)
     if not argv:
@@ -35,6 +38,8 @@ def container_spec(ask: WorkloadAsk, image: Image, folder: Path) -> ContainerSpe
         hostname=hostname,
         log=folder / "log",
         confinement=ask.confinement,
+        network=network,
+        nameserver=str(RESOLVER) if network is not None else "",
     )
 
 

@@ -112,7 +112,7 @@ async def _process_door(pid: int) -> Door:
 def _serve(pid: int, channel: socket.socket) -> None:
     """Enter the network of a process and hand out sockets made there until nobody asks."""
     try:
-        netns.enter(pid, as_owner=True)
+        netns.enter(netns.of(pid), as_owner=True)
         netns.configure()
     except OSError as error:
         channel.send(f"{error.errno} {error.strerror}".encode())

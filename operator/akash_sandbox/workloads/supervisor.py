@@ -9,16 +9,18 @@ import os
 import shutil
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from akash_sandbox.egress.network import EgressNetwork, open_network, remove_network
 from akash_sandbox.external_ports import ExternalPorts
 from akash_sandbox.images.store import ImageStore
 from akash_sandbox.runtimes import cgroup, launch, oci
 from akash_sandbox.runtimes.choice import choose
-from akash_sandbox.runtimes.container import RuntimeFailure
+from akash_sandbox.runtimes.container import Runtime, RuntimeFailure
 from akash_sandbox.runtimes.rootfs import unmount_below
-from akash_sandbox.settings import Registry
+from akash_sandbox.settings import Egress, Registry
 from akash_sandbox.settings import Workloads as WorkloadSettings
 from akash_sandbox.workload import NoProgramError, Session, WorkloadAsk, WorkloadState
 from akash_sandbox.workloads.tenant import Place, Tenant
@@ -35,11 +37,20 @@ class Supervisor:
     """
 
     def __init__(
-        self, *, folder: Path, registry: Registry, workloads: WorkloadSettings, public_host: str
+        self,
+        *,
+        folder: Path,
+        registry: Registry,
+        workloads: WorkloadSettings,
+        egress: Egress,
+        public_host: str,
     ) -> None:
         self._folder = folder.absolute()
         self._registry = registry
         self._settings = workloads
+        self._egress_settings = egress
+        self._egress: EgressNetwork | None = None
+        self._way_out = ""
         self._host = public_host or _LOOPBACK
         self._place: Place | None = None
         self._lock: BinaryIO | None = None
@@ -49,7 +60,14 @@ class Supervisor:
     @property
     def isolation(self) -> str:
         """Say in words how tenants are kept apart."""
-        return "not open yet" if self._place is None else self._place.runtime.isolation
+        if self._place is None:
+            return "not open yet"
+        return f"{self._place.runtime.isolation}; {self._way_out}"
+
+    @property
+    def egress_namespace(self) -> str:
+        """The network namespace where the containers' way out ends, "" where they have none."""
+        return "" if self._egress is None else self._egress.namespace
 
     async def open(self) -> None:
         """Choose how to run containers and end those that an earlier process left.
@@ -58,10 +76,11 @@ class Supervisor:
         process uses the folder.
         """
         self._lock = await asyncio.to_thread(_locked, self._folder)
-        cgroups = await asyncio.to_thread(cgroup.find, _scope(self._folder))
+        scope = _scope(self._folder)
+        cgroups = await asyncio.to_thread(cgroup.find, scope)
         runtime = await choose(self._settings.runtime, self._folder / _RUNTIMES, cgroups)
         host = await _resolved(self._host)
-        self._place = Place(
+        place = Place(
             runtime=runtime,
             cgroups=cgroups,
             images=ImageStore(self._cache(), self._registry),
@@ -70,7 +89,18 @@ class Supervisor:
             host=host,
             settings=self._settings,
         )
-        await self._clean(self._place)
+        await self._clean(place)
+        await self._open_egress(runtime, f"akash-{scope}")
+        self._place = replace(place, egress=self._egress)
+
+    async def _open_egress(self, runtime: Runtime, name: str) -> None:
+        await remove_network(name)
+        try:
+            self._egress = await open_network(name, self._egress_settings, runtime)
+        except RuntimeFailure as error:
+            self._way_out = f"no way out: {error}"
+        else:
+            self._way_out = self._egress.in_words
 
     async def deploy(self, ask: WorkloadAsk) -> None:
         """Start or change a workload in the background; the same ask again changes nothing."""
@@ -146,6 +176,9 @@ class Supervisor:
             if self._place is not None:
                 await self._clean(self._place)
                 await self._place.images.close()
+            if self._egress is not None:
+                await self._egress.close()
+                self._egress = None
             if self._lock is not None:
                 self._lock.close()
                 self._lock = None

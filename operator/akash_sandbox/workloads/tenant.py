@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from akash_sandbox import netns, session
+from akash_sandbox.egress.network import Cable, EgressNetwork
 from akash_sandbox.external_ports import ExternalPorts
 from akash_sandbox.images.reference import ImageError
 from akash_sandbox.images.registry import Login
@@ -47,6 +48,7 @@ class Place:
     folder: Path
     host: str
     settings: WorkloadSettings
+    egress: EgressNetwork | None = None
 
 
 class Tenant:
@@ -63,6 +65,7 @@ class Tenant:
             port: Forward(ask.host or place.host, external, self._there, self._back)
             for port, external in self._external.items()
         }
+        self._cable: Cable | None = None
         self._container: Container | None = None
         self._spec: ContainerSpec | None = None
         self._unstopped: Container | None = None
@@ -79,6 +82,7 @@ class Tenant:
             restarts=self._restarts,
             message=self._message,
             forwarded=tuple(self._external.items()),
+            egress_interface=self._cable.interface if self._cable is not None else "",
         )
 
     @property
@@ -131,6 +135,9 @@ class Tenant:
         """Stop the container and give its ports back to the machine."""
         await self._halt("stopped")
         await asyncio.gather(*(forward.close() for forward in self._forwards.values()))
+        if self._cable is not None and self._place.egress is not None:
+            await self._place.egress.detach(self._cable)
+            self._cable = None
 
     async def _halt(self, message: str) -> None:
         task, self._task = self._task, None
@@ -177,7 +184,8 @@ class Tenant:
         self._check_confinement()
         image = await self._place.images.pull(self.ask.image, Login())
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
-        self._spec = spec = container_spec(self.ask, image, self._folder)
+        network = await self._network()
+        self._spec = spec = container_spec(self.ask, image, self._folder, network)
         container = await self._place.runtime.start(spec)
         self._unstopped = container
         try:
@@ -185,6 +193,12 @@ class Tenant:
             yield container
         finally:
             await self._stop()
+
+    async def _network(self) -> Path | None:
+        """Return the network to start in: the same after every restart, so that packets add up."""
+        if self._place.egress is not None and self._cable is None:
+            self._cable = await self._place.egress.attach()
+        return self._cable.namespace if self._cable is not None else None
 
     def _check_confinement(self) -> None:
         """Refuse to run less confined than the provider's machine promises."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 
-from akash_sandbox.settings import Registry, RuntimeName, Workloads
+from akash_sandbox.settings import Egress, Registry, RuntimeName, Workloads
 from akash_sandbox.workload import WorkloadAsk, WorkloadState
 from akash_sandbox.workloads.supervisor import Supervisor
 
@@ -28,6 +28,7 @@ class Bench:
 
     folder: Path
     image: str
+    egress: Egress = field(default_factory=lambda: Egress(network="off"))
     opened: list[Supervisor] = field(default_factory=list)
 
     async def supervisor(self, runtime: RuntimeName = "auto") -> Supervisor:
@@ -41,6 +42,7 @@ class Bench:
                 restart_greatest_seconds=0.4,
                 stop_grace_seconds=0.5,
             ),
+            egress=self.egress,
             public_host="",
         )
         self.opened.append(made)

@@ -95,6 +95,16 @@ def runtime(request: pytest.FixtureRequest, usable: frozenset[str]) -> RuntimeNa
 
 
 @pytest.fixture
+def oci(usable: frozenset[str]) -> RuntimeName:
+    """A runtime that applies seccomp profiles and joins networks."""
+    names: tuple[RuntimeName, ...] = ("runc", "crun")
+    for name in names:
+        if name in usable:
+            return name
+    pytest.skip("neither runc nor crun is installed and works on this machine")
+
+
+@pytest.fixture
 async def registry() -> AsyncIterator[LoopbackRegistry]:
     async with LoopbackRegistry() as serving:
         yield serving

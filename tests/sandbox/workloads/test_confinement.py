@@ -41,15 +41,6 @@ NUMBERS = {
 KUBERNETES_DEFAULT = sum(1 << NUMBERS[name] for name in KEPT)
 
 
-@pytest.fixture
-def oci(usable: frozenset[str]) -> RuntimeName:
-    """A runtime that applies seccomp profiles."""
-    for name in ("runc", "crun"):
-        if name in usable:
-            return name
-    pytest.skip("neither runc nor crun is installed and works on this machine")
-
-
 def test_every_confinement_is_tried() -> None:
     assert set(MAY) == set(get_args(Confinement))
 

@@ -87,6 +87,15 @@ func dial(w http.ResponseWriter, r *http.Request) {
 	made.Close()
 }
 
+func resolve(w http.ResponseWriter, r *http.Request) {
+	found, err := net.DefaultResolver.LookupHost(r.Context(), r.URL.Query().Get("name"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	json.NewEncoder(w).Encode(found)
+}
+
 // may tries what seccomp profiles differ in, and answers with the error of each, "" for none.
 func may(w http.ResponseWriter, _ *http.Request) {
 	json.NewEncoder(w).Encode(map[string]string{
@@ -145,6 +154,7 @@ func status(w http.ResponseWriter, _ *http.Request) {
 
 func main() {
 	http.HandleFunc("/may", may)
+	http.HandleFunc("/resolve", resolve)
 	http.HandleFunc("/status", status)
 	http.HandleFunc("/who", who)
 	http.HandleFunc("/eat", eat)
