@@ -1,6 +1,7 @@
 """``make demo``: apply ten lines, get an answer, lose the provider, get an answer again, leave nothing.
 
 Environment: CONTROL_PLANE=light for an in-memory API server in place of the real one;
+MARKET=chain to trade on the local market's chain, with a wallet, in place of its Console API;
 GARRISON_USE_CLUSTER=1 with KUBECONFIG for a cluster of your own.
 """
 
@@ -30,7 +31,7 @@ from devenv.demo_lease import LeaseRow, failover, row_of
 from devenv.demo_view import picture, save_svg, shown
 from devenv.errors import DevenvError
 from devenv.processes import INTERRUPTED, Process, end_on_sigterm
-from devenv.stage import SECRET, Script, Stage, open_stage
+from devenv.stage import Script, Stage, Way, open_stage
 from garrison.adapters.kube.client import KubeClient, connect
 from garrison.api.lease import parse_lease
 from garrison.api.meta import LEASE, WORKLOAD
@@ -60,17 +61,29 @@ def script() -> Script:
             )
         if plane:
             raise DevenvError("GARRISON_USE_CLUSTER=1 and CONTROL_PLANE=light exclude each other")
-    return Script(light=plane == "light", kubeconfig=kubeconfig, model=True, survey_seconds=5.0)
+    return Script(
+        light=plane == "light",
+        kubeconfig=kubeconfig,
+        model=True,
+        way=_way(os.environ.get("MARKET", "")),
+        survey_seconds=5.0,
+    )
 
 
-def account(stage: Stage) -> dict[str, Any]:
+def _way(asked: str) -> Way:
+    match asked:
+        case "" | "console":
+            return "console"
+        case "chain":
+            return "chain"
+        case _:
+            raise DevenvError(f"MARKET={asked} is not known: set it to console or chain")
+
+
+async def account(stage: Stage) -> dict[str, Any]:
     """Return docs/examples' account, pointed at the local market."""
     body = _example("00-account.yaml")
-    console = body["spec"]["backend"]["console"]
-    console["apiKeySecretRef"] = {"name": SECRET}
-    console["endpoint"] = stage.market.console_url
-    console["caBundle"] = stage.market.ca_file.read_text()
-    console["outcomeHorizonSeconds"] = 10
+    body["spec"]["backend"] = await stage.backend(horizon_seconds=10)
     body["spec"]["allowPrivateAddresses"] = True
     body["spec"]["treasury"] = {"depositHours": 1}
     return body
@@ -125,7 +138,7 @@ class Demo:
             "kubectl apply", "who pays, within which limits; a namespace; a policy"
         ):
             body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.home}}
-            await self.stage.apply(body, account(self.stage), policy(self.stage))
+            await self.stage.apply(body, await account(self.stage), policy(self.stage))
 
     async def serve(self) -> None:
         """Apply the workload and wait until it is Ready."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import yaml
@@ -33,8 +33,12 @@ NAMESPACE = "garrison-system"
 RELEASE = "garrison"
 CHART = ROOT / "charts" / "garrison"
 SECRET = "console-key"  # noqa: S105 - the name of a Secret
+Way = Literal["console", "chain"]
+"""How the account reaches the market: Console API, or the chain with a wallet of its own."""
 KUBECTL_SECONDS = 60.0
 READY_SECONDS = 60.0
+BLOCK_SECONDS = 1.0
+"""Of the local market's chain when the account trades there: nobody wants to wait six."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,8 @@ class Script:
 
     ``light``: the in-memory API server in place of the real one. ``kubeconfig``: a person's own
     cluster, as the variable KUBECONFIG names it. ``sandbox`` are more settings of the market.
-    ``model``: push the real model's image. ``network``: the namespace in which the market runs, by
+    ``model``: push the real model's image. ``way``: how the account reaches the market.
+    ``network``: the namespace in which the market runs, by
     default this process's own.
     """
 
@@ -51,6 +56,7 @@ class Script:
     light: bool = False
     kubeconfig: str = ""
     model: bool = False
+    way: Way = "console"
     network: Network | None = None
     sandbox: Mapping[str, Any] = field(default_factory=dict)
     survey_seconds: float = 5.0
@@ -72,6 +78,7 @@ class Market:
     admin_url: str
     api_key: str
     token_file: Path
+    key_file: Path
 
     def admin(self) -> SandboxAdmin:
         """Return a client of its admin API; close it."""
@@ -135,7 +142,8 @@ class Stage:
     async def start_market(self) -> Market:
         """Start the local market, or start it again on the state that it left."""
         config = self.folder / "sandbox.yaml"
-        settings = {"workloads": {"runtime": self.script.runtime}, **self.script.sandbox}
+        pace = {"block_seconds": BLOCK_SECONDS} if self.script.way == "chain" else {}
+        settings = {"workloads": {"runtime": self.script.runtime}, **pace, **self.script.sandbox}
         config.write_text(yaml.safe_dump(settings))
         data = self.folder / "sandbox"
         argv = [sys.executable, "-m", "akash_sandbox", "serve", "--data-dir", str(data)]
@@ -154,6 +162,7 @@ class Stage:
             admin_url=admin,
             api_key=key,
             token_file=data / "admin-token",
+            key_file=data / "account.hex",
         )
         return self._market
 
@@ -202,15 +211,39 @@ class Stage:
         await self.apply(body)
 
     async def store_key(self) -> None:
-        """Put the market's API key where an AkashAccount looks for it."""
+        """Put the market's API key, or the wallet's key, where an AkashAccount looks for it."""
+        is_chain = self.script.way == "chain"
+        key = self.market.key_file.read_text() if is_chain else self.market.api_key
         await self.apply(
             {
                 "apiVersion": "v1",
                 "kind": "Secret",
                 "metadata": {"name": SECRET, "namespace": NAMESPACE},
-                "stringData": {"key": self.market.api_key},
+                "stringData": {"key": key.strip()},
             }
         )
+
+    async def backend(self, horizon_seconds: int) -> dict[str, Any]:
+        """Return how an AkashAccount reaches the local market."""
+        bundle = self.market.ca_file.read_text()
+        if self.script.way == "console":
+            console = {
+                "apiKeySecretRef": {"name": SECRET},
+                "endpoint": self.market.console_url,
+                "caBundle": bundle,
+                "outcomeHorizonSeconds": horizon_seconds,
+            }
+            return {"type": "Console", "console": console}
+        async with self.market.admin() as admin:
+            chain = await admin.chain()
+        settings = {
+            "keySecretRef": {"name": SECRET},
+            "endpoints": [each.url for each in chain.nodes],
+            "chainId": chain.id,
+            "blockTime": "Nominal",
+            "caBundle": bundle,
+        }
+        return {"type": "Chain", "chain": settings}
 
     def account(self, name: str = "treasury", **spec: Any) -> dict[str, Any]:
         """Return an AkashAccount of the local market; ``spec`` overrides fields."""

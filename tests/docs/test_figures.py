@@ -7,10 +7,13 @@ from datetime import timedelta
 import pytest
 
 from akash_sandbox.settings import Settings
+from garrison.adapters.akash.chain.composing import TIMEOUT as LIFETIME
+from garrison.adapters.akash.chain.health import MAX_AGE, MAX_LAG
+from garrison.adapters.akash.chain.market import OUTCOME_HORIZON
 from garrison.adapters.akash.client import TIMEOUT
 from garrison.adapters.akash.exchanges import RECHECK
 from garrison.adapters.akash.pricing import FASTEST_BLOCK_SECONDS
-from garrison.api.account import ConsoleBackend
+from garrison.api.account import ChainBackend, ConsoleBackend
 from garrison.api.meta import SecretKeyRef
 from garrison.api.workload import Health
 from garrison.controllers.images import RETRY
@@ -30,6 +33,7 @@ WORDS = {0.5: "half a", 1: "a", 6: "six", 10: "ten", 30: "30"}
 
 _HEALTH = Health()
 _TIMING = Timing()
+_CHAIN = ChainBackend(key_secret_ref=SecretKeyRef(name="k"))
 _HORIZON = ConsoleBackend(api_key_secret_ref=SecretKeyRef(name="k")).outcome_horizon_seconds
 
 TOLD = (
@@ -43,6 +47,11 @@ TOLD = (
     ("console-api", f"checked again every {RECHECK.seconds} s"),
     ("console-api", f"({_HORIZON} unless set)"),
     ("console-api", f"plausible block time, {FASTEST_BLOCK_SECONDS} s"),
+    ("own-wallet", f"less than {MAX_AGE.seconds} s old"),
+    ("own-wallet", f"at most {MAX_LAG} blocks behind"),
+    ("own-wallet", f"a timeout of {LIFETIME.seconds} s"),
+    ("own-wallet", f"({OUTCOME_HORIZON.seconds} unless"),
+    ("own-wallet", f"({_CHAIN.outcome_horizon_seconds} unless"),
     ("console-api", f"time limit of {TIMEOUT.total:.0f} s"),
     ("failover", f"no answer for {WORDS[_TIMING.gateway_grace / 60]} minute"),
     ("failover", f"no forwarded port in {_TIMING.deploy_timeout / 60:.0f} minutes"),
