@@ -271,8 +271,10 @@ class Connects:
 
     def _finish(self, question: Question, code: int, inode: int = 0, raw: bytes = b"") -> None:
         answered = self._listener.answer(question.id, error=code)
-        if code in (0, *_IN_PROGRESS):
+        if code == 0:
             self._kept.drop(inode)
+        elif code in _IN_PROGRESS:
+            self._kept.drop_when_connected(inode)
         if not answered and raw:
             if len(self._lost) >= _MAX_LOST:
                 self._lost.clear()

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -170,7 +171,7 @@ class Guard:
         self._filter(lambda: self._listen(program))
         if self._listener is None:
             raise CannotEnforce("the filter has no listener")
-        self._sockets = Sockets(self._listener, self._audit, rung, self._annex)
+        self._sockets = Sockets(self._loop, self._listener, self._audit, rung, self._annex)
         self._connects = Connects(
             self._loop,
             self._listener,
@@ -392,7 +393,8 @@ class Guard:
         elif name == "socket" and self._sockets:
             self._sockets.answer(question)
         elif name == "listen" and self._sockets:
-            self._sockets.kept.drop(self._tracees.inode(question.thread, question.word(0)))
+            with suppress(OSError):
+                self._sockets.kept.drop(self._tracees.inode(question.thread, question.word(0)))
             listener.let_through(question.id)  # a number is all it takes: nothing to race
         else:
             fast_open = name.startswith("send")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 import time
+from contextlib import suppress
 
 from sentinel.guard.annex import Annex
 from sentinel.guard.audit import Audit
 from sentinel.guard.ladder import OWN, UDP_ALLOW, UDP_DNS, UDP_NETNS, Rung
+from sentinel.guard.loop import Loop
 from sentinel.guard.notification import Listener, Question
 from sentinel.guard.outbound import held_inodes
 
@@ -21,12 +24,14 @@ _DATAGRAM = (0, socket.IPPROTO_UDP)
 _STREAM = (0, socket.IPPROTO_TCP)
 _YOUNG_SECONDS = 3.0
 _MAX_KEPT = 4096
+_SETTLED = select.EPOLLOUT | select.EPOLLONESHOT
 
 
 class KeptSockets:
     """The guard's copies of sockets that it made for the workload, by inode, until they connect."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
         self._kept: dict[int, tuple[int, float]] = {}
 
     def __bool__(self) -> bool:
@@ -44,7 +49,21 @@ class KeptSockets:
     def drop(self, inode: int) -> None:
         """Close our copy: from then on the workload's close() ends the connection."""
         if kept := self._kept.pop(inode, None):
+            self._loop.forget(kept[0])
             os.close(kept[0])
+
+    def drop_when_connected(self, inode: int) -> None:
+        """Close our copy once its connect has succeeded; after a failure it may try again."""
+        if kept := self._kept.get(inode):
+            self._loop.forget(kept[0])
+            self._loop.watch(kept[0], lambda _events: self._settled(inode), _SETTLED)
+
+    def _settled(self, inode: int) -> None:
+        descriptor = self._kept[inode][0]
+        self._loop.forget(descriptor)
+        with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as copy:
+            copy.getpeername()
+            self.drop(inode)
 
     @property
     def full(self) -> bool:
@@ -63,12 +82,14 @@ class KeptSockets:
 class Sockets:
     """Makes the sockets that the workload may have and that must not be its own making."""
 
-    def __init__(self, listener: Listener, audit: Audit, rung: Rung, annex: Annex | None) -> None:
+    def __init__(
+        self, loop: Loop, listener: Listener, audit: Audit, rung: Rung, annex: Annex | None
+    ) -> None:
         self._listener = listener
         self._audit = audit
         self._rung = rung
         self._annex = annex
-        self.kept = KeptSockets()
+        self.kept = KeptSockets(loop)
 
     def answer(self, question: Question) -> None:
         """Answer one ``socket()``."""

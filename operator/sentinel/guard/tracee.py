@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -39,10 +40,13 @@ class Tracees:
         return self._looking(thread, lambda: kernel.copy_descriptor(self._process(thread), number))
 
     def inode(self, thread: int, number: int) -> int:
-        """Return the inode behind the thread's descriptor; raises OSError EBADF."""
+        """Return the inode of the thread's socket; raises OSError EBADF or ENOTSOCK."""
 
         def look() -> int:
-            return os.stat(f"/proc/{thread}/fd/{number}").st_ino
+            found = os.stat(f"/proc/{thread}/fd/{number}")
+            if not stat.S_ISSOCK(found.st_mode):
+                raise OSError(errno.ENOTSOCK, "no socket")
+            return found.st_ino
 
         try:
             return self._looking(thread, look)
