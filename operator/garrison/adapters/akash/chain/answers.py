@@ -50,6 +50,27 @@ class NodeConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class ModuleVersion:
+    module: Text
+    version: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class SupportedVersion:
+    modules: tuple[ModuleVersion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class ChainInfo:
+    supported_versions: tuple[SupportedVersion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class ChainInfoAnswer:
+    info: ChainInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class DeploymentParams:
     min_deposits: tuple[Coin, ...]
 
@@ -180,6 +201,7 @@ class Grants:
 BLOCK: TypeAdapter[BlockAnswer] = TypeAdapter(BlockAnswer)
 ACCOUNT: TypeAdapter[AccountAnswer] = TypeAdapter(AccountAnswer)
 NODE_CONFIG: TypeAdapter[NodeConfig] = TypeAdapter(NodeConfig)
+VERSIONS: TypeAdapter[ChainInfoAnswer] = TypeAdapter(ChainInfoAnswer)
 DEPLOYMENT_PARAMS: TypeAdapter[DeploymentParamsAnswer] = TypeAdapter(DeploymentParamsAnswer)
 DEPLOYMENT: TypeAdapter[ChainDeployment] = TypeAdapter(ChainDeployment)
 LEASE: TypeAdapter[LeaseItem] = TypeAdapter(LeaseItem)

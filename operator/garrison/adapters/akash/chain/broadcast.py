@@ -66,7 +66,8 @@ class Broadcaster:
         for node in await self._nodes.each():
             try:
                 answer = await node.call("POST", SIMULATE, body=body)
-            except (UnavailableError, UnsafeDestinationError):
+            except (UnavailableError, UnsafeDestinationError) as error:
+                self._nodes.failed(node, error)
                 continue
             if answer.status == 200:
                 return understood(SIMULATED, answer.body, "a simulation").gas_info.gas_used
@@ -93,9 +94,11 @@ class Broadcaster:
         for node in await self._nodes.each():
             try:
                 why = await self._hand(node, tx)
-            except NotSentError:
+            except (NotSentError, UnsafeDestinationError) as error:
+                self._nodes.failed(node, error)
                 continue
-            except (UnavailableError, UnsafeDestinationError):
+            except UnavailableError as error:
+                self._nodes.failed(node, error)
                 lost = True
                 continue
             if why is None or why.code == IN_MEMPOOL:

@@ -164,6 +164,11 @@ class ChainMarket:
         found = await self.deployment(deployment_id)
         if found is None or found.state == DeploymentState.CLOSED:
             raise RejectedError(f"deployment {deployment_id} is not open; order a new one")
+        if found.leases and found.escrow == 0:
+            raise RejectedError(
+                f"the escrow of deployment {deployment_id} ran out, and what is added would only pay "
+                "its debt; order a new one"
+            )
         message = messages.top_up(
             signer=self._address,
             owner=self._address,

@@ -77,7 +77,7 @@ class Nodes:
                 absent = error
                 continue
             except (UnavailableError, UnsafeDestinationError) as error:
-                self._failed(node, error)
+                self.failed(node, error)
                 continue
             if answer.height is None or answer.height >= self._floor:
                 return answer.body
@@ -109,6 +109,15 @@ class Nodes:
         believed = self._believed()
         self._floor = max(self._floor, min(height, believed + MAX_LEAP) if believed else 0)
         self._polled_at = None
+
+    def failed(self, node: Node, error: GarrisonError) -> None:
+        """Leave a node alone for a while."""
+        health = self._health[node.url]
+        failures = health.failures + 1
+        until = asyncio.get_running_loop().time() + rest_seconds(failures)
+        self._health[node.url] = replace(
+            health, failures=failures, rest_until=until, message=str(error)[:300]
+        )
 
     def endpoints(self) -> Sequence[EndpointFact]:
         """Return every node as people see it."""
@@ -164,7 +173,7 @@ class Nodes:
             answer = await node.get(LATEST)
             header = understood(BLOCK, answer.body, "its newest block").block.header
         except GarrisonError as error:
-            self._failed(node, error)
+            self.failed(node, error)
             return
         self._chain_id = self._chain_id or header.chain_id
         if header.chain_id == self._chain_id:
@@ -176,14 +185,6 @@ class Nodes:
                 "backend.chain.endpoints and chainId"
             )
             self._health[node.url] = Health(url=node.url, message=message)
-
-    def _failed(self, node: Node, error: GarrisonError) -> None:
-        health = self._health[node.url]
-        failures = health.failures + 1
-        until = asyncio.get_running_loop().time() + rest_seconds(failures)
-        self._health[node.url] = replace(
-            health, failures=failures, rest_until=until, message=str(error)[:300]
-        )
 
     def _believed(self) -> int:
         return believed_height([each.head for each in self._health.values() if each.head])

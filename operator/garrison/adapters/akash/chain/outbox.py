@@ -22,7 +22,7 @@ from garrison.adapters.akash.chain.composing import TIMEOUT, Sheet, SignedTx, si
 from garrison.adapters.akash.chain.nodes import Nodes
 from garrison.adapters.akash.chain.terms import TermsReader
 from garrison.adapters.akash.wallet.signer import Signer
-from garrison.errors import GarrisonError, UnavailableError
+from garrison.errors import GarrisonError, UnavailableError, UnknownOutcomeError
 from garrison.ports.clock import Clock
 
 GATHER_SECONDS = 0.05
@@ -104,7 +104,7 @@ class Outbox:
         await item.done
 
     async def close(self) -> None:
-        """Stop; what waits is given back unsent."""
+        """Stop; what waits is given back unsent, what is in flight has an unknown outcome."""
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
@@ -117,8 +117,11 @@ class Outbox:
                 batch, self._waiting = self._waiting[:MAX_MESSAGES], self._waiting[MAX_MESSAGES:]
                 await self._deliver(batch)
         finally:
-            for item in (*batch, *self._waiting):
-                item.done.cancel()
+            # Nothing is left here unless this task was ended from outside, or by a mistake of ours.
+            for item in batch:
+                item.fail(UnknownOutcomeError(f"{item.what}: the sender ended; it is looked up"))
+            for item in self._waiting:
+                item.fail(UnavailableError(f"{item.what}: not sent, the sender ended"))
             self._waiting = []
 
     async def _deliver(self, batch: Sequence[_Item]) -> None:

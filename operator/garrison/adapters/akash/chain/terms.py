@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from types import MappingProxyType
 
 from garrison.adapters.akash.chain.answers import (
     ACCOUNT,
     DEPLOYMENT_PARAMS,
     NODE_CONFIG,
+    VERSIONS,
     understood,
 )
 from garrison.adapters.akash.chain.nodes import Nodes
@@ -19,8 +21,13 @@ from garrison.adapters.akash.pricing import DENOM
 from garrison.errors import FundsError, NotFoundError, RejectedError, UnavailableError
 
 KEEP_SECONDS = 600.0
-MAX_GAS_PRICE = Decimal(1)
-"""Forty times what is usual; a node that asks for more is not paid."""
+MAX_GAS_PRICE = Decimal("0.25")
+"""Ten times what is usual; a node that asks for more is not paid."""
+DISCOVERY = "/akash/discovery/v1/info"
+SPOKEN: Mapping[str, str] = MappingProxyType(
+    {"deployment": "v1beta4", "market": "v1beta5", "escrow": "v1", "provider": "v1beta4"}
+)
+"""The versions of the chain's modules whose messages are in ``akash_proto``."""
 _PRICE = re.compile(r"([0-9]{1,10}(?:\.[0-9]{1,18})?)([a-zA-Z][a-zA-Z0-9/:._-]{2,127})")
 
 
@@ -91,7 +98,25 @@ class TermsReader:
                 self._until = now + KEEP_SECONDS
             return self._terms
 
+    async def _check_versions(self) -> None:
+        """Raise RejectedError for a chain of another age. One that does not say is taken as it is."""
+        try:
+            body = await self._nodes.get(DISCOVERY)
+        except (NotFoundError, UnavailableError):
+            return
+        supported: dict[str, set[str]] = {}
+        for release in understood(VERSIONS, body, "the chain's modules").info.supported_versions:
+            for each in release.modules:
+                supported.setdefault(each.module, set()).add(each.version)
+        others = other_versions(supported)
+        if others:
+            raise RejectedError(
+                f"the chain has the modules {others}; this version of Garrison does not speak them: "
+                "upgrade it"
+            )
+
     async def _read(self) -> Terms:
+        await self._check_versions()
         config = await self._nodes.get("/cosmos/base/node/v1beta1/config")
         price = understood(NODE_CONFIG, config, "its configuration").minimum_gas_price
         params = await self._nodes.get("/akash/deployment/v1beta4/params")
@@ -100,6 +125,15 @@ class TermsReader:
         if not least:
             raise RejectedError(_other_money([each.denom for each in coins.params.min_deposits]))
         return Terms(gas_price=gas_price_of(price), least_deposit=int(least[0]))
+
+
+def other_versions(supported: Mapping[str, Collection[str]]) -> str:
+    """Return which modules the chain has in other versions than are spoken here, "" for none."""
+    return ", ".join(
+        f"{module} {'/'.join(sorted(supported[module]))} instead of {version}"
+        for module, version in SPOKEN.items()
+        if module in supported and version not in supported[module]
+    )
 
 
 def _other_money(denoms: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ from garrison.adapters.akash.chain.nodes import LATEST, Nodes
 from garrison.adapters.akash.chain.outbox import Outbox
 from garrison.adapters.akash.chain.pace import BLOCKS, Pace
 from garrison.adapters.akash.chain.purse import BALANCES, GRANTS_PATH, Purse
-from garrison.adapters.akash.chain.terms import TermsReader
+from garrison.adapters.akash.chain.terms import DISCOVERY, TermsReader
 from garrison.adapters.akash.chain.watch import DEPLOYMENTS, LEASES, Watch
 from garrison.adapters.memory.clock import ManualClock
 from garrison.errors import GarrisonError, NotFoundError
@@ -45,6 +45,7 @@ SOUND: Mapping[str, Any] = {
     f"{BALANCES}/{TENANT}/by_denom": body("q-balance-tenant-uact"),
     f"{BALANCES}/{GRANTER}/by_denom": body("q-balance-tenant-uact"),
     GRANTS_PATH: body("q-authz-grants"),
+    DISCOVERY: body("q-discovery"),
     "/cosmos/base/node/v1beta1/config": body("q-node-config"),
     "/akash/deployment/v1beta4/params": body("q-params-deployment"),
     f"/cosmos/auth/v1beta1/accounts/{TENANT}": body("q-account-tenant-used"),

@@ -17,7 +17,7 @@ from garrison.adapters.akash.chain.nodes import Nodes
 from garrison.adapters.akash.chain.pace import BLOCKS, Pace
 from garrison.adapters.akash.chain.purse import Purse
 from garrison.adapters.akash.chain.readings import deployment_of, remaining
-from garrison.adapters.akash.chain.terms import GasPrice, TermsReader, gas_price_of
+from garrison.adapters.akash.chain.terms import DISCOVERY, GasPrice, TermsReader, gas_price_of
 from garrison.adapters.akash.chain.watch import DEPLOYMENTS, LEASES, Watch
 from garrison.adapters.akash.pricing import BLOCKS_PER_HOUR, blocks_per_hour
 from garrison.adapters.memory.clock import ManualClock
@@ -131,6 +131,21 @@ async def test_an_account_that_the_chain_does_not_know_needs_money() -> None:
     async with reading() as (_, nodes):
         with pytest.raises(FundsError, match="send uakt to it"):
             await TermsReader(nodes=nodes, address=TENANT).account_number()
+
+
+async def test_a_chain_of_another_age_is_refused() -> None:
+    newer = body("q-discovery")
+    for release in newer["info"]["supported_versions"]:
+        for each in release["modules"]:
+            each["version"] = "v2beta1" if each["module"] == "market" else each["version"]
+    async with reading() as (double, nodes):
+        double.answers["/cosmos/base/node/v1beta1/config"] = (200, body("q-node-config"))
+        double.answers["/akash/deployment/v1beta4/params"] = (200, body("q-params-deployment"))
+        double.answers[DISCOVERY] = (200, body("q-discovery"))
+        await TermsReader(nodes=nodes, address=TENANT).terms()
+        double.answers[DISCOVERY] = (200, newer)
+        with pytest.raises(RejectedError, match="market v2beta1 instead of v1beta5"):
+            await TermsReader(nodes=nodes, address=TENANT).terms()
 
 
 async def test_a_chain_with_other_money_is_refused() -> None:
