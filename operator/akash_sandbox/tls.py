@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import ipaddress
 import ssl
+import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -14,9 +17,34 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from akash_sandbox.files import write_private, write_whole
+from akash_sandbox.market.records import Certificate
 
 _VALID = dt.timedelta(days=825)
+_VERSION = x509.ObjectIdentifier("2.23.133.2.6")
 _BACKDATED = dt.timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainIdentity:
+    """A self-signed certificate that its owner publishes on the chain, and a server's context."""
+
+    context: ssl.SSLContext
+    certificate: x509.Certificate
+
+    def record(self, owner: str) -> Certificate:
+        """Return what the chain keeps of it."""
+        spki = self.certificate.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        public = spki.replace(b"PUBLIC KEY", b"EC PUBLIC KEY")
+        return Certificate(
+            owner=owner,
+            serial=str(self.certificate.serial_number),
+            cert=base64.b64encode(
+                self.certificate.public_bytes(serialization.Encoding.PEM)
+            ).decode(),
+            pubkey=base64.b64encode(public).decode(),
+        )
 
 
 class Authority:
@@ -45,10 +73,20 @@ class Authority:
             serialization.NoEncryption(),
         )
         write_private(chain, private + certificate.public_bytes(serialization.Encoding.PEM))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.load_cert_chain(chain)
-        return context
+        return _server_context(chain)
+
+    def chain_identity(self, name: str, address: str, hosts: Iterable[str]) -> ChainIdentity:
+        """Return a provider's certificate for the chain, the same one on every start.
+
+        It is signed by itself, and named after the provider's address.
+        """
+        file = self._folder / f"{name}.chain.pem"
+        if not file.exists():
+            write_private(file, _self_signed(address, sorted(set(hosts))))
+        return ChainIdentity(
+            context=_server_context(file),
+            certificate=x509.load_pem_x509_certificate(file.read_bytes()),
+        )
 
     def _create(self, key_file: Path) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -60,6 +98,7 @@ class Authority:
         builder = builder.add_extension(
             x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
         )
+        builder = builder.serial_number(x509.random_serial_number())
         certificate = builder.sign(key, hashes.SHA256())
         write_private(
             key_file,
@@ -86,7 +125,61 @@ class Authority:
             ),
         ):
             builder = builder.add_extension(extension, critical=critical)
-        return builder.sign(self._key, hashes.SHA256())
+        return builder.serial_number(x509.random_serial_number()).sign(self._key, hashes.SHA256())
+
+
+def by_host_name(web: ssl.SSLContext, chain: ssl.SSLContext, host: str) -> ssl.SSLContext:
+    """Return a context that shows the web's certificate to who asks for the host's name.
+
+    Everybody else sees the chain's. A host that is an IP address cannot be asked for by name, so
+    there no name counts as the right one.
+    """
+
+    def choose(tls: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
+        right = name is None if _is_address(host) else name == host
+        if right or name == "localhost":
+            tls.context = web
+
+    chain.sni_callback = choose
+    return chain
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _server_context(chain: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(chain)
+    return context
+
+
+def _self_signed(address: str, hosts: list[str]) -> bytes:
+    """Return key and certificate as a provider of the network makes them (x/cert)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    version = x509.NameAttribute(_VERSION, "v0.0.1")
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address), version])
+    builder = _builder(name, name, key).serial_number(time.time_ns())
+    usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+    for extension, critical in (
+        (_usage(certificates=False, encipherment=True), True),
+        (x509.ExtendedKeyUsage(usages), False),
+        (x509.BasicConstraints(ca=False, path_length=None), True),
+        (x509.SubjectAlternativeName([_general_name(host) for host in hosts]), False),
+    ):
+        builder = builder.add_extension(extension, critical=critical)
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    certificate = builder.sign(key, hashes.SHA256())
+    return private + certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def _name(common: str) -> x509.Name:
@@ -109,18 +202,17 @@ def _builder(
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
         .not_valid_before(now - _BACKDATED)
         .not_valid_after(now + _VALID)
     )
 
 
-def _usage(*, certificates: bool) -> x509.KeyUsage:
+def _usage(*, certificates: bool, encipherment: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=not certificates,
+        digital_signature=not certificates and not encipherment,
         content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
+        key_encipherment=encipherment,
+        data_encipherment=encipherment,
         key_agreement=False,
         key_cert_sign=certificates,
         crl_sign=certificates,

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from akash_sandbox.gateway.server import Gateway
 from akash_sandbox.market.provider import Provider
-from akash_sandbox.tls import Authority
+from akash_sandbox.tls import Authority, by_host_name
 from akash_sandbox.venue import Venue
 
 _HOST = "127.0.0.1"
@@ -22,7 +22,7 @@ class Fleet:
         self._venue = venue
         self._authority = authority
         self._runners: dict[str, web.AppRunner] = {}
-        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._contexts = {p.name: self._context(p) for p in venue.book.providers.values()}
         self._lock = asyncio.Lock()
 
     async def sync(self) -> None:
@@ -50,7 +50,7 @@ class Fleet:
             runner,
             self._venue.host_of(provider),
             self._venue.gateway_port(provider),
-            ssl_context=self._context(provider),
+            ssl_context=self._contexts[provider.name],
             reuse_address=True,
         )
         await site.start()
@@ -61,9 +61,12 @@ class Fleet:
             await runner.cleanup()
 
     def _context(self, provider: Provider) -> ssl.SSLContext:
-        context = self._contexts.get(provider.name)
-        if context is None:
-            hosts = {"localhost", _HOST, self._venue.host_of(provider)}
-            context = self._authority.server_context(f"gateway-{provider.name}", hosts)
-            self._contexts[provider.name] = context
-        return context
+        """Return a gateway's TLS, and publish the certificate that is the provider's own."""
+        name, host = f"gateway-{provider.name}", self._venue.host_of(provider)
+        hosts = {"localhost", _HOST, host}
+        own = self._authority.chain_identity(name, provider.id, hosts)
+        self._venue.book.records.put_certificate(own.record(provider.id))
+        if not provider.web_certificate:
+            return own.context
+        web = self._authority.server_context(name, hosts)
+        return by_host_name(web, own.context, host)

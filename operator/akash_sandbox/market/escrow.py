@@ -121,7 +121,7 @@ def repaid(escrow: Escrow, amount: int) -> tuple[Escrow, int]:
 
 def close(escrow: Escrow) -> tuple[Escrow, tuple[Refund, ...]]:
     """Return the closed account, and what goes back to whom, in the order of the deposits."""
-    if escrow.state is not EscrowState.OPEN:
+    if escrow.state is EscrowState.OVERDRAWN:
         return escrow, ()
     refunds = tuple(
         Refund(owner=each.owner, source=each.source, denom=each.denom, amount=floor(each.balance))

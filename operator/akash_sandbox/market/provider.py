@@ -52,7 +52,8 @@ class Provider:
 
     ``slowdown`` above 1 means that its hardware is slower than promised by that factor.
     ``confinement`` is the seccomp profile of its machines; ``host`` is the address of its gateway and
-    of the ports that it forwards, the market's own when empty.
+    of the ports that it forwards, the market's own when empty. Without ``web_certificate`` its gateway
+    shows everybody the certificate that is on the chain.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
@@ -76,6 +77,7 @@ class Provider:
     slowdown: Annotated[float, Field(ge=1)] = 1.0
     confinement: Confinement = "unconfined"
     host: str = ""
+    web_certificate: bool = True
     id: str = ""
 
     @property

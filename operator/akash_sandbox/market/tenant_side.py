@@ -304,7 +304,9 @@ class TenantSide:
             refunds.append(
                 Refund(owner=part.owner, source=part.source, denom=part.denom, amount=rest)
             )
-        self._book.purse.give_back(deployment.owner, refunds)
+        # Coins of another kind than rent is paid in lay there all the time.
+        account, others = escrows.close(account)
+        self._book.purse.give_back(deployment.owner, [*refunds, *others])
         return replace(deployment, escrow=account)
 
     def _pay_debt(self, deployment: Deployment, lease: Lease, used: int) -> Deployment:
