@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import signal
 import struct
 import termios
 from collections.abc import AsyncIterator, Sequence
@@ -55,10 +56,11 @@ class ProcessSession:
         return code if code >= 0 else 128 - code
 
     async def close(self) -> None:
-        """End it."""
+        """End it and all that it started."""
         if self._process.returncode is None:
+            # What enters a container is the parent of what runs there; both are of one group.
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+                os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
         if self._terminal is not None:
             os.close(self._terminal)
@@ -84,7 +86,10 @@ async def start(argv: Sequence[str], *, tty: bool) -> ProcessSession:
     if not tty:
         pipe = asyncio.subprocess.PIPE
         return ProcessSession(
-            await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, stderr=pipe), None
+            await asyncio.create_subprocess_exec(
+                *argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+            ),
+            None,
         )
     terminal, inner = pty.openpty()
     try:

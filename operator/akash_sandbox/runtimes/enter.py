@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -10,8 +11,10 @@ from pathlib import Path
 from akash_sandbox.images.unpack import resolve
 from akash_sandbox.runtimes.container import Container, ContainerSpec, Runtime
 from akash_sandbox.runtimes.launch import clean_environment
+from akash_sandbox.runtimes.proctree import tree
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ROOT = "rootfs"
 _NAMESPACES = ("--mount", "--net", "--ipc", "--uts", "--pid", "--root")
 
 
@@ -22,7 +25,8 @@ def entering(
 
     The command runs as root of the container and outside of its CPU and memory limits.
     """
-    root = _root(runtime, container, spec)
+    pid = _inside(container.pid, spec)
+    root = Path(f"/proc/{pid}/root") if runtime.own_network else spec.folder / _ROOT
     program = _program(root, spec, argv[0])
     if program is None:
         return None
@@ -31,15 +35,18 @@ def entering(
     nsenter = shutil.which("nsenter") or "nsenter"
     inside = "/" + str(program.relative_to(root))
     user = () if os.geteuid() == 0 else ("--user", "--preserve-credentials")
-    target = ("--target", str(container.pid), *user, *_NAMESPACES, f"--wd={root}")
+    target = ("--target", str(pid), *user, *_NAMESPACES, f"--wd={root}")
     entered = [nsenter, *target, "--"]
     return [*clean_environment(spec.env), *entered, inside, *argv[1:]]
 
 
-def _root(runtime: Runtime, container: Container, spec: ContainerSpec) -> Path:
-    if runtime.own_network:
-        return Path(f"/proc/{container.pid}/root")
-    return spec.folder / "rootfs"
+def _inside(pid: int, spec: ContainerSpec) -> int:
+    """Return a process that has the container's root: what only surrounds a chroot has this one's."""
+    for each in tree(pid):
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{each}/root").readlink() == spec.folder / _ROOT:
+                return each
+    return pid
 
 
 def _program(root: Path, spec: ContainerSpec, name: str) -> Path | None:
