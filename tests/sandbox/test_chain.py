@@ -259,6 +259,15 @@ def test_the_commands_do_what_they_say(chain: Chain) -> None:
         assert words in shown
 
 
+def test_the_index_runs_behind_the_blocks(own: Callable[[str], SandboxProcess]) -> None:
+    chain = Chain(own(CONFIG + "  index_lag_seconds: 2\n"))
+    raw = chain.transfer(4)
+    chain.node().broadcast(raw)
+    until(lambda: chain.balance("uakt", named("nobody").address) == 4)
+    assert chain.node().get(f"/cosmos/tx/v1beta1/txs/{tx_hash(raw)}")[0] == 404
+    until(lambda: chain.node().get(f"/cosmos/tx/v1beta1/txs/{tx_hash(raw)}")[0] == 200)
+
+
 def test_what_waits_survives_a_killed_process(
     own: Callable[[str], SandboxProcess],
 ) -> None:

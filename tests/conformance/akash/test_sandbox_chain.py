@@ -6,8 +6,10 @@ is in ``likeness.FREE`` and ``DEPENDS``.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import pytest
 import yaml
@@ -61,9 +63,17 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, A
     process = SandboxProcess(tmp_path_factory.mktemp("chain") / "data", yaml.safe_dump(CONFIG))
     process.start()
     try:
-        yield Replay(Node(process.chain_url)).run()
+        yield Replay(Node(process.chain_url), partial(_halt, process)).run()
     finally:
         assert process.stop() == 0
+
+
+def _halt(process: SandboxProcess, halted: bool) -> None:
+    async def done() -> None:
+        async with process.admin() as admin:
+            await admin.halt_chain(halted=halted)
+
+    asyncio.run(done())
 
 
 def test_every_recording_was_asked_for_again(answers: Mapping[str, Answer]) -> None:
