@@ -40,6 +40,9 @@ INDEX_LAG = timedelta(seconds=10)
 """How long after a block its transactions may not be found by hash."""
 PATIENCE = timedelta(seconds=45)
 """How long after the timeout a silent chain is waited for."""
+_REFUSING = {400, 500}
+_REFUSED = {2, 3}
+"""How a node says that a simulation failed (gRPC's unknown and invalid argument); else it is ill itself."""
 
 
 class RefusedError(Exception):
@@ -71,7 +74,7 @@ class Broadcaster:
                 continue
             if answer.status == 200:
                 return understood(SIMULATED, answer.body, "a simulation").gas_info.gas_used
-            if answer.message:
+            if answer.status in _REFUSING and answer.code in _REFUSED and answer.message:
                 refused = simulated_refusal(answer.message)
                 if refused.code != ("simulate", 0):
                     break

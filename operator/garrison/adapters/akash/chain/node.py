@@ -42,6 +42,11 @@ class Answer:
         text = self.body.get("message") if isinstance(self.body, dict) else None
         return text if isinstance(text, str) else ""
 
+    @property
+    def code(self) -> object:
+        """Return the gRPC code of an error's body, None when it has none."""
+        return self.body.get("code") if isinstance(self.body, dict) else None
+
 
 class Node:
     """Calls one node (a base URL, with the path before ``/cosmos`` and ``/akash`` if any).
@@ -75,7 +80,7 @@ class Node:
         if answer.status == 200:
             return answer
         what = f"GET {self.url}{path}"
-        if answer.status == 404 and _code(answer) == _NOT_FOUND:
+        if answer.status == 404 and answer.code == _NOT_FOUND:
             raise NotFoundError(f"{what}: {answer.message[:300]}")
         raise UnavailableError(f"{what} answered {answer.status}: {answer.message[:300]}")
 
@@ -144,7 +149,3 @@ async def _read(what: str, response: aiohttp.ClientResponse, raw: bytes) -> Answ
 def _height(response: aiohttp.ClientResponse) -> int | None:
     text = response.headers.get(HEIGHT_HEADER, "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
-
-
-def _code(answer: Answer) -> object:
-    return answer.body.get("code") if isinstance(answer.body, dict) else None
