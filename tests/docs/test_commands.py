@@ -14,8 +14,8 @@ from garrison.cli.main import main as garrison
 from tests.docs.shell import Command, commands
 
 PROGRAMS = {"garrison": garrison, "akash-sandbox": akash_sandbox}
-OUTSIDE = {"kubectl", "helm", "docker", "curl", "pip", "ip"}
-"""Programs of others; the first two are checked beside this file."""
+OUTSIDE = {"kubectl", "helm", "docker", "curl", "pip", "ip", "python3"}
+"""Programs of others; kubectl, helm and python3 are checked beside this file."""
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = frozenset(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 VARIABLES = frozenset(re.findall(r"(?<!\$)\$\(([A-Z_]+)\)", MAKEFILE))

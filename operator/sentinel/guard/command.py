@@ -27,7 +27,7 @@ Runs a command so that it, and whatever it starts, reaches only what the policy 
                     "allow": [{"host": "huggingface.co", "ports": [443]},
                               {"host": "*.hf.co", "ports": [443]},
                               {"cidr": "203.0.113.0/24", "ports": [8443]}]}
-                   A rule without ports allows every port. *.hf.co means every name below hf.co.
+                   A rule without ports allows 443. *.hf.co means every name below hf.co.
   --report FILE    JSON lines: what is enforced and what leaks, then each denied destination
                    (default: standard error)
   --resolver IP    ask this resolver instead of those in /etc/resolv.conf; IP#PORT for another port

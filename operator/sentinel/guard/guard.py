@@ -66,6 +66,10 @@ class Guard:
     def __init__(
         self, policy: Policy, on_record: Callable[[Record], None], options: Options = Options()
     ) -> None:
+        if socket.getdefaulttimeout() is not None:
+            raise ValueError(
+                "socket.setdefaulttimeout changes the workload's sockets too: unset it"
+            )
         self._options = options
         self._audit = Audit(on_record)
         self._audit.enforces = policy.enforces

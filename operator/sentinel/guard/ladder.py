@@ -22,9 +22,10 @@ FACTS = (NOTIFICATION, MEMORY, DESCRIPTORS, LANDLOCK, NAMESPACES, FILTER)
 DNS_LEAK = "UDP: sendmsg() with IP_PKTINFO reaches hosts on the same link, or behind proxy ARP"
 _NO_UDP = "no UDP: programs on musl, and static Go programs, cannot resolve names"
 _NO_CLOSE = "a connection that a new policy denies lives on until its process closes it"
+_PEER = "peers of Unix sockets see the guard's process id"
 _RELAYED = (
     "connects to allowed addresses succeed at once and fail later; attempts on addresses are "
-    "refused by the kernel and not recorded; rules without ports reach 80 and 443; "
+    "refused by the kernel and not recorded; "
     "servers of the workload are reachable through the guard only"
 )
 _BLUNT = "nothing is recorded; loopback and Unix sockets with names over 13 bytes are refused too"
@@ -47,8 +48,8 @@ _COPIED = _SEEN | {DESCRIPTORS}
 RUNGS = (
     Rung("strict", _COPIED | {LANDLOCK, NAMESPACES}, COPY, UDP_NETNS),
     Rung("strict-tcp", _COPIED | {LANDLOCK}, COPY, UDP_DENY, limits=(_NO_UDP,)),
-    Rung("emulated", _COPIED | {NAMESPACES}, COPY, UDP_NETNS),
-    Rung("emulated-tcp", _COPIED, COPY, UDP_DENY, limits=(_NO_UDP,)),
+    Rung("emulated", _COPIED | {NAMESPACES}, COPY, UDP_NETNS, limits=(_PEER,)),
+    Rung("emulated-tcp", _COPIED, COPY, UDP_DENY, limits=(_NO_UDP, _PEER)),
     Rung("addfd", _SEEN | {NAMESPACES}, OWN, UDP_NETNS, limits=(_NO_CLOSE,)),
     Rung("addfd-tcp", _SEEN, OWN, UDP_DENY, limits=(_NO_UDP, _NO_CLOSE)),
     Rung("relay", frozenset({FILTER, NAMESPACES}), RELAY, UDP_NETNS, limits=(_RELAYED,)),

@@ -14,6 +14,8 @@ from sentinel.guard.errors import PolicyError
 
 ENFORCE, AUDIT = "Enforce", "Audit"
 MAX_RULES = 1000
+DEFAULT_PORTS = frozenset({443})
+"""As in the custom resource."""
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _MAX_NAME = 253
 
@@ -24,7 +26,7 @@ class HostRule:
 
     name: str
     below: bool
-    ports: frozenset[int] | None
+    ports: frozenset[int]
 
     def matches(self, name: str) -> bool:
         """Return whether a lower-case name without final dot is meant."""
@@ -33,10 +35,10 @@ class HostRule:
 
 @dataclass(frozen=True)
 class NetworkRule:
-    """Every address of ``network``; ``ports`` None means every port."""
+    """Every address of ``network``."""
 
     network: Network
-    ports: frozenset[int] | None
+    ports: frozenset[int]
 
     def matches(self, address: bytes) -> bool:
         """Return whether a folded address is inside."""
@@ -65,18 +67,13 @@ class Policy:
         """Whether the list is empty: no name is answered, no address reached."""
         return not (self.hosts or self.networks)
 
-    def ports_of(self, name: str) -> list[frozenset[int] | None]:
+    def ports_of(self, name: str) -> list[frozenset[int]]:
         """Return the port sets of the rules that name matches; empty when it is not allowed."""
         return [rule.ports for rule in self.hosts if rule.matches(name)]
 
     def network_allows(self, address: bytes, port: int) -> bool:
         """Return whether a CIDR rule lists the folded address with the port."""
-        return any(covers(rule.ports, port) and rule.matches(address) for rule in self.networks)
-
-
-def covers(ports: frozenset[int] | None, port: int) -> bool:
-    """Return whether a rule's ports include ``port``."""
-    return ports is None or port in ports
+        return any(port in rule.ports and rule.matches(address) for rule in self.networks)
 
 
 def read_policy(text: str) -> Policy:
@@ -131,11 +128,11 @@ def _rule(given: Any, where: str) -> HostRule | NetworkRule:
     return _host(fields["host"], f"{where}.host", ports)
 
 
-def _ports(given: Any, where: str) -> frozenset[int] | None:
+def _ports(given: Any, where: str) -> frozenset[int]:
     if given is None:
-        return None
+        return DEFAULT_PORTS
     if not isinstance(given, list) or not given:
-        raise PolicyError(f"{where}: give at least one port, or leave the field out for every port")
+        raise PolicyError(f"{where}: give at least one port, or leave the field out for 443")
     for port in given:
         if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 1 << 16:
             raise PolicyError(f"{where}: {port!r} is not a port from 1 to 65535")
@@ -151,7 +148,7 @@ def _network(given: Any, where: str) -> Network:
         raise PolicyError(f"{where}: {error}") from None
 
 
-def _host(given: Any, where: str, ports: frozenset[int] | None) -> HostRule:
+def _host(given: Any, where: str, ports: frozenset[int]) -> HostRule:
     if not isinstance(given, str):
         raise PolicyError(f"{where}: give a name such as huggingface.co or *.hf.co")
     name = given.lower().rstrip(".")

@@ -21,8 +21,6 @@ from sentinel.guard.policy import Policy
 from sentinel.guard.pump import Pump, reset
 from sentinel.guard.verdict import Decider
 
-USUAL_PORTS = frozenset({80, 443})
-"""What a rule without ports reaches here: nobody can listen on all ports."""
 _CONNECT_SECONDS = 130.0
 _MAX_CONNECTIONS = 4096
 _ANY = {4: "0.0.0.0", 6: "::"}  # noqa: S104 -- inside the namespace, which has loopback only
@@ -46,13 +44,13 @@ class Relay:
         for rule in policy.networks:
             for part in _parts(rule.network):
                 self._give(str(part.network_address + (part.prefixlen < 31)), part.prefixlen)
-            self._listen(rule.network.version, rule.ports or USUAL_PORTS)
+            self._listen(rule.network.version, rule.ports)
 
     def pinned(self, name: str, address: bytes) -> None:
         """Give the namespace an address that an allowed name has."""
         self._give(shown(address), len(address) * 8)
         for ports in self._decider.policy.ports_of(name):
-            self._listen(4 if len(address) == 4 else 6, ports or USUAL_PORTS)
+            self._listen(4 if len(address) == 4 else 6, ports)
 
     def _give(self, address: str, prefix: int) -> None:
         if (address, prefix) not in self._given:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sentinel.guard.addresses import is_inward, is_loopback
-from sentinel.guard.policy import Policy, covers
+from sentinel.guard.policy import Policy
 
 PIN_SECONDS = 3600.0
 """A pin lives at least this long: programs keep addresses longer than the answer allows."""
@@ -79,7 +79,7 @@ class Decider:
         seen = ""
         for name, expires in self._pins.get(address, {}).items():
             if expires > now and (rules := self._policy.ports_of(name)):
-                if any(covers(ports, port) for ports in rules):
+                if any(port in ports for ports in rules):
                     return Verdict(True, "name", name)
                 seen = name
         return Verdict(False, "port" if seen else "no-rule", seen)

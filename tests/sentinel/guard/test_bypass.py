@@ -13,7 +13,8 @@ from tests.sentinel.guard.netns import ALLOWED, FORBIDDEN, FORBIDDEN6, NEAR, Wir
 from tests.sentinel.guard.rungs import VARIANTS
 
 BASE = 2000
-POLICY = {"allow": [{"cidr": f"{ALLOWED}/32"}, {"cidr": f"{NEAR}/32"}]}
+PORTS = [80, *range(BASE, BASE + 60)]
+POLICY = {"allow": [{"cidr": f"{each}/32", "ports": PORTS} for each in (ALLOWED, NEAR)]}
 MUST_LEAVE = {
     *("connect4", "connect6", "connect_mapped", "connect_nonblocking", "connect_high_bits"),
     *("connect_long", "connect_protocol", "fast_open_sendto", "fast_open_sendmsg"),

@@ -28,7 +28,9 @@ for url in sys.argv[1:]:
     except OSError as error:
         print(getattr(error, "reason", error))
 """
-ALL_OF = {"allow": [{"cidr": f"{ALLOWED}/32", "ports": [80]}, {"host": "allowed.example"}]}
+ALL_OF = {
+    "allow": [{"cidr": f"{ALLOWED}/32", "ports": [80]}, {"host": "allowed.example", "ports": [80]}]
+}
 
 
 @pytest.mark.parametrize(

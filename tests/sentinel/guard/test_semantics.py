@@ -8,7 +8,7 @@ from tests.sentinel.guard.conftest import NOBODY, PROGRAMS, Runner
 from tests.sentinel.guard.netns import ALLOWED, NEAR, SILENT, Wire
 from tests.sentinel.guard.rungs import NOTIFYING, WEAKER, options
 
-POLICY = {"allow": [{"cidr": f"{each}/32"} for each in (ALLOWED, SILENT, NEAR)]}
+POLICY = {"allow": [{"cidr": f"{each}/32", "ports": [9, 80]} for each in (ALLOWED, SILENT, NEAR)]}
 VARIANTS = [(rung.name, options(rung.name)) for rung in NOTIFYING] + WEAKER
 QUICK = [each for each in VARIANTS if each[0] in ("strict", "emulated-tcp", "addfd-tcp")]
 KNOWN = {

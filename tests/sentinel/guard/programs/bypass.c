@@ -373,7 +373,7 @@ int main(int count, char **given) {
         aim(given[1], given[2], atoi(given[3]) + i);
         allowed = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(80)};
         inet_pton(AF_INET, given[4], &allowed.sin_addr);
-        own = (struct sockaddr_in){.sin_family = AF_INET};
+        own = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = v4.sin_port};
         inet_pton(AF_INET, given[5], &own.sin_addr);
         fflush(stdout);
         pid_t child = fork();

@@ -1,0 +1,103 @@
+"""Drives the guard's Python interface: ``live.py RUNG LOST,LOST ALLOWED NEIGHBOUR``.
+
+A workload holds one connection to each host; then the policy loses the second host. Prints what
+happened as one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from typing import Any
+
+from sentinel.guard.guard import Guard, Options
+from sentinel.guard.launch import ChildSpec
+from sentinel.guard.policy import parse_policy
+
+RUNG, LOST, FIRST, SECOND = sys.argv[1:5]
+CLIENT = """
+import socket, sys
+held = [socket.create_connection((host, 80)) for host in sys.argv[1:3]]
+for each in held:
+    each.sendall(b"HOLD")
+    assert each.recv(5) == b"held\\n"
+print("holding", flush=True)
+sys.stdin.readline()
+answers = []
+for each in held:
+    each.settimeout(2)
+    try:
+        each.sendall(b"HOLD")
+        answers.append(each.recv(5).decode().strip() or "end")
+    except OSError as error:
+        answers.append(type(error).__name__)
+answers.append(socket.socket().connect_ex((sys.argv[2], 80)))
+answers.append(socket.socket().connect_ex((sys.argv[1], 80)))
+print(" ".join(map(str, answers)), flush=True)
+"""
+SERVER = """
+import socket
+with socket.create_server(("127.0.0.1", 8000)) as listening:
+    print("listening", flush=True)
+    connection, _ = listening.accept()
+    connection.sendall(connection.recv(10).upper())
+"""
+SHELL = """
+import socket, sys
+print(socket.socket().connect_ex((sys.argv[1], 80)), flush=True)
+"""
+
+
+def rule(host: str) -> dict[str, Any]:
+    return {"cidr": f"{host}/32", "ports": [80]}
+
+
+def piped(guard: Guard, script: str, *arguments: str) -> tuple[Any, Any, int]:
+    """Start a script under the guard; returns its standard output and input, and its id."""
+    (out_read, out_write), (in_read, in_write) = os.pipe(), os.pipe()
+    spec = ChildSpec(
+        argv=[sys.executable, "-c", script, *arguments], stdin=in_read, stdout=out_write
+    )
+    pid = guard.spawn(spec)
+    os.close(out_write)
+    os.close(in_read)
+    return os.fdopen(out_read), os.fdopen(in_write, "w"), pid
+
+
+def main() -> None:
+    records: list[dict[str, Any]] = []
+    lost = frozenset(filter(None, LOST.split(",")))
+    options = Options(rung=RUNG, without=lost)
+    guard = Guard(parse_policy({"allow": [rule(FIRST), rule(SECOND)]}), records.append, options)
+    start = guard.start()
+    output, given, _ = piped(guard, CLIENT, FIRST, SECOND)
+    assert output.readline() == "holding\n"
+    replaced = guard.replace(parse_policy({"allow": [rule(FIRST)]}))
+    given.write("\n")
+    given.flush()
+    answers = output.readline().split()
+    shell, _, _ = piped(guard, SHELL, SECOND)
+    server, _, _ = piped(guard, SERVER)
+    assert server.readline() == "listening\n"
+    with guard.workload_socket() as inward:
+        inward.connect(("127.0.0.1", 8000))
+        inward.sendall(b"in")
+        inward_answer = inward.recv(10).decode()
+    told = {
+        "rung": start["rung"],
+        "closed": replaced.closed,
+        "remaining": list(replaced.remaining),
+        "answers": answers,
+        "shell": shell.readline().strip(),
+        "inward": inward_answer,
+        "replacedRecord": any(each["event"] == "replaced" for each in records),
+        "faults": [each for each in records if each["event"] == "fault"],
+        "threads": [each.name for each in threading.enumerate()],
+    }
+    guard.close()
+    sys.stdout.write(json.dumps(told))
+
+
+main()
