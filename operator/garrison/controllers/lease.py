@@ -37,6 +37,7 @@ from garrison.core.lifecycle import (
     StartWorkload,
     Step,
     Timing,
+    owes,
     unresolved_create,
 )
 from garrison.core.order import environment, price_ceiling
@@ -156,6 +157,8 @@ class LeaseController:
             return base
         if base.account is None:
             return self._without_account(base)
+        if is_winding(base) and not owes(lease.status):
+            return base
         exchange = await self._exchanges.of(base.account)
         base = replace(
             base,

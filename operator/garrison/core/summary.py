@@ -161,7 +161,7 @@ def stalled(s: Situation) -> Problem | None:
 
 def _blamed(s: Situation, revision: str) -> Problem:
     mine = [each for each in s.fleet.failures if each.revision == revision]
-    places = ", ".join(blame.faulty_providers(s.fleet.failures, revision))
+    places = ", ".join(blame.faulty_providers(s.fleet.failures, revision)) or "the market"
     newest = mine[-1]
     spent = blame.is_exhausted(s.fleet.failures, revision)
     after = (

@@ -121,6 +121,7 @@ class Cluster:
         self.bootstraps = MemoryBootstraps(self.market)
         self.prober = MemoryProber(market=self.market, gateway=self.gateway, sentinel=self.sentinel)
         self.registry = MemoryRegistry(self.market.faults)
+        self.exchanges = MemoryExchanges(self.market, self.gateway)
         self.kube = MemoryKube(self.store)
         self.engine: Engine | None = None
         self._running: asyncio.Task[None] | None = None
@@ -151,7 +152,7 @@ class Cluster:
                 kube=MemoryKube(self.store, self.market.faults),
                 clock=self.clock,
                 chance=SeededChance(1),
-                exchanges=MemoryExchanges(self.market, self.gateway),
+                exchanges=self.exchanges,
                 registry=self.registry,
                 pull_secrets=self.registry,
                 screen=MemoryScreen(self.market),

@@ -125,6 +125,33 @@ async def test_an_account_without_a_key_is_named_on_the_workload(cluster: Cluste
     await cluster.serves()
 
 
+async def test_what_never_ordered_goes_without_the_market(cluster: Cluster) -> None:
+    cluster.exchanges.locked.add("treasury")
+    await cluster.create(workload())
+    await cluster.says(WORKLOAD, "chat", "Ready", "AccountNotReady")
+    assert len(await cluster.leases()) == 1
+    await cluster.delete(WORKLOAD, "chat")
+    await cluster.until(_gone(cluster), "the workload is gone")
+    await cluster.delete(ACCOUNT, "treasury")
+
+    async def is_gone() -> bool:
+        return await cluster.kube.get(ACCOUNT, "", "treasury") is None
+
+    await cluster.until(is_gone, "the account is gone")
+
+
+async def test_what_has_ordered_waits_for_the_market_to_be_closed(cluster: Cluster) -> None:
+    await cluster.create(workload())
+    await cluster.serves()
+    cluster.exchanges.locked.add("treasury")
+    await cluster.delete(WORKLOAD, "chat")
+    await asyncio.sleep(600)
+    assert len(await cluster.leases()) == len(cluster.market.paid()) == 1
+    cluster.exchanges.locked.clear()
+    await cluster.until(_gone(cluster), "the workload is gone")
+    assert cluster.market.paid() == []
+
+
 async def test_a_ceiling_too_low_for_the_replicas_is_named_on_the_workload(
     cluster: Cluster,
 ) -> None:

@@ -32,7 +32,13 @@ from garrison.core.lifecycle import (
     StartBenchmark,
 )
 from garrison.core.replica import finished, settle, step
-from garrison.errors import FundsError, RejectedError, UnavailableError, UnknownOutcomeError
+from garrison.errors import (
+    FundsError,
+    InvalidSpecError,
+    RejectedError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
 from garrison.ports.market import (
     BidState,
     DeploymentState,
@@ -174,6 +180,7 @@ def test_repeats_a_create_only_after_the_horizon() -> None:
         ("unknown", None, UnknownOutcomeError("lost"), "Ordering", True, None),
         ("unavailable", None, UnavailableError("down"), "Ordering", True, None),
         ("refused", None, RejectedError("bad"), "Ordering", False, "Rejected"),
+        ("below the unit", None, InvalidSpecError("dear"), "Ordering", False, "InvalidSpec"),
         ("poor", None, FundsError("empty"), "Ordering", False, "InsufficientFunds"),
     ],
 )

@@ -33,7 +33,7 @@ class KubePullSecrets:
         """
         authority = parse_reference(reference).authority
         for name in names:
-            secret = await self._kube.get(SECRET, namespace, name)
+            secret = await self._secret(namespace, name)
             if secret is None:
                 raise AuthError(
                     f"Secret {namespace}/{name} of imagePullSecrets does not exist; create it with: "
@@ -43,6 +43,15 @@ class KubePullSecrets:
             if found is not None:
                 return found
         return None
+
+    async def _secret(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        try:
+            return await self._kube.get(SECRET, namespace, name)
+        except AuthError as error:
+            raise AuthError(
+                f"Garrison may not read Secret {namespace}/{name} of imagePullSecrets; allow it with "
+                f"the chart's value imagePullSecrets.namespaces: [{namespace}]"
+            ) from error
 
 
 def _login(secret: Mapping[str, Any], authority: str, where: str) -> Credentials | None:
