@@ -6,9 +6,12 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from tests.e2e.bodies import environment
 from tests.e2e.scene import Scene
 from tests.e2e.waiting import eventually
+from tests.progress import say
 
 NOWHERE = "127.0.0.1:1/nothing@sha256:" + "0" * 64
 
@@ -131,8 +134,8 @@ async def test_ceiling_of_the_account(scene: Scene) -> None:
     assert len(await scene.paid()) <= 1
 
 
-async def test_operator_killed_again_and_again(scene: Scene) -> None:
-    chance = random.Random(20)
+async def _killed(scene: Scene, chance: random.Random, times: int) -> None:
+    """Edit, scale and delete while the operator is killed that often; then one replica is wanted."""
     deeds: list[Callable[[], Awaitable[object]]] = [
         lambda: scene.apply_workload("one", replicas=chance.randint(1, 2)),
         lambda: scene.apply_workload("two", replicas=1),
@@ -141,15 +144,28 @@ async def test_operator_killed_again_and_again(scene: Scene) -> None:
             "one", env=environment(SYNTHETIC_TTFT_MS=str(chance.randint(1, 9)))
         ),
     ]
-    for _ in range(20):
+    for number in range(times):
         await chance.choice(deeds)()
         await asyncio.sleep(chance.random() * 1.5)
         await scene.stage.processes["operator"].kill()
         await scene.stage.start_operator()
+        if number % 10 == 9:
+            say(f"{number + 1} of {times} kills")
     await scene.kubectl("delete", "iw", "two", "--ignore-not-found", "--wait=false")
     await scene.apply_workload("one", replicas=1)
     await scene.until("one", "Ready")
     await eventually("exactly one paid lease", scene.paid, lambda found: len(found) == 1)
+
+
+async def test_operator_killed_again_and_again(scene: Scene) -> None:
+    await _killed(scene, random.Random(20), 20)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(420)
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_operator_killed_for_long(scene: Scene, seed: int) -> None:
+    await _killed(scene, random.Random(seed), 40)
 
 
 async def test_api_server_restarted(scene: Scene) -> None:
