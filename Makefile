@@ -50,8 +50,9 @@ provision: venv
 test: static provision ## Everything but the long tests; ends with what was left out and why
 	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m "not long" $(PYTEST_ARGS)
 
-test-long: venv provision ## The long tests
-	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m long $(PYTEST_ARGS)
+test-long: venv provision ## The long tests: a quarter of an hour of two cores; shows how far it is
+	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m long \
+		-o log_cli=true -o log_cli_level=INFO -o log_cli_format="%(message)s" $(PYTEST_ARGS)
 
 test-akash: venv ## Market and leases on a real node: AKASH_BIN=/path/to/akash (a release binary)
 	@test -x "$(AKASH_BIN)" || { echo "give a release binary of the Akash node (2.1 or newer, from" \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
@@ -17,22 +18,28 @@ ENOUGH = 300
 """seeds after which everything must have been reached"""
 
 
-def _quietly(seed: int) -> Story:
+def quietly(seed: int) -> Story:
+    """Run a seed in a process of its own."""
     logging.disable(logging.CRITICAL)
     return run_seed(seed)
+
+
+def broken(stories: Iterable[Story]) -> list[str]:
+    """Return a line for each seed that broke a promise, with what shows it again."""
+    return [
+        f"seed {each.seed}: {'; '.join(each.broken[:3])} (make simulate SEEDS={each.seed} VERBOSE=1)"
+        for each in stories
+        if each.broken
+    ]
 
 
 @pytest.mark.timeout(1500)
 def test_every_seed_holds_and_everything_is_reached() -> None:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=os.cpu_count(), mp_context=context) as pool:
-        stories = list(pool.map(_quietly, range(SEEDS), chunksize=5))
-    broken = [
-        f"seed {each.seed}: {'; '.join(each.broken[:3])} (make simulate SEEDS={each.seed} VERBOSE=1)"
-        for each in stories
-        if each.broken
-    ]
-    assert not broken, "\n".join(broken)
+        stories = list(pool.map(quietly, range(SEEDS), chunksize=5))
+    complaints = broken(stories)
+    assert not complaints, "\n".join(complaints)
     if len(stories) >= ENOUGH:
         assert union(each.reached for each in stories).missing() == {}
 
