@@ -6,6 +6,7 @@ import pytest
 
 from devenv.cache import cache_home, cache_key
 from devenv.gobuild import binary_path
+from devenv.venv import requirements, venv_path
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +40,21 @@ def test_a_binarys_name_follows_its_sources(tmp_path: Path) -> None:
     assert first == back != changed
     (tmp_path / "tiny" / "notes.txt").write_text("not a source")
     assert binary_path(tmp_path / "tiny") == first
+
+
+def test_an_environments_name_follows_the_dependencies(tmp_path: Path) -> None:
+    pyproject = tmp_path / "pyproject.toml"
+    text = '[project]\ndependencies = ["a>=1"]\noptional-dependencies.dev = ["b"]\n'
+    pyproject.write_text(text)
+    first = venv_path(requirements(pyproject))
+    pyproject.write_text(text + 'description = "another text"\n')
+    assert venv_path(requirements(pyproject)) == first
+    pyproject.write_text(text.replace("a>=1", "a>=2"))
+    assert venv_path(requirements(pyproject)) != first
+    assert first.parent == cache_home()
+
+
+def test_an_environment_belongs_to_one_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = venv_path(["a"])
+    monkeypatch.setattr("sys.version", "3.99")
+    assert venv_path(["a"]) != first

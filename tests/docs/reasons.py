@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 from devenv.checkout import ROOT
 
@@ -22,9 +23,13 @@ def reasons() -> frozenset[str]:
     files += sorted((GARRISON / "core").glob("*.py")) + sorted(
         (GARRISON / "controllers").glob("*.py")
     )
+    return frozenset().union(*(reasons_in(file) for file in files))
+
+
+def reasons_in(file: Path) -> frozenset[str]:
+    """Return the reasons that one module names."""
     return frozenset(
         text
-        for file in files
         for node in ast.walk(ast.parse(file.read_text()))
         for text in _named(node)
         if _CAMEL.match(text)

@@ -181,10 +181,10 @@ UNREADABLE_SECRET = Refusal(
 """As long as the chart's values do not let Garrison read Secrets there."""
 
 ELSEWHERE = {
-    "AccountDeleting": "needs an account with a lease: tests/unit/controllers/test_workload.py",
+    "AccountDeleting": "needs an account with a lease: tests/unit/controllers/test_account.py",
     "CheckingImage": "passes within a moment: tests/unit/core/test_summary.py",
     "RegistryUnavailable": "needs a registry that is down: tests/unit/controllers/test_workload.py",
-    "RevisionFailed": "tests/e2e/test_failing.py",
+    "RevisionFailed": "needs two providers to fail: tests/unit/controllers/test_workload.py",
 }
 """Reasons on a workload's ``Ready`` that other tests drive."""
 
