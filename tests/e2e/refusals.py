@@ -181,6 +181,8 @@ UNREADABLE_SECRET = Refusal(
 """As long as the chart's values do not let Garrison read Secrets there."""
 
 ELSEWHERE = {
+    "EgressNeedsSentinel": "tests/unit/core/test_acceptance.py",
+    "EgressPolicyNotFound": "tests/unit/core/test_acceptance.py",
     "AccountDeleting": "needs an account with a lease: tests/unit/controllers/test_account.py",
     "CheckingImage": "passes within a moment: tests/unit/core/test_summary.py",
     "RegistryUnavailable": "needs a registry that is down: tests/unit/controllers/test_workload.py",

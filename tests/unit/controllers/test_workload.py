@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from garrison.api.meta import ACCOUNT, LEASE, REVISION, SERVICE, SLICE, WORKLOAD
+from garrison.api.meta import ACCOUNT, EVENT, LEASE, REVISION, SERVICE, SLICE, WORKLOAD
 from garrison.errors import AuthError, ImageError, UnavailableError
 from tests.builders import IMAGE
 from tests.unit.controllers.cluster import Cluster, account, policy, provider, workload
@@ -240,3 +240,36 @@ async def test_a_dearer_provider_is_taken_when_the_cheapest_is_gone(cluster: Clu
     await cluster.until(is_elsewhere, "elsewhere")
     await cluster.serves()
     assert provider("p0").id in await cluster.providers()
+    told = {each["reason"]: each["note"] for each in await cluster.kube.list(EVENT)}
+    assert "replica at p0" in told["ReplicaFailed"]
+
+
+async def test_a_workload_whose_replicas_are_all_gone_has_no_backend(cluster: Cluster) -> None:
+    await cluster.create(workload())
+    await cluster.serves()
+    await cluster.edit(WORKLOAD, "chat", replicas=0)
+    assert await cluster.says(WORKLOAD, "chat", "Routed", "NoBackend") == "no replica is Ready"
+    assert await cluster.kube.list(SLICE) == []
+
+
+async def test_an_open_lease_whose_account_is_gone_is_told_in_the_log(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    await cluster.create(workload())
+    await cluster.serves()
+    found = await cluster.get(ACCOUNT, "treasury")
+    await cluster.kube.replace_finalizers(
+        ACCOUNT,
+        "",
+        "treasury",
+        finalizers=[],
+        resource_version=found["metadata"]["resourceVersion"],
+    )
+    await cluster.delete(ACCOUNT, "treasury")
+    await cluster.delete(WORKLOAD, "chat")
+    await asyncio.sleep(120)
+    assert "NoAccount: AkashAccount 'treasury' does not exist" in caplog.text
+    assert len(cluster.market.paid()) == 1
+    await cluster.create(account())
+    await cluster.until(_gone(cluster), "the workload is gone")
+    assert cluster.market.paid() == []

@@ -61,6 +61,22 @@ CASES: list[tuple[str, dict[str, Any], Account | None, Policy | None, str, tuple
         ("spec.providerPolicyRef", "'eu'", "namespace 'prod'", "create it or change"),
     ),
     (
+        "an egress policy without the agent that enforces it",
+        {"egress_policy_ref": LocalRef(name="closed"), "trust": "Unverified"},
+        account(),
+        None,
+        "EgressNeedsSentinel",
+        ("spec.egressPolicyRef", "spec.trust: Unverified", "remove one of the two"),
+    ),
+    (
+        "the egress policy named does not exist",
+        {"egress_policy_ref": LocalRef(name="closed"), "trust": "Verified"},
+        account(),
+        None,
+        "EgressPolicyNotFound",
+        ("spec.egressPolicyRef", "'closed'", "namespace 'prod'", "create it or change"),
+    ),
+    (
         "the budget is above the account's ceiling",
         {"budget": Budget(max_price_per_hour="10.000001")},
         account(),

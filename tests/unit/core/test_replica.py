@@ -265,6 +265,34 @@ def test_the_last_alternative_fails_with_the_whole_chain_of_reasons() -> None:
     assert after.failure.blame == "Nobody"
 
 
+def test_an_unacceptable_bid_is_a_reason_of_its_own() -> None:
+    o = see(
+        "Bidding",
+        status={"deployment": RECORD},
+        deployment=deployment(),
+        bids=(bid(price="9"),),
+        now=at(60),
+    )
+    (attempt,) = step(o).status.earlier
+    assert attempt.reason == "NoAcceptableBid"
+    assert "p1 TooExpensive: above 2.00 $/h" in attempt.message
+
+
+def test_a_deployment_that_somebody_closed_leads_to_nothing() -> None:
+    gone = deployment(state=DeploymentState.CLOSED)
+    for phase in ("Bidding", "Leasing"):
+        failure = step(see(phase, status={"deployment": RECORD}, deployment=gone)).status.failure
+        assert failure is not None
+        assert (failure.reason, failure.blame) == ("DeploymentClosed", "Nobody")
+
+
+def test_a_phase_of_a_newer_version_is_closed_and_named() -> None:
+    failure = step(see("Levitating")).status.failure
+    assert failure is not None
+    assert failure.reason == "UnknownPhase"
+    assert "upgrade the operator" in failure.message
+
+
 def test_accepts_with_the_token_and_adopts_the_lease_that_exists() -> None:
     status = {"deployment": RECORD, "intent": lease_intent()}
     o = see("Leasing", status=status, deployment=deployment(), bids=(bid(),), holds_token=True)
