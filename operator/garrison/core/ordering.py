@@ -24,7 +24,13 @@ from garrison.core.marker import Marker
 from garrison.core.order import gpu_ask, order_of
 from garrison.core.phase import enter, failed
 from garrison.core.placement import Choice, Criteria, choose, objection
-from garrison.errors import FundsError, InvalidSpecError, RejectedError, UnknownOutcomeError
+from garrison.errors import (
+    AuthError,
+    FundsError,
+    InvalidSpecError,
+    RejectedError,
+    UnknownOutcomeError,
+)
 from garrison.ports.market import Bid, BidState, Deployment, LeaseState, MarketLease, Order
 
 
@@ -100,14 +106,15 @@ def adopted(o: Observation, deployment: Deployment) -> LeaseStatus:
 def created(o: Observation, status: LeaseStatus, error: Exception | None, value: object) -> Step:
     """Return the step after a create: recorded, refused, or unknown (then it is looked up).
 
-    A ceiling too low for the market, or an empty account, is mended in place: no revision's fault.
+    A credential that is refused, a ceiling too low for the market and an empty account are mended
+    in place: no revision's fault.
     """
     if isinstance(value, Deployment):
         return Step(status=adopted(o, value), requeue=0.0)
     if isinstance(error, UnknownOutcomeError):
         return Step(status=status, requeue=o.timing.lookup)
-    if isinstance(error, RejectedError):
-        in_place = isinstance(error, FundsError | InvalidSpecError)
+    if isinstance(error, RejectedError | AuthError):
+        in_place = isinstance(error, FundsError | InvalidSpecError | AuthError)
         blame: Blame = "Nobody" if in_place else "Revision"
         refused = failed(without_intent(status), error.reason, str(error), blame, o.now)
         return Step(status=refused, requeue=0.0)

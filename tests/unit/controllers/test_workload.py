@@ -140,6 +140,17 @@ async def test_what_never_ordered_goes_without_the_market(cluster: Cluster) -> N
     await cluster.until(is_gone, "the account is gone")
 
 
+async def test_a_refused_key_orders_nothing_and_holds_nothing(cluster: Cluster) -> None:
+    cluster.broken["market.create"] = AuthError("HTTP 401; check the API key")
+    cluster.broken["market.open_deployments"] = cluster.broken["market.create"]
+    await cluster.create(workload())
+    message = await cluster.says(WORKLOAD, "chat", "Ready", "AccountNotReady")
+    assert "check the API key" in message
+    await cluster.delete(WORKLOAD, "chat")
+    await cluster.until(_gone(cluster), "the workload is gone")
+    assert cluster.calls.count("market.create") < 10
+
+
 async def test_what_has_ordered_waits_for_the_market_to_be_closed(cluster: Cluster) -> None:
     await cluster.create(workload())
     await cluster.serves()

@@ -33,6 +33,7 @@ from garrison.core.lifecycle import (
 )
 from garrison.core.replica import finished, settle, step
 from garrison.errors import (
+    AuthError,
     FundsError,
     InvalidSpecError,
     RejectedError,
@@ -181,6 +182,7 @@ def test_repeats_a_create_only_after_the_horizon() -> None:
         ("unavailable", None, UnavailableError("down"), "Ordering", True, None),
         ("refused", None, RejectedError("bad"), "Ordering", False, "Rejected"),
         ("below the unit", None, InvalidSpecError("dear"), "Ordering", False, "InvalidSpec"),
+        ("not let in", None, AuthError("401"), "Ordering", False, "Unauthorized"),
         ("poor", None, FundsError("empty"), "Ordering", False, "InsufficientFunds"),
     ],
 )
