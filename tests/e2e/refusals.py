@@ -183,6 +183,8 @@ UNREADABLE_SECRET = Refusal(
 ELSEWHERE = {
     "EgressNeedsSentinel": "tests/unit/core/test_acceptance.py",
     "EgressPolicyNotFound": "tests/unit/core/test_acceptance.py",
+    "SecretsNeedSentinel": "tests/unit/core/test_acceptance.py",
+    "SecretNotFound": "tests/unit/core/test_acceptance.py",
     "AccountDeleting": "needs an account with a lease: tests/unit/controllers/test_account.py",
     "CheckingImage": "passes within a moment: tests/unit/core/test_summary.py",
     "RegistryUnavailable": "needs a registry that is down: tests/unit/controllers/test_workload.py",

@@ -10,9 +10,11 @@ import pytest
 from garrison.api.account import Account, AllowedNamespaces
 from garrison.api.meta import LocalRef
 from garrison.api.policy import Policy
-from garrison.api.workload import Budget
+from garrison.api.workload import Budget, SecretUse
 from garrison.core.acceptance import problem
 from tests.builders import account, limits, policy, workload
+
+TOKEN = SecretUse(rotating_secret_ref=LocalRef(name="token"), env="TOKEN")
 
 
 def leaving(of: Account) -> Account:
@@ -75,6 +77,22 @@ CASES: list[tuple[str, dict[str, Any], Account | None, Policy | None, str, tuple
         None,
         "EgressPolicyNotFound",
         ("spec.egressPolicyRef", "'closed'", "namespace 'prod'", "create it or change"),
+    ),
+    (
+        "secrets without the agent that takes them",
+        {"secrets": (TOKEN,), "trust": "Unverified"},
+        account(),
+        None,
+        "SecretsNeedSentinel",
+        ("spec.secrets", "spec.trust: Unverified", "remove one of the two"),
+    ),
+    (
+        "the secret named does not exist",
+        {"secrets": (TOKEN,), "trust": "Verified"},
+        account(),
+        None,
+        "SecretNotFound",
+        ("spec.secrets", "'token'", "namespace 'prod'", "create it or change"),
     ),
     (
         "the budget is above the account's ceiling",
