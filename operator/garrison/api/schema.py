@@ -226,9 +226,10 @@ _OBJECT_RULES: Mapping[str, Sequence[tuple[str, str]]] = {
     "Allow": (("has(self.host) != has(self.cidr)", egress.ONE_KIND),),
     "Source": (
         (
-            "has(self.secretRef) == (self.type == 'SecretRef') && "
-            "has(self.webhook) == (self.type == 'Webhook') && "
-            "(!has(self.generate) || self.type == 'Generate')",
+            # Rules are checked on the default, {}, before the defaults inside it are filled in.
+            "has(self.secretRef) == (has(self.type) && self.type == 'SecretRef') && "
+            "has(self.webhook) == (has(self.type) && self.type == 'Webhook') && "
+            "(!has(self.generate) || !has(self.type) || self.type == 'Generate')",
             secret.ONE_SOURCE,
         ),
     ),
