@@ -40,6 +40,8 @@ async def words(
     others = accounts(scene.stage.account)
     await scene.stage.apply(*others, *secrets(scene.namespace))
     yield {"namespace": scene.namespace, "registry": registry, "arm64": arm64}
+    # An order whose fate is unknown holds its lease until the market can be asked.
+    await scene.stage.apply(scene.stage.account("unreachable", default=False))
     await scene.kubectl("delete", "iw", "--all", "--wait=true", limit_seconds=90)
     names = [each["metadata"]["name"] for each in others]
     await scene.stage.kubectl("delete", "aa", *names, "--timeout=60s", limit_seconds=90)
