@@ -85,26 +85,26 @@ class NodeProcess:
         self._configure()
 
     def _configure(self) -> None:
-        ports, config = self._ports, self._home / "config"
-        edit(
-            config / "config.toml",
-            {
-                ("rpc", "laddr"): f"tcp://127.0.0.1:{ports['rpc']}",
-                ("rpc", "pprof_laddr"): "",
-                ("p2p", "laddr"): f"tcp://127.0.0.1:{ports['p2p']}",
-                ("consensus", "timeout_commit"): f"{BLOCK_SECONDS}s",
-            },
-        )
-        edit(
-            config / "app.toml",
-            {
-                ("", "minimum-gas-prices"): "0.025uakt",
-                ("api", "enable"): True,
-                ("api", "address"): f"tcp://127.0.0.1:{ports['rest']}",
-                ("grpc", "enable"): True,
-                ("grpc", "address"): f"127.0.0.1:{ports['grpc']}",
-            },
-        )
+        """Write the settings where the files have them; the environment says the same."""
+        for name in ("config.toml", "app.toml"):
+            file = self._home / "config" / name
+            if file.exists():
+                file.write_text(edited(file.read_text(), self._settings()))
+
+    def _settings(self) -> Mapping[tuple[str, str], str | bool]:
+        """The settings by (table, key); no key is in both files."""
+        ports = self._ports
+        return {
+            ("rpc", "laddr"): f"tcp://127.0.0.1:{ports['rpc']}",
+            ("rpc", "pprof_laddr"): "",
+            ("p2p", "laddr"): f"tcp://127.0.0.1:{ports['p2p']}",
+            ("consensus", "timeout_commit"): f"{BLOCK_SECONDS}s",
+            ("", "minimum-gas-prices"): "0.025uakt",
+            ("api", "enable"): True,
+            ("api", "address"): f"tcp://127.0.0.1:{ports['rest']}",
+            ("grpc", "enable"): True,
+            ("grpc", "address"): f"127.0.0.1:{ports['grpc']}",
+        }
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(
@@ -121,7 +121,11 @@ class NodeProcess:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AKASH_")}
-        return {**kept, "HOME": str(self._home.parent)}
+        settings = {
+            "_".join(filter(None, ("AKASH", *key))).upper().replace("-", "_"): _plain(value)
+            for key, value in self._settings().items()
+        }
+        return {**kept, **settings, "HOME": str(self._home.parent)}
 
     def _height(self) -> int:
         try:
@@ -160,12 +164,14 @@ def _coin(key: str, value: Any) -> Any:
     return _in_uakt(value)
 
 
-def edit(file: Path, values: Mapping[tuple[str, str], str | bool]) -> None:
-    """Set keys of a TOML file, which must be there, by (table, key)."""
-    left = dict(values)
-    lines = [_edited(line, table, left) for table, line in _by_table(file.read_text().splitlines())]
-    assert not left, f"{file.name} has no {sorted(left)}"
-    file.write_text("\n".join(lines) + "\n")
+def _plain(value: str | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def edited(text: str, values: Mapping[tuple[str, str], str | bool]) -> str:
+    """Return a TOML file's text with those of the keys set that it has, by (table, key)."""
+    lines = [_edited(line, table, values) for table, line in _by_table(text.splitlines())]
+    return "\n".join(lines) + "\n"
 
 
 def _by_table(lines: Sequence[str]) -> list[tuple[str, str]]:
@@ -177,12 +183,11 @@ def _by_table(lines: Sequence[str]) -> list[tuple[str, str]]:
     return found
 
 
-def _edited(line: str, table: str, left: dict[tuple[str, str], str | bool]) -> str:
+def _edited(line: str, table: str, values: Mapping[tuple[str, str], str | bool]) -> str:
     key = re.match(r"([A-Za-z0-9_-]+)\s*=", line)
-    if key is None or (table, key[1]) not in left:
+    if key is None or (table, key[1]) not in values:
         return line
-    value = left.pop((table, key[1]))
-    return f"{key[1]} = {json.dumps(value)}"
+    return f"{key[1]} = {json.dumps(values[table, key[1]])}"
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,0 +1,59 @@
+"""What is written for a real node, as far as that can be told without one."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.akash_node.node_process import BIN, CHAIN_ID, NodeProcess, edited, with_chain_id
+
+CONFIG = """\
+moniker = "node0"
+
+[rpc]
+# where
+laddr = "tcp://127.0.0.1:26657"
+
+[p2p]
+laddr = "tcp://0.0.0.0:26656"
+"""
+
+
+def test_settings_are_set_in_their_table_only() -> None:
+    found = edited(CONFIG, {("rpc", "laddr"): "tcp://127.0.0.1:1", ("api", "enable"): True})
+    assert found == CONFIG.replace("tcp://127.0.0.1:26657", "tcp://127.0.0.1:1")
+
+
+def test_the_genesis_is_of_our_chain_and_of_our_coin() -> None:
+    found = with_chain_id(
+        {
+            "chain_id": "akashnet-2",
+            "app_state": {
+                "staking": {"params": {"bond_denom": "stake"}},
+                "gov": {"params": {"min_deposit": [{"denom": "stake", "amount": "1"}]}},
+                "bank": {"supply": [{"denom": "uact", "amount": "stake"}]},
+            },
+        }
+    )
+    assert found == {
+        "chain_id": CHAIN_ID,
+        "app_state": {
+            "staking": {"params": {"bond_denom": "uakt"}},
+            "gov": {"params": {"min_deposit": [{"denom": "uakt", "amount": "1"}]}},
+            "bank": {"supply": [{"denom": "uact", "amount": "stake"}]},
+        },
+    }
+
+
+def test_a_binary_that_fails_says_what_it_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binary = tmp_path / "akash"
+    binary.write_text('#!/bin/sh\necho "$AKASH_MINIMUM_GAS_PRICES $AKASH_API_ENABLE" >&2\nexit 7\n')
+    binary.chmod(binary.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setitem(os.environ, BIN, str(binary))
+    with pytest.raises(AssertionError, match=r"akash genesis init node0:\s+0\.025uakt true"):
+        NodeProcess(tmp_path, {}).start()
