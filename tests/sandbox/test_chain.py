@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import http.client
 import json
 import signal
@@ -17,11 +18,11 @@ import pytest
 from akash_proto.schema.akash_deployment_v1beta4_pb2 import MsgCloseDeployment, MsgCreateDeployment
 from akash_proto.schema.cosmos_bank_v1beta1_pb2 import MsgSend
 from akash_proto.tx import tx_hash
-from akash_proto.wire import decode
+from akash_proto.wire import decode, encode
 from akash_sandbox.client import NodeChange, SandboxAdmin
 from garrison.adapters.akash.wallet.key import PrivateKey
 from tests.conformance.akash.chain_client import Key, Node, Wish, named
-from tests.sandbox.sandbox_process import SandboxProcess, sdl
+from tests.sandbox.sandbox_process import Reply, SandboxProcess, sdl
 from tests.sandbox.test_commands import said
 
 CREATE = (
@@ -227,6 +228,34 @@ def test_one_account_at_two_doors(chain: Chain) -> None:
     chain.node().send(key, [close])
     assert asyncio.run(state(dseq)) == ("closed", "closed")
     assert chain.balance("uact", key.address) == before
+
+
+def test_the_console_signs_messages_with_an_id_of_the_callers(chain: Chain) -> None:
+    key = Key(PrivateKey.from_hex((chain.process.folder / "account.hex").read_text()))
+    message = create(int(time.time() * 1000))
+    message.id.owner = key.address
+    shown = {
+        "typeUrl": "/akash.deployment.v1beta4.MsgCreateDeployment",
+        "value": base64.b64encode(encode(message)).decode(),
+    }
+
+    async def posted(one: dict[str, str]) -> Reply:
+        async with chain.process.tenant() as tenant:
+            body = {"data": {"userId": "local-user", "messages": [one]}}
+            return await tenant.call("POST", "/v1/tx", body)
+
+    first = asyncio.run(posted(shown))
+    assert first.status == 200
+    result = chain.node().wait(first.json["data"]["transactionHash"])[1]["tx_response"]
+    assert result["code"] == first.json["data"]["code"] == 0
+    query = f"?id.owner={key.address}&id.dseq={message.id.dseq}"
+    assert chain.node().get(f"/akash/deployment/v1beta4/deployments/info{query}")[0] == 200
+    again = asyncio.run(posted(shown))
+    assert (again.status, "Deployment exists" in again.text) == (400, True)
+    other = asyncio.run(posted({**shown, "typeUrl": "/cosmos.bank.v1beta1.MsgSend"}))
+    assert (other.status, "is none of" in other.text) == (400, True)
+    close = MsgCloseDeployment(id=message.id)
+    chain.node().send(key, [close])
 
 
 def test_the_commands_do_what_they_say(chain: Chain) -> None:

@@ -52,6 +52,20 @@ class TokenBody(BaseModel):
     data: Token
 
 
+class Message(BaseModel):
+    type_url: str = Field(alias="typeUrl")
+    value: str
+
+
+class Tx(BaseModel):
+    user_id: str = Field(alias="userId")
+    messages: Annotated[list[Message], Field(min_length=1)]
+
+
+class TxBody(BaseModel):
+    data: Tx
+
+
 class Page(BaseModel):
     skip: Annotated[int, Field(ge=0)] = 0
     limit: Annotated[int, Field(ge=1)] = 1000

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+from typing import Any
+
 from aiohttp import web
 
 from akash_sandbox import jwt
-from akash_sandbox.console.bodies import TokenBody, body
+from akash_sandbox.chain.managed import FEE, TTL_SECONDS, TYPES, signed
+from akash_sandbox.console.bodies import Message, TokenBody, TxBody, body
 from akash_sandbox.console.problem import ProblemError
-from akash_sandbox.market.bank import UACT
+from akash_sandbox.market.bank import UACT, UAKT
 from akash_sandbox.market.decimals import floor
 from akash_sandbox.market.escrow import EscrowState
 from akash_sandbox.venue import Venue
 
 _MICRO = 1_000_000
+_POLL_SECONDS = 0.02
 _USER = "local-user"
 
 
@@ -29,6 +35,7 @@ class Wallet:
             web.get("/v1/wallets", self._wallets),
             web.get("/v1/user/me", self._user),
             web.post("/v1/create-jwt-token", self._token),
+            web.post("/v1/tx", self._tx),
         ]
 
     async def _balances(self, _request: web.Request) -> web.Response:
@@ -74,9 +81,52 @@ class Wallet:
             raise ProblemError(400, f"leases: {error}") from error
         return web.json_response({"data": {"token": token}}, status=201)
 
+    async def _tx(self, request: web.Request) -> web.Response:
+        """Sign messages for the account, and answer when they are in a block."""
+        asked = (await body(request, TxBody)).data
+        chain, address = self._venue.chain, self._venue.account.address
+        raw = signed(
+            self._venue.account,
+            [(each.type_url, _decoded(each)) for each in asked.messages],
+            chain_id=chain.id,
+            number=chain.state.accounts.by_address[address].number,
+            now=self._venue.now(),
+        )
+        # The Console pays for gas, whatever the account spent on its own transactions.
+        bank = self._venue.book.bank
+        bank.mint(address, UAKT, max(0, FEE - bank.balance(address, UAKT)))
+        result = await self._included(chain.broadcast(raw).hash)
+        if result["code"]:
+            poor = "insufficient balance" in result["raw_log"]
+            raise ProblemError(402 if poor else 400, result["raw_log"])
+        data = {"code": 0, "transactionHash": result["txhash"], "rawLog": result["raw_log"]}
+        return web.json_response({"data": data})
+
+    async def _included(self, hash_: str) -> dict[str, Any]:
+        """Return a transaction's result; raises ProblemError when no block takes it in time."""
+        until = self._venue.now() + TTL_SECONDS
+        while (found := self._venue.chain.results.get(hash_)) is None:
+            if self._venue.now() > until:
+                raise ProblemError(500, f"transaction {hash_} did not get into a block")
+            await asyncio.sleep(_POLL_SECONDS)
+            await self._venue.tick()
+        return found.body
+
     def _escrowed(self) -> int:
         accounts = (d.escrow for d in self._venue.book.of(self._venue.account.address))
         return floor(sum(e.funds() for e in accounts if e.state is EscrowState.OPEN))
 
     def _free(self) -> int:
         return self._venue.book.bank.balance(self._venue.account.address, UACT)
+
+
+def _decoded(message: Message) -> bytes:
+    """Return a message's bytes; raises ProblemError (400)."""
+    if message.type_url not in TYPES:
+        raise ProblemError(
+            400, f"typeUrl: {message.type_url} is none of {', '.join(sorted(TYPES))}"
+        )
+    try:
+        return base64.b64decode(message.value, validate=True)
+    except ValueError as error:
+        raise ProblemError(400, f"value: not base64: {error}") from error
