@@ -357,9 +357,12 @@ class ReplicaStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
 class ClientStatus:
-    """The Secret beside the workload that holds its clients' identity: who may send requests."""
+    """The Secrets beside the workload that hold its clients' identities."""
 
-    secret: Name
+    secret: Name = Field(description="Who can read it may send requests.")
+    console: Name | None = Field(
+        default=None, description="Who can read it may look inside: logs, shell, connectivity."
+    )
     turn: int
     until: AwareDatetime
 

@@ -1,4 +1,5 @@
-"""The client identity of a workload, in a Secret beside it: who may send requests to its replicas.
+"""The client identities of a workload, in Secrets beside it: who may send requests to its replicas,
+and who may look inside.
 
 The operator may create and delete Secrets there, and cannot read any.
 """
@@ -10,23 +11,30 @@ import contextlib
 
 from garrison.api.meta import LABEL_MANAGED_BY, LABEL_WORKLOAD, MANAGED_BY, SECRET, WORKLOAD
 from garrison.api.workload import Workload
-from garrison.core.identity import client_secret
+from garrison.core.identity import client_secret, console_secret
 from garrison.errors import AlreadyExistsError
-from garrison.ports.identity import Identities
+from garrison.ports.identity import ClientIdentity, Identities
 from garrison.ports.kube import Kube, Object
 
 
 class Clients:
-    """Issues one identity per workload and turn; the one before last is deleted."""
+    """Issues two identities per workload and turn; those before last are deleted."""
 
     def __init__(self, *, kube: Kube, identities: Identities) -> None:
         self._kube = kube
         self._identities = identities
 
     async def issue(self, workload: Workload, turn: int) -> None:
-        """Create the Secret of a turn unless it exists; delete the one that has ended."""
+        """Create the Secrets of a turn unless they exist; delete those that have ended."""
         namespace, name = workload.meta.namespace, workload.meta.name
-        found = await self._identities.client(namespace, name, turn)
+        client = await self._identities.client(namespace, name, turn)
+        await self._keep(workload, client_secret(name, turn), client)
+        console = await self._identities.console(namespace, name, turn)
+        await self._keep(workload, console_secret(name, turn), console)
+        await self._kube.delete(SECRET, namespace, client_secret(name, turn - 2))
+        await self._kube.delete(SECRET, namespace, console_secret(name, turn - 2))
+
+    async def _keep(self, workload: Workload, secret: str, found: ClientIdentity) -> None:
         data = {
             "tls.crt": found.certificate,
             "tls.key": found.key,
@@ -34,8 +42,7 @@ class Clients:
         }
         # One that exists is from an earlier try or another operator, and good for the same turn.
         with contextlib.suppress(AlreadyExistsError):
-            await self._kube.create(SECRET, _body(workload, client_secret(name, turn), data))
-        await self._kube.delete(SECRET, namespace, client_secret(name, turn - 2))
+            await self._kube.create(SECRET, _body(workload, secret, data))
 
 
 def _body(workload: Workload, name: str, data: dict[str, str]) -> Object:

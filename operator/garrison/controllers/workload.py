@@ -45,7 +45,7 @@ from garrison.core import blame
 from garrison.core.acceptance import problem
 from garrison.core.fleet import Fleet, FleetView, fleet
 from garrison.core.hindrance import unusable, waits_for
-from garrison.core.identity import bootstrap_secret, client_secret
+from garrison.core.identity import bootstrap_secret, client_secret, console_secret
 from garrison.core.revision import outdated, revision_name
 from garrison.core.summary import Problem, Routing, Situation, summarise
 from garrison.core.traffic import backends
@@ -487,12 +487,17 @@ def _waits_for(seen: Seen, moves: Fleet, accepted: str | None) -> Problem | None
 
 
 def _turn(workload: Workload) -> int | None:
-    return workload.status.client.turn if workload.status.client is not None else None
+    """The turn whose identities are all there; an older operator made no console identity."""
+    known = workload.status.client
+    return known.turn if known is not None and known.console is not None else None
 
 
 def _client(workload: Workload, turn: int) -> ClientStatus:
     return ClientStatus(
-        secret=client_secret(workload.meta.name, turn), turn=turn, until=client_until(turn)
+        secret=client_secret(workload.meta.name, turn),
+        console=console_secret(workload.meta.name, turn),
+        turn=turn,
+        until=client_until(turn),
     )
 
 

@@ -29,3 +29,8 @@ def bootstrap_secret(workload_uid: str, lease_name: str) -> str:
 def client_secret(workload: str, turn: int) -> str:
     """Return the name of the Secret with a workload's client identity of one turn."""
     return f"{workload}-client-{turn:x}"
+
+
+def console_secret(workload: str, turn: int) -> str:
+    """Return the name of the Secret for looking inside a workload, of one turn."""
+    return f"{workload}-console-{turn:x}"

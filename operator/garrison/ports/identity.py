@@ -54,6 +54,9 @@ class Identities(Protocol):
     async def client(self, namespace: str, workload: str, turn: int) -> ClientIdentity:
         """Return a fresh client identity of a workload that is good until the turn after next."""
 
+    async def console(self, namespace: str, workload: str, turn: int) -> ClientIdentity:
+        """Return the same for a person who looks inside: logs, shell, connectivity; no data."""
+
 
 def trust_domain(installation: str) -> str:
     """Return the trust domain of an installation (8 hex digits)."""
@@ -68,6 +71,11 @@ def operator_id(domain: str) -> str:
 def client_id(domain: str, namespace: str, workload: str) -> str:
     """Return the id of a workload's clients: who may speak to its data ports."""
     return f"spiffe://{domain}/ns/{namespace}/iw/{workload}"
+
+
+def console_id(domain: str, namespace: str, workload: str) -> str:
+    """Return the id of whoever may look inside a workload: who may ask its control ports."""
+    return f"{client_id(domain, namespace, workload)}/console"
 
 
 def bootstrap_id(domain: str, lease: LeaseIdentity) -> str:

@@ -295,13 +295,21 @@ class MemoryIdentities:
 
     async def client(self, namespace: str, workload: str, turn: int) -> ClientIdentity:
         """Return an identity that says whose it is."""
+        return await self._issued("client", namespace, workload, turn)
 
+    async def console(self, namespace: str, workload: str, turn: int) -> ClientIdentity:
+        """Return an identity that says whose it is."""
+        return await self._issued("console", namespace, workload, turn)
+
+    async def _issued(
+        self, operation: str, namespace: str, workload: str, turn: int
+    ) -> ClientIdentity:
         def answer(_moment: datetime) -> ClientIdentity:
-            text = f"{namespace}/{workload}/{turn}"
+            text = f"{namespace}/{workload}/{operation}/{turn}"
             return ClientIdentity(certificate=text, key=text, lease_authorities=text)
 
         subject = f"{namespace}/{workload}"
-        call = Call(port="identities", operation="client", write=False, subject=subject)
+        call = Call(port="identities", operation=operation, write=False, subject=subject)
         return await self._market.faults.read(call, answer)
 
 

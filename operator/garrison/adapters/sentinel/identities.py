@@ -27,6 +27,7 @@ from garrison.ports.identity import (
     Peer,
     client_id,
     client_until,
+    console_id,
     lease_id,
     operator_id,
 )
@@ -52,6 +53,11 @@ class CertificateIdentities:
     async def client(self, namespace: str, workload: str, turn: int) -> ClientIdentity:
         """Return a fresh client identity of a workload that is good until the turn after next."""
         uri = client_id(self._domain, namespace, workload)
+        return await self._issued(uri, client_until(turn))
+
+    async def console(self, namespace: str, workload: str, turn: int) -> ClientIdentity:
+        """Return the same for a person who looks inside."""
+        uri = console_id(self._domain, namespace, workload)
         return await self._issued(uri, client_until(turn))
 
     async def operator(self) -> ClientIdentity:
