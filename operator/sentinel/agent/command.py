@@ -1,14 +1,176 @@
-"""The command ``run``."""
+"""The command ``run``: process 1 of a rented container."""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from types import FrameType
 
-EX_UNAVAILABLE = 69
+from sentinel.agent import loader
+from sentinel.agent.agent import Agent
+from sentinel.agent.bootstrap import Bootstrap, decode, parse
+from sentinel.agent.calls import Calls
+from sentinel.agent.children import Children
+from sentinel.agent.errors import BootstrapError
+from sentinel.agent.guarding import Guarding
+from sentinel.agent.metrics import Sampler
+from sentinel.agent.server import Server, listen
+from sentinel.agent.vendor import Vendor
+from sentinel.guard.errors import PolicyError
+from sentinel.guard.guard import Options
+from sentinel.relay.workers import Relay, worker_count
+
+EX_OK, EX_USAGE, EX_SOFTWARE, EX_OSERR, EX_CONFIG = 0, 64, 70, 71, 78
+_OURS = "GARRISON_"
+_FORWARDED = ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
+_ENDING = ("SIGTERM", "SIGINT")
+_USAGE = """usage: sentinel.pyz run [--bootstrap FILE] [--listen ADDRESS] [--rung NAME]
+
+Holds a rented container: sealed until Garrison's operator has verified it by mutual TLS on the
+control port, then runs the workload under its egress policy and relays mutual TLS to it.
+Garrison starts it as process 1; the bootstrap comes from the variable GARRISON_BOOTSTRAP.
+
+  --bootstrap FILE   read the bootstrap (JSON) from a file instead
+  --listen ADDRESS   listen on this address only (default: all)
+  --rung NAME        use this way of enforcing or none (see 'sentinel.pyz probe')
+
+The exit code is 0 after SIGTERM, 78 for a bootstrap that is not usable, 71 when a port is taken.
+"""
 
 
 def run(argv: Sequence[str]) -> int:
-    """Hold a rented container; returns the exit code of the workload."""
-    sys.stderr.write(f"sentinel: 'run {' '.join(argv)}' is not there yet; use guard or probe\n")
-    return EX_UNAVAILABLE
+    """Hold a rented container until it is told to end; returns the exit code."""
+    given = _options(argv)
+    if given is None:
+        sys.stderr.write(_USAGE)
+        return EX_USAGE
+    if "--help" in given:
+        sys.stdout.write(_USAGE)
+        return EX_OK
+    try:
+        bootstrap = _bootstrap(given.get("--bootstrap", ""))
+        return _Process(bootstrap, given.get("--listen", ""), given.get("--rung", "")).run()
+    except (BootstrapError, PolicyError) as error:
+        sys.stderr.write(f"sentinel: {error}\n")
+        return EX_CONFIG
+    except OSError as error:
+        sys.stderr.write(f"sentinel: cannot start: {error}\n")
+        return EX_OSERR
+
+
+def _options(argv: Sequence[str]) -> dict[str, str] | None:
+    given: dict[str, str] = {}
+    words = list(argv)
+    while words:
+        name, equals, value = words.pop(0).partition("=")
+        if name in ("-h", "--help"):
+            return {"--help": ""}
+        if name not in ("--bootstrap", "--listen", "--rung") or not (equals or words):
+            return None
+        given[name] = value if equals else words.pop(0)
+    return given
+
+
+def _bootstrap(path: str) -> Bootstrap:
+    """Read it, and take everything of Garrison's out of the environment. Raises BootstrapError."""
+    text = os.environ.get(loader.BOOTSTRAP, "")
+    for name in [name for name in os.environ if name.startswith(_OURS)]:
+        del os.environ[name]
+    if path:
+        with open(path, "rb") as file:
+            return parse(file.read())
+    if not text:
+        raise BootstrapError(f"the variable {loader.BOOTSTRAP} is missing; Garrison sets it")
+    return decode(text)
+
+
+class _Process:
+    """Everything that is started once, in the order that forks and threads demand."""
+
+    def __init__(self, bootstrap: Bootstrap, host: str, rung: str) -> None:
+        self._relay = Relay(worker_count(_cores()))
+        try:
+            guarding = Guarding(bootstrap.egress_version, bootstrap.egress, Options(rung=rung))
+            listener = listen(host, bootstrap.control_port)  # after the guard's helper was forked
+        except BaseException:
+            self._relay.end()
+            raise
+        self._guarding, self._children = guarding, Children()
+        separate = guarding.separate_loopback()
+        vendor = Vendor(separate).address if separate else ""
+        guarding.close_ports([bootstrap.data_port, bootstrap.control_port])
+        self._agent = Agent(
+            bootstrap,
+            guarding,
+            self._relay,
+            self._children,
+            host=host,
+            vendor=vendor,
+        )
+        sampler = Sampler(
+            guarding, self._children, self._relay.totals, self._agent.keep, self._began
+        )
+        self._server = Server(
+            listener,
+            bootstrap.operator_uri,
+            self._agent.presented,
+            Calls(self._agent, sampler).serve,
+            {"Garrison-Instance": self._agent.instance},
+        )
+        self._sampler = sampler
+        self._ending = False
+
+    def _began(self) -> float:
+        workload = self._agent.workload
+        return workload.began() if workload else 0.0
+
+    def run(self) -> int:
+        """Serve and reap until told to end."""
+        for name in _ENDING:
+            signal.signal(getattr(signal, name), self._end)
+        for name in _FORWARDED:
+            signal.signal(getattr(signal, name), self._forward)
+        for target in (self._server.run, self._sampler.run):
+            threading.Thread(target=target, daemon=True).start()
+        sys.stderr.write(f"sentinel: sealed; instance {self._agent.instance}\n")
+        return self._reap()
+
+    def _reap(self) -> int:
+        while True:
+            pid, status = os.waitpid(-1, 0)
+            if pid == self._relay.pid:
+                if not self._ending:
+                    sys.stderr.write("sentinel: the relay's process ended\n")
+                return EX_OK if self._ending else EX_SOFTWARE
+            self._guarding.reaped(pid, status)
+            self._children.reaped(pid, status)
+
+    def _forward(self, number: int, _frame: FrameType | None) -> None:
+        workload = self._agent.workload
+        if workload:
+            workload.signal(number)
+
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._ending:
+            self._ending = True
+            threading.Thread(target=self._stop, daemon=True).start()
+
+    def _stop(self) -> None:
+        try:
+            self._agent.stop()
+            self._agent.secrets.forget()
+        finally:
+            self._relay.end()
+
+
+def _cores() -> int:
+    """Return how many cores this container may use, by affinity and by its quota."""
+    cores = len(os.sched_getaffinity(0))
+    with suppress(OSError, ValueError), open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+        quota, period = file.read().split()
+        cores = min(cores, -(-int(quota) // int(period)))
+    return cores

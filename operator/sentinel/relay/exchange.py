@@ -48,6 +48,10 @@ class Exchange:
         elif self._state == _ANSWERING:
             self._more(view)
 
+    def is_between(self) -> bool:
+        """Tell whether all requests so far have been answered, and there was one."""
+        return self._used and self._state == _IDLE
+
     def closed(self) -> None:
         """Take note of the connection's end."""
         if self._state != _IDLE:

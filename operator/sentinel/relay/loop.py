@@ -116,7 +116,9 @@ class Loop:
             elif event & _BROKEN:
                 self._drop(end)
         except OSError:  # TLS errors too: truncation, alert, reset
-            self._drop(end)
+            exchange = end.exchange
+            # many clients hang up between two requests without TLS' farewell: nothing is cut then
+            self._drop(end, cut=exchange is None or not exchange.is_between())
 
     # -- connections
 
@@ -183,7 +185,7 @@ class Loop:
 
     def _connect(self, end: End) -> None:
         """Connect to the workload; one that is just restarting is tried again for a while."""
-        upstream = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        upstream = _upstream(self._settings.vendor)
         failure = upstream.connect_ex(("127.0.0.1", self._settings.upstream))
         if failure in _CONNECTING:
             peer = self._add(upstream)
@@ -354,6 +356,21 @@ class Loop:
 
 def _context(identity: Identity) -> ssl.SSLContext:
     return server_context(identity.chain, identity.key, identity.authorities, alpn=ALPN)
+
+
+def _upstream(vendor: str) -> socket.socket:
+    """Return an unconnected socket of the network that the workload is in. Raises OSError."""
+    if not vendor:
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.settimeout(_TICK)
+        asking.connect(f"\0{vendor}")
+        _, given, _, _ = socket.recv_fds(asking, 1, 1)
+        if not given:
+            raise OSError(errno.ECONNREFUSED, "the agent gives no socket")
+        made = socket.socket(fileno=given[0])
+        made.setblocking(False)
+        return made
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -33,7 +33,11 @@ class Identity(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """One relay: TLS on ``host``:``port``, clients named ``client``, plain TCP to ``upstream``."""
+    """One relay: TLS on ``host``:``port``, clients named ``client``, plain TCP to ``upstream``.
+
+    ``vendor``: the abstract Unix address that gives sockets of the workload's own network, where
+    that is not ours.
+    """
 
     host: str
     port: int
@@ -41,3 +45,4 @@ class Settings(NamedTuple):
     client: str
     identity: Identity
     limits: Limits = Limits()
+    vendor: str = ""

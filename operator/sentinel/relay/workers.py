@@ -71,7 +71,9 @@ class Relay:
         return self._counters.totals()
 
     def end(self) -> None:
-        """End the master and its workers."""
+        """End the master and its workers. Closing alone would not do: others may hold a copy."""
+        with suppress(OSError):
+            _send(self._socket, {"do": "end"})
         self._socket.close()
 
     def _ask(self, message: _Message) -> None:
@@ -99,7 +101,7 @@ class _Master:
             ready, _, _ = select.select([self._agent], [], [], _REFORK_SECONDS)
             if ready:
                 message = _receive(self._agent)
-                if message is None:  # the agent is gone
+                if message is None or message["do"] == "end":
                     self._close()
                     return
                 _send(self._agent, self._do(message))
@@ -229,8 +231,9 @@ def _run_and_exit(main: Any) -> None:
 
 
 def _settings(fields: list[Any]) -> Settings:
-    host, port, upstream, client, identity, limits = fields
-    return Settings(host, port, upstream, client, Identity(*identity), Limits(*limits))
+    settings = Settings(*fields)
+    identity, limits = Identity(*settings.identity), Limits(*settings.limits)
+    return settings._replace(identity=identity, limits=limits)
 
 
 def _send(sock: socket.socket, message: _Message) -> None:

@@ -139,7 +139,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def _do(relay: Relay, do: str, argument: Any) -> object:
     if do == "open":
-        host, port, upstream, client, certificate, limits = argument
+        host, port, upstream, client, certificate, limits, _ = argument
         settings = Settings(host, port, upstream, client, Identity(*certificate), Limits(*limits))
         relay.open(settings)
     elif do == "renew":

@@ -1,0 +1,173 @@
+"""Secrets: in memory only, for the workload only, in effect when the answer comes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sentinel.agent import secrets
+from tests.sentinel.agent.agent_process import AgentProcess, Refused, until
+
+CANARY = "canary-5f0c9a"
+
+
+def _body(version: int, value: str, **more: Any) -> dict[str, Any]:
+    encoded = base64.b64encode(value.encode()).decode()
+    target = {} if "env" in more else {"file": "token.txt"}
+    return {"version": version, "value": encoded, "onRotate": "None", **target, **more}
+
+
+def _folder(agent: AgentProcess) -> Path:
+    pid = agent.status()["workload"]["pid"]
+    environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    (found,) = [each for each in environment if each.startswith(b"GARRISON_SECRETS=")]
+    return Path(found.decode().partition("=")[2])
+
+
+def test_a_file_for_the_workload_only(enrolled: AgentProcess) -> None:
+    put = enrolled.call("PUT", "/v1/secrets/hf-token", _body(1, CANARY))
+    assert put == {"name": "hf-token", "version": 1}
+    enrolled.start()
+    assert enrolled.get("/file") == CANARY
+    folder = _folder(enrolled)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "token.txt").stat().st_mode & 0o777 == 0o400
+    assert sorted(each.name for each in folder.iterdir()) == ["token.txt"]
+    enrolled.call("POST", "/v1/seal", {})
+    assert not folder.exists()
+
+
+def test_another_users_file(enrolled: AgentProcess) -> None:
+    if os.geteuid():
+        pytest.skip("only root can start a workload as another user")
+    enrolled.call("PUT", "/v1/secrets/hf-token", _body(1, CANARY))
+    argv = ["/bin/sh", "-c", 'cat "$GARRISON_SECRETS/token.txt"; id -u; sleep 600']
+    enrolled.call("POST", "/v1/start", enrolled.launch(argv=argv, uid=65534, gid=65534))
+    until(lambda: _logs(enrolled) == [f"{CANARY}65534"])
+
+
+def _logs(agent: AgentProcess) -> list[str]:
+    with agent.lines("/v1/logs") as lines:
+        return [line["line"] for line in lines]
+
+
+def test_a_file_changes_in_one_step(enrolled: AgentProcess) -> None:
+    enrolled.call("PUT", "/v1/secrets/hf-token", _body(1, "1" * 60_000))
+    enrolled.start()
+    path, seen, done = _folder(enrolled) / "token.txt", set(), threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            seen.add(path.read_text())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    for version in range(2, 20):
+        enrolled.call("PUT", "/v1/secrets/hf-token", _body(version, str(version % 10) * 60_000))
+        assert path.read_text() == str(version % 10) * 60_000
+    done.set()
+    watching.join()
+    assert all(len(text) == 60_000 and len(set(text)) == 1 for text in seen)
+
+
+def test_a_variable_takes_effect_by_restart(enrolled: AgentProcess) -> None:
+    enrolled.call("PUT", "/v1/secrets/hf-token", _body(1, "one", env="TOKEN"))
+    enrolled.start()
+    assert enrolled.get("/env") == "one"
+    first = enrolled.get()
+    enrolled.call("PUT", "/v1/secrets/hf-token", _body(2, "two", env="TOKEN", onRotate="Restart"))
+    until(lambda: enrolled.get("/env") == "two")
+    assert enrolled.get() != first
+    assert enrolled.status()["workload"]["restarts"] == 0  # it did not end by itself
+
+
+def test_a_signal_tells_of_a_new_file(running: AgentProcess) -> None:
+    running.call("PUT", "/v1/secrets/hf-token", _body(1, CANARY, onRotate="Signal"))
+    until(lambda: "hangup" in _logs(running))
+
+
+def test_versions_only_rise(enrolled: AgentProcess) -> None:
+    enrolled.call("PUT", "/v1/secrets/hf-token", _body(5, "five", env="TOKEN"))
+    with pytest.raises(Refused) as refused:
+        enrolled.call("PUT", "/v1/secrets/hf-token", _body(4, "four", env="TOKEN"))
+    assert refused.value.reason == "StaleVersion"
+    same = enrolled.call("PUT", "/v1/secrets/hf-token", _body(5, "other", env="TOKEN"))
+    assert same == {"name": "hf-token", "version": 5}
+    assert enrolled.status()["secrets"] == {"hf-token": 5}
+    enrolled.start()
+    assert enrolled.get("/env") == "five"
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("UPPER", _body(1, CANARY)),
+        ("..", _body(1, CANARY)),
+        ("token", _body(1, CANARY, file="../passwd")),
+        ("token", _body(1, CANARY, file=".hidden")),
+        ("token", _body(1, CANARY, file="a/b")),
+        ("token", _body(1, CANARY, file="a", env="A")),
+        ("token", _body(1, CANARY, file=None)),
+        ("token", _body(1, CANARY, env="1A")),
+        ("token", _body(1, CANARY, env="GARRISON_X")),
+        ("token", _body(1, f"{CANARY}\0", env="A")),
+        ("token", _body(1, CANARY, env="A", onRotate="Signal")),
+        ("token", _body(1, CANARY, onRotate="Sometimes")),
+        ("token", _body(1, CANARY, signal="HUP")),
+        ("token", {**_body(1, CANARY), "value": f"!{CANARY}"}),
+        ("token", _body(1, CANARY * 6000)),
+        ("token", {**_body(1, CANARY), "version": "1"}),
+    ],
+)
+def test_what_is_wrong_is_refused_and_not_repeated(
+    shared: AgentProcess, name: str, body: dict[str, Any]
+) -> None:
+    status, answer = shared.raw("PUT", f"/v1/secrets/{name}", body)
+    assert status in (400, 413)
+    assert CANARY.encode() not in answer
+    assert base64.b64encode(CANARY.encode())[:16] not in answer
+    assert shared.status()["secrets"] == {}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with AgentProcess(tmp_path_factory.mktemp("agent")) as agent:
+        agent.enrol()
+        yield agent
+
+
+def test_two_secrets_cannot_share_a_place(enrolled: AgentProcess) -> None:
+    enrolled.call("PUT", "/v1/secrets/one", _body(1, "1"))
+    with pytest.raises(Refused) as refused:
+        enrolled.call("PUT", "/v1/secrets/two", _body(1, "2"))
+    assert refused.value.reason == "Taken"
+
+
+def test_no_answer_and_no_log_of_ours_shows_one(enrolled: AgentProcess) -> None:
+    enrolled.call("PUT", "/v1/secrets/one", _body(1, CANARY))
+    enrolled.call("PUT", "/v1/secrets/two", _body(1, CANARY, env="TOKEN"))
+    enrolled.start()
+    shown = [
+        json.dumps(enrolled.status()).encode(),
+        enrolled.raw("GET", "/v1/metrics")[1],
+        enrolled.raw("GET", "/v1/logs")[1],
+        enrolled.raw("POST", "/v1/integrity", {"nonce": "a" * 32, "paths": []})[1],
+        enrolled.stderr.read_bytes(),
+        *(path.read_bytes() for path in enrolled.folder.rglob("*") if path.is_file()),
+    ]
+    for each in shown:
+        assert CANARY.encode() not in each
+        assert base64.b64encode(CANARY.encode()) not in each
+        assert enrolled.born.key.encode()[40:80] not in each
+
+
+def test_the_folder_is_in_memory() -> None:
+    assert secrets.folder_in_memory().startswith("/dev/shm/")
+    assert "version=3" in repr(secrets.parse("a", _body(3, CANARY)))
+    assert CANARY not in repr(secrets.parse("a", _body(3, CANARY)))
