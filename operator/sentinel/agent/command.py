@@ -18,6 +18,7 @@ from sentinel.agent.children import Children
 from sentinel.agent.errors import BootstrapError
 from sentinel.agent.guarding import Guarding
 from sentinel.agent.metrics import Sampler
+from sentinel.agent.program import readable
 from sentinel.agent.server import Server, listen
 from sentinel.agent.vendor import Vendor
 from sentinel.guard.errors import PolicyError
@@ -28,6 +29,7 @@ EX_OK, EX_USAGE, EX_SOFTWARE, EX_OSERR, EX_CONFIG = 0, 64, 70, 71, 78
 _OURS = "GARRISON_"
 _FORWARDED = ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
 _ENDING = ("SIGTERM", "SIGINT")
+_REAP_SECONDS = 5.0
 _USAGE = """usage: sentinel.pyz run [--bootstrap FILE] [--listen ADDRESS] [--rung NAME]
 
 Holds a rented container: sealed until Garrison's operator has verified it by mutual TLS on the
@@ -130,6 +132,9 @@ class _Process:
 
     def run(self) -> int:
         """Serve and reap until told to end."""
+        woken, wakes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)  # none is missed before a wait
+        signal.signal(signal.SIGCHLD, lambda *_: None)
         for name in _ENDING:
             signal.signal(getattr(signal, name), self._end)
         for name in _FORWARDED:
@@ -137,11 +142,17 @@ class _Process:
         for target in (self._server.run, self._sampler.run):
             threading.Thread(target=target, daemon=True).start()
         sys.stderr.write(f"sentinel: sealed; instance {self._agent.instance}\n")
-        return self._reap()
+        while (code := self._reap()) is None:
+            if readable([woken], _REAP_SECONDS):
+                os.read(woken, 4096)
+        return code
 
-    def _reap(self) -> int:
+    def _reap(self) -> int | None:
+        """Wait for children that have ended; returns the exit code when the relay has."""
         while True:
-            pid, status = os.waitpid(-1, 0)
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return None
             if pid == self._relay.pid:
                 if not self._ending:
                     sys.stderr.write("sentinel: the relay's process ended\n")

@@ -6,6 +6,7 @@ The client is a small one of the tests' own: http.client over mutual TLS.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import http.client
 import json
@@ -26,7 +27,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from devenv.sentinel import write
+from devenv.sentinel import zipapp
 from tests.sentinel.pki import SERVER, Authority, Issued, client_context
 
 DOMAIN, LEASE = "garrison-0a1b2c3d", "lease-1f9d"
@@ -58,6 +59,12 @@ class H(http.server.BaseHTTPRequestHandler):
 signal.signal(signal.SIGHUP, lambda *a: print("hangup", flush=True))
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), H).serve_forever()
 """
+
+
+@functools.cache
+def archive() -> bytes:
+    """Return the zipapp, built once."""
+    return zipapp()
 
 
 def free_ports(count: int) -> list[int]:
@@ -104,8 +111,9 @@ class AgentProcess:
             "controlPort": self.control,
             "egress": {"version": 1, "spec": dict(egress or {"requireEnforced": False})},
         }
-        self.archive = write(folder / "sentinel.pyz")
-        self.digest = hashlib.sha256(self.archive.read_bytes()).hexdigest()
+        self.archive = folder / "sentinel.pyz"
+        self.archive.write_bytes(archive())
+        self.digest = hashlib.sha256(archive()).hexdigest()
         self._options = "--listen", "127.0.0.1", *options
         self._python = python
         self.stderr = folder / "stderr.txt"
