@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.sentinel import GOAL_BYTES, SOURCES, write, zipapp
+from devenv.sentinel import SOURCES, write
+from sentinel.packing import GOAL_BYTES, bare, zipapp
 
 OLDEST = (3, 9)
 FILES = sorted(SOURCES.rglob("*.py"))
@@ -50,3 +51,15 @@ def test_only_the_standard_library_is_imported(path: Path) -> None:
     ]
     roots = {name.partition(".")[0] for name in names}
     assert roots <= sys.stdlib_module_names | {"sentinel"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCES)))
+def test_bare_sources_keep_their_lines(path: Path) -> None:
+    assert _places(ast.parse(bare(path.read_text()))) == _places(ast.parse(path.read_text()))
+
+
+def _places(tree: ast.Module) -> set[tuple[str, int]]:
+    """Return where functions, classes, calls and raises are."""
+    kinds = ast.FunctionDef, ast.ClassDef, ast.Call, ast.Raise, ast.Return
+    nodes = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    return {(type(node).__name__, node.lineno) for node in nodes}

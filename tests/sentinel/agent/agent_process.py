@@ -27,7 +27,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from devenv.sentinel import zipapp
+from sentinel.packing import zipapp
 from tests.sentinel.pki import SERVER, Authority, Issued, client_context
 
 DOMAIN, LEASE = "garrison-0a1b2c3d", "lease-1f9d"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.sentinel import part_size
+from sentinel.packing import part_size
 from tests.sentinel.guard.conftest import NOBODY, Runner
 from tests.sentinel.guard.netns import ALLOWED, FORBIDDEN, Wire
 from tests.sentinel.guard.rungs import VARIANTS
