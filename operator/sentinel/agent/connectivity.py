@@ -11,11 +11,10 @@ from sentinel.agent import fields, program
 from sentinel.agent.children import Children
 from sentinel.agent.errors import bad
 from sentinel.agent.guarding import Guarding
-from sentinel.guard.policy import Policy, covers
+from sentinel.guard.policy import Policy
 
 MAX_TARGETS = 64
 _SECONDS = 30.0
-_DEFAULT_PORTS = frozenset({443})
 
 
 def targets_of(body: fields.Body, policy: Policy) -> list[tuple[str, int]]:
@@ -31,7 +30,7 @@ def targets_of(body: fields.Body, policy: Policy) -> list[tuple[str, int]]:
         for rule in policy.networks
         if rule.network.num_addresses == 1
     ]
-    found = [(host, port) for host, ports in listed for port in sorted(ports or _DEFAULT_PORTS)]
+    found = [(host, port) for host, ports in listed for port in sorted(ports)]
     return found[:MAX_TARGETS]
 
 
@@ -46,7 +45,7 @@ def allows(policy: Policy, host: str, port: int) -> bool:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return any(covers(ports, port) for ports in policy.ports_of(host.rstrip(".")))
+        return any(port in ports for ports in policy.ports_of(host.rstrip(".")))
     return address.is_loopback or policy.network_allows(address.packed, port)
 
 
