@@ -48,8 +48,13 @@ class Bootstrap(NamedTuple):
 
     @property
     def operator_uri(self) -> str:
-        """The one client that ``control`` takes."""
+        """The client that ``control`` takes every call from."""
         return f"spiffe://{self.domain}/operator"
+
+    @property
+    def console_uri(self) -> str:
+        """The client that may look inside, through ``control``."""
+        return f"{self.client_uri}/console"
 
     @property
     def client_uri(self) -> str:

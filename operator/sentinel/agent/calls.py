@@ -26,11 +26,22 @@ _MAX_GLOBS = 256
 _SCRAPE_SECONDS, _MAX_SCRAPE = 5.0, 1024 * 1024
 _FOLLOW_SECONDS = 15.0
 _BELOW_SECRETS = "/v1/secrets/"
+_CONSOLE = frozenset(
+    {
+        ("POST", "/v1/hello"),
+        ("GET", "/v1/status"),
+        ("GET", "/v1/metrics"),
+        ("POST", "/v1/connectivity"),
+        ("GET", "/v1/logs"),
+        ("GET", "/v1/shell"),
+    }
+)
+"""What whoever looks inside may ask."""
 Answer = Dict[str, Any]  # noqa: UP006
 
 
 class Calls:
-    """Answers requests of the operator."""
+    """Answers requests of the operator, and those few of a console."""
 
     def __init__(self, agent: Agent, sampler: Sampler) -> None:
         self._agent, self._sampler = agent, sampler
@@ -53,9 +64,11 @@ class Calls:
             ("GET", "/v1/shell"): self._shell,
         }
 
-    def serve(self, request: Request, stream: Stream, key: p256.Key) -> None:
+    def serve(self, request: Request, stream: Stream, key: p256.Key, client: str) -> None:
         """Answer one request of a connection whose certificate has ``key``. Raises Refusal."""
         call = request.method, request.path
+        if client != self._agent.bootstrap.operator_uri and call not in _CONSOLE:
+            raise Refusal(403, "OperatorOnly", "a console may look inside and change nothing")
         if call == ("POST", "/v1/hello"):
             stream.answer_json(200, self._hello(fields.read_object(request.body), key))
         elif request.method == "PUT" and request.path.startswith(_BELOW_SECRETS):

@@ -19,7 +19,7 @@ from sentinel.agent.errors import BootstrapError
 from sentinel.agent.guarding import Guarding
 from sentinel.agent.metrics import Sampler
 from sentinel.agent.program import readable
-from sentinel.agent.server import Server, listen
+from sentinel.agent.server import MAX_CONNECTIONS, MAX_CONSOLES, Server, listen
 from sentinel.agent.vendor import Vendor
 from sentinel.guard.errors import PolicyError
 from sentinel.guard.guard import Options
@@ -118,7 +118,7 @@ class _Process:
         )
         self._server = Server(
             listener,
-            bootstrap.operator_uri,
+            {bootstrap.operator_uri: MAX_CONNECTIONS, bootstrap.console_uri: MAX_CONSOLES},
             self._agent.presented,
             Calls(self._agent, sampler).serve,
             {"Garrison-Instance": self._agent.instance},

@@ -1,4 +1,4 @@
-"""The control port: TLS, the one client that is taken, and a thread for each connection."""
+"""The control port: TLS, the clients that are taken, and a thread for each connection."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sentinel.agent import program
 from sentinel.agent.errors import Refusal
 from sentinel.agent.http import Ended, Request, Stream
 from sentinel.tls import p256
-from sentinel.tls.context import is_named
+from sentinel.tls.context import name_of
 
-MAX_CONNECTIONS, MAX_HANDSHAKES = 32, 32
+MAX_CONNECTIONS, MAX_CONSOLES, MAX_HANDSHAKES = 32, 16, 32
 HANDSHAKE_SECONDS = 10.0
 _BACKLOG = 64
 
@@ -32,8 +32,8 @@ class Presented(Protocol):
     def key(self) -> p256.Key: ...
 
 
-Serve = Callable[[Request, Stream, p256.Key], None]
-"""Answers one request of a connection whose certificate has this key."""
+Serve = Callable[[Request, Stream, p256.Key, str], None]
+"""Answers one request of a client by its URI name; the connection's certificate has this key."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -50,21 +50,21 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 class Server:
-    """Accepts for ever. ``client`` is the URI name of the only client taken."""
+    """Accepts for ever. ``clients``: the URI names that are taken, and how many connections of each."""
 
     def __init__(
         self,
         listener: socket.socket,
-        client: str,
+        clients: Mapping[str, int],
         presented: Callable[[], Presented],
         serve: Serve,
         headers: Mapping[str, str],
     ) -> None:
-        self._listener, self._client = listener, client
+        self._listener, self._clients = listener, clients
         self._presented, self._serve, self._headers = presented, serve, headers
         self._lock = threading.Lock()
         self._shaking: dict[int, socket.socket] = {}
-        self._open = 0
+        self._open = dict.fromkeys(clients, 0)
 
     def run(self) -> None:
         """Accept: for a thread."""
@@ -92,23 +92,25 @@ class Server:
     def _connection(self, number: int, raw: socket.socket) -> None:
         presented = self._presented()
         secured: ssl.SSLSocket | None = None
-        counted = False
+        client = ""
         try:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             secured = self._shake(raw, presented.context)
+            name = name_of(secured)
             with self._lock:
                 self._shaking.pop(number, None)
-                self._open += 1
-                counted = True
-                full = self._open > MAX_CONNECTIONS
-            if is_named(secured, self._client):
-                self._talk(Stream(secured, self._headers), presented.key, full=full)
+                if name in self._clients:
+                    client = name
+                    self._open[client] += 1
+            if client:
+                self._talk(Stream(secured, self._headers), presented.key, client)
         except (OSError, Ended, ValueError):
             pass  # the peer's fault: nothing to tell it
         finally:
             with self._lock:
                 self._shaking.pop(number, None)
-                self._open -= counted
+                if client:
+                    self._open[client] -= 1
             with suppress(OSError):
                 (secured or raw).close()
             raw.close()
@@ -136,17 +138,19 @@ class Server:
                 secured.close()
                 raise TimeoutError("handshake")
 
-    def _talk(self, stream: Stream, key: p256.Key, *, full: bool) -> None:
+    def _talk(self, stream: Stream, key: p256.Key, client: str) -> None:
+        most = self._clients[client]
+        full = self._open[client] > most
         while True:
             try:
                 request = stream.read()
                 if full:
-                    raise Refusal(503, "TooManyConnections", f"at most {MAX_CONNECTIONS}")
+                    raise Refusal(503, "TooManyConnections", f"at most {most}")
             except Refusal as refusal:  # the stream's place is lost: answer and close
                 _refuse(stream, refusal, close=True)
                 return
             try:
-                self._serve(request, stream, key)
+                self._serve(request, stream, key, client)
             except Refusal as refusal:
                 _refuse(stream, refusal, close=False)
             except (Ended, OSError):

@@ -56,6 +56,11 @@ def memory_file(name: str) -> int:
 
 def is_named(peer: ssl.SSLSocket, uri: str) -> bool:
     """Tell whether the peer's certificate has ``uri`` as its one and only URI name."""
+    return bool(uri) and name_of(peer) == uri
+
+
+def name_of(peer: ssl.SSLSocket) -> str:
+    """Return the one and only URI name of the peer's certificate, "" when there is not exactly one."""
     certificate: dict[str, Any] = peer.getpeercert() or {}
     uris = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "URI"]
-    return uris == [uri]
+    return str(uris[0]) if len(uris) == 1 else ""

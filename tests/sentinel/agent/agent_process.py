@@ -37,6 +37,7 @@ CLIENT_URI = f"spiffe://{DOMAIN}/ns/prod/iw/chat"
 OPERATOR, LEASES = Authority("operator"), Authority("lease")
 OPERATOR_CLIENT = OPERATOR.issue(f"spiffe://{DOMAIN}/operator")
 WORKLOAD_CLIENT = OPERATOR.issue(CLIENT_URI)
+CONSOLE_CLIENT = OPERATOR.issue(f"{CLIENT_URI}/console")
 SECONDS = 20.0
 PYTHON = sys.executable
 SERVE = """
@@ -160,9 +161,14 @@ class AgentProcess:
         )
 
     def raw(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        client: Issued = OPERATOR_CLIENT,
     ) -> tuple[int, bytes]:
-        connection = self.connection()
+        connection = self.connection(client)
         try:
             encoded = body if isinstance(body, bytes) or body is None else json.dumps(body)
             connection.request(method, path, encoded, headers=dict(headers or {}))
