@@ -11,15 +11,14 @@ from typing import Any
 
 import aiohttp
 from cryptography import x509
-from yarl import URL
 
 from garrison.adapters.sentinel.certificates import fingerprint, public_key, uris
+from garrison.adapters.sentinel.reply import bounded, refusal, translated, url_of, where_of
 from garrison.adapters.sentinel.tls import client_context
-from garrison.errors import AuthError, ConflictError, GarrisonError, RejectedError, UnavailableError
+from garrison.errors import AuthError, UnavailableError
 from garrison.ports.identity import ClientIdentity, bootstrap_id, lease_id
 from garrison.ports.sentinel import Door
 
-MAX_ANSWER = 4 << 20
 CONNECT_SECONDS = 5.0
 CALL_SECONDS = 20.0
 
@@ -98,15 +97,8 @@ class Channel:
         Raises UnavailableError, AuthError (not this lease's sentinel), ConflictError (wrong state: look
         again), RejectedError.
         """
-        where = f"sentinel at {self._door.destination.host}:{self._door.destination.port}"
-        try:
+        with translated(where_of(self._door.destination), CALL_SECONDS):
             return await asyncio.wait_for(self._exchange(method, path, body), CALL_SECONDS)
-        except TimeoutError:
-            raise UnavailableError(f"{where}: no answer within {CALL_SECONDS:g} s") from None
-        except (aiohttp.ClientSSLError, ssl.SSLError) as error:
-            raise AuthError(f"{where}: {_line(error)}", reason="IdentityRefused") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise UnavailableError(f"{where}: {_line(error)}") from None
 
     async def _exchange(
         self, method: str, path: str, body: Mapping[str, Any] | None
@@ -120,45 +112,16 @@ class Channel:
             )
         async with self._session.request(
             method,
-            self._url(path),
+            url_of(self._door.destination, path),
             json=body,
             ssl=self._context,
             allow_redirects=False,
             headers={"accept-encoding": "identity"},
         ) as response:
-            raw = await _bounded(response)
+            raw = await bounded(response)
             answer = json.loads(raw) if raw else {}
             if not isinstance(answer, dict):
                 raise UnavailableError("the sentinel answered with JSON that is no object")
             if response.status >= 400:
-                raise _refusal(response.status, path, answer)
+                raise refusal(response.status, path, answer)
             return answer
-
-    def _url(self, path: str) -> URL:
-        destination = self._door.destination
-        host = f"[{destination.address}]" if ":" in destination.address else destination.address
-        return URL(f"https://{host}:{destination.port}{path}", encoded=True)
-
-
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    kept = bytearray()
-    async for chunk in response.content.iter_any():
-        kept += chunk
-        if len(kept) > MAX_ANSWER:
-            raise UnavailableError(f"the sentinel's answer is longer than {MAX_ANSWER} bytes")
-    return bytes(kept)
-
-
-def _refusal(status: int, path: str, answer: Mapping[str, Any]) -> GarrisonError:
-    reason = str(answer.get("reason") or "Refused")[:64]
-    message = f"{path}: {answer.get('message') or status}"[:512]
-    if reason == "WrongState":
-        return ConflictError(message)
-    if status >= 500:
-        return UnavailableError(message)
-    return RejectedError(message, reason=reason if reason.isalnum() else "Refused")
-
-
-def _line(error: BaseException) -> str:
-    text = str(error) or type(error).__name__
-    return "".join(each if each.isprintable() else " " for each in text)[:300]
