@@ -152,7 +152,11 @@ class Sentinel(Protocol):
         """
 
     async def set_egress(self, door: Door, version: int, policy: EgressPolicySpec) -> EgressView:
-        """Put a version of the policy in force. An older version than the known one is refused."""
+        """Put a version of the policy in force. An older version than the known one is refused.
+
+        A change of mode seals the container: RejectedError with reason RestartNeeded, and another
+        instance answers that can take the new mode.
+        """
 
     async def deliver(self, door: Door, delivery: Delivery) -> None:
         """Put a version of a secret in force for the workload; returning is the acknowledgement."""

@@ -122,12 +122,16 @@ def test_bad_values_are_refused_by_name(helm: Helm, setting: str, field: str) ->
         rendered(helm, setting)
 
 
+def reads_secrets(rule: dict[str, Any]) -> bool:
+    return "secrets" in rule["resources"] and bool({"get", "list", "watch"} & set(rule["verbs"]))
+
+
 def test_pull_secrets_are_readable_only_where_asked_for(helm: Helm) -> None:
     def readers(*settings: str) -> set[str]:
         return {
             each["metadata"].get("namespace", "everywhere")
             for each in rendered(helm, *settings)
-            if "secrets" in [name for rule in each.get("rules", ()) for name in rule["resources"]]
+            if any(reads_secrets(rule) for rule in each.get("rules", ()))
         }
 
     assert readers() == {NAMESPACE}
@@ -148,6 +152,13 @@ ALLOWED = (
     ("create", "akashleases.garrison.dev", "prod"),
     ("delete", "akashleases.garrison.dev", "prod"),
     ("watch", "akashaccounts.garrison.dev", ""),
+    ("watch", "egresspolicies.garrison.dev", "prod"),
+    ("patch", "egresspolicies.garrison.dev/status", "prod"),
+    ("patch", "rotatingsecrets.garrison.dev", "prod"),
+    ("patch", "rotatingsecrets.garrison.dev/status", "prod"),
+    ("create", "secrets", "prod"),
+    ("delete", "secrets", "prod"),
+    ("patch", "secrets", NAMESPACE),
     ("create", "akashproviders.garrison.dev", ""),
     ("watch", "providerpolicies.garrison.dev", "prod"),
     ("create", "controllerrevisions.apps", "prod"),

@@ -65,6 +65,7 @@ class MemorySentinel:
         self._gateway = gateway
         self._instances: dict[str, Instance] = {}
         self._restarts: dict[str, int] = {}
+        self._modes: dict[str, EgressPolicySpec] = {}
         self.weak: set[str] = set()
         self.cloning: set[str] = set()
         self.foreign: set[str] = set()
@@ -123,8 +124,13 @@ class MemorySentinel:
 
         def effect(now: datetime) -> EgressView:
             found, lease = self._enrolled(door, now)
+            deployment = self._deployment_at(door)
             if version < found.version:
                 raise RejectedError("an older version of the policy", reason="StaleVersion")
+            if policy.mode != found.policy.mode:
+                self._modes[door.lease.uid] = policy
+                self.restart(deployment)
+                raise RejectedError("the mode is chosen at start", reason="RestartNeeded")
             found.version, found.policy = version, policy
             return self._guard(found, lease)
 
@@ -196,8 +202,13 @@ class MemorySentinel:
         if known is None:
             count = self._restarts.get(record.id, 0)
             known = Instance(lease=door.lease.uid, instance=_named(f"{record.id}/{count}", door))
+            known.policy = self._modes.get(door.lease.uid, DENY_ALL)
             self._instances[record.id] = known
         return known, lease
+
+    def _deployment_at(self, door: Door) -> str:
+        found = self._gateway.behind(door.destination.host, door.destination.port)
+        return found[0].id if found is not None else ""
 
     def _enrolled(self, door: Door, now: datetime) -> tuple[Instance, LeaseRecord]:
         found, lease = self._at(door, now)
@@ -221,9 +232,10 @@ class MemorySentinel:
 
     def _guard(self, found: Instance, lease: LeaseRecord) -> EgressView:
         weak = lease.provider in self.weak
+        audit = found.policy.mode == "Audit"
         return EgressView(
             version=found.version,
-            level="Refused" if weak else "Enforced",
+            level="DeclaredOnly" if audit else "Refused" if weak else "Enforced",
             rung="none" if weak else "memory",
             mode=found.policy.mode,
         )

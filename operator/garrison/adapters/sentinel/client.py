@@ -87,7 +87,9 @@ class SentinelClient:
             return ()
         with contextlib.suppress(GarrisonError):
             answer = await channel.call("GET", "/v1/status")
-            return (view_of(answer, digest=fresh.digest, key=_key(channel)),)
+            view = view_of(answer, digest=fresh.digest, key=_key(channel))
+            # A broken connection is made anew by itself, and then leads to the fresh instance.
+            return (view,) if view.instance == instance else ()
         return ()
 
     async def _opened(self, door: Door) -> Channel:

@@ -1,0 +1,1 @@
+"""The contract of ports.sentinel: in memory, and against real sentinel processes."""

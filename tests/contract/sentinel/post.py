@@ -1,0 +1,308 @@
+"""A container with a sentinel, real or in memory, as the contract's tests see it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from garrison.adapters.memory.clock import LoopClock
+from garrison.adapters.memory.gateway import MemoryGateway
+from garrison.adapters.memory.market import MemoryMarket
+from garrison.adapters.memory.provider import MemoryProvider
+from garrison.adapters.memory.sentinel import MemoryBootstraps, MemorySentinel
+from garrison.adapters.sentinel.bootstrap import KubeBootstraps
+from garrison.adapters.sentinel.bundle import bundle
+from garrison.adapters.sentinel.client import SentinelClient
+from garrison.api.egress import DENY_ALL
+from garrison.api.money import MicroUSD
+from garrison.ports.identity import LeaseIdentity
+from garrison.ports.market import LeaseTarget
+from garrison.ports.probe import Destination
+from garrison.ports.sentinel import Bootstraps, Door, Launch, Sentinel, SentinelPorts
+from tests.contract.market.stall import order
+from tests.unit.adapters.sentinel.trust import DOMAIN, LEASE, SYSTEM, trust
+
+SECRET = "bootstrap-1"
+SERVE = (
+    "import http.server, sys;"
+    "http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])),"
+    " http.server.SimpleHTTPRequestHandler).serve_forever()"
+)
+
+
+class Post(Protocol):
+    """One lease's container, and what speaks to it."""
+
+    sentinel: Sentinel
+    bootstraps: Bootstraps
+    lease: LeaseIdentity
+
+    def now(self) -> datetime:
+        """Return the time by which certificates are dated."""
+
+    async def door(self) -> Door:
+        """Return the way to the control port, before anything is enrolled."""
+
+    def launch(self) -> Launch:
+        """Return a workload that this container can run."""
+
+    async def restart(self) -> None:
+        """Restart the container: it comes back sealed."""
+
+    async def copy(self) -> None:
+        """Let another container answer beside this one, with the same bootstrap."""
+
+    async def stop(self) -> None:
+        """End the container: nothing answers any more."""
+
+
+def free_port() -> int:
+    """A port on loopback that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+class Pipe:
+    """Forwards new connections to one port; where to can be changed, as a provider can."""
+
+    def __init__(self) -> None:
+        self.target = 0
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Start to listen."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            writer.close()
+            return
+        for source, sink in ((reader, far_writer), (far_reader, writer)):
+            task = asyncio.create_task(_pump(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End everything."""
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
+    sink.close()
+
+
+class RealPost:
+    """The zipapp as processes on loopback, started by the environment that a provider would get."""
+
+    def __init__(self) -> None:
+        self._trust = trust()
+        self.lease = LEASE
+        self._client = SentinelClient(
+            identities=self._trust.identities,
+            operator=self._trust.operator,
+            leases=self._trust.leases,
+            clock=self._trust.clock,
+            domain=DOMAIN,
+        )
+        self.sentinel: Sentinel = self._client
+        self.bootstraps: Bootstraps = KubeBootstraps(
+            kube=self._trust.kube,
+            clock=self._trust.clock,
+            namespace=SYSTEM,
+            domain=DOMAIN,
+            operator=self._trust.operator,
+            leases=self._trust.leases,
+            bundle=bundle,
+        )
+        self.identities = self._trust.identities
+        self._pipe = Pipe()
+        self._processes: list[asyncio.subprocess.Process] = []
+        self.ports = SentinelPorts(data=free_port(), control=free_port())
+        self._serving = free_port()
+
+    async def open(self) -> None:
+        """Make the bootstrap, and start the container."""
+        await self._pipe.open()
+        await self.bootstraps.prepare(SECRET, LEASE, self.ports, DENY_ALL)
+        await self._started(self.ports)
+
+    async def _started(self, ports: SentinelPorts) -> None:
+        injection = await self.bootstraps.injection(SECRET)
+        assert injection is not None
+        env = dict(injection.env)
+        if ports != self.ports:
+            text = base64.b64decode(env["GARRISON_BOOTSTRAP"]).decode()
+            text = text.replace(str(self.ports.data), str(ports.data))
+            text = text.replace(str(self.ports.control), str(ports.control))
+            env["GARRISON_BOOTSTRAP"] = base64.b64encode(text.encode()).decode()
+        self._processes.append(
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, *injection.command[1:]),
+                env={"PATH": os.environ["PATH"], **env},
+            )
+        )
+        self._pipe.target = ports.control
+        await _listening(ports.control)
+
+    def now(self) -> datetime:
+        return self._trust.clock.now()
+
+    async def door(self) -> Door:
+        fingerprint = await self.bootstraps.fingerprint(SECRET)
+        assert fingerprint is not None
+        return Door(
+            lease=LEASE,
+            destination=Destination(host="p.example", address="127.0.0.1", port=self._pipe.port),
+            bootstrap=fingerprint,
+            digest=self.bootstraps.digest,
+        )
+
+    def launch(self) -> Launch:
+        return Launch(argv=(sys.executable, "-c", SERVE, str(self._serving)), port=self._serving)
+
+    async def restart(self) -> None:
+        await self._ended()
+        await self._started(self.ports)
+
+    async def copy(self) -> None:
+        await self._started(SentinelPorts(data=free_port(), control=free_port()))
+
+    async def stop(self) -> None:
+        await self._ended()
+
+    async def _ended(self) -> None:
+        for process in self._processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+        for process in self._processes:
+            await process.wait()
+        self._processes.clear()
+
+    async def close(self) -> None:
+        """End everything."""
+        await self._client.close()
+        await self._ended()
+        await self._pipe.close()
+
+
+async def _listening(port: int) -> None:
+    for _ in range(200):
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            return
+    raise AssertionError(f"the sentinel does not listen on {port}")
+
+
+class MemoryPost:
+    """The same in memory."""
+
+    def __init__(self) -> None:
+        self.market = MemoryMarket(
+            clock=LoopClock(),
+            providers=[
+                MemoryProvider(
+                    id="p1",
+                    host="p1.example",
+                    region="eu",
+                    price_per_hour=MicroUSD(1_000_000),
+                    bid_delay=timedelta(),
+                    lease_delay=timedelta(),
+                    start_delay=timedelta(),
+                )
+            ],
+        )
+        self.gateway = MemoryGateway(clock=LoopClock(), market=self.market)
+        self._memory = MemorySentinel(market=self.market, gateway=self.gateway)
+        self.sentinel: Sentinel = self._memory
+        self.bootstraps: Bootstraps = MemoryBootstraps(self.market)
+        self.lease = LEASE
+        self._deployment = ""
+
+    async def open(self) -> None:
+        """Lease a container with an injected sentinel."""
+        ports = SentinelPorts(data=18443, control=18444)
+        await self.bootstraps.prepare(SECRET, LEASE, ports, DENY_ALL)
+        injection = await self.bootstraps.injection(SECRET)
+        assert injection is not None
+        wanted = order(gpu=None, command=injection.command, env=injection.env, ports=(18443, 18444))
+        made = await self.market.create(wanted, None)
+        (bid,) = await self.market.bids(made.id)
+        await self.market.accept(bid, wanted)
+        target = LeaseTarget(
+            deployment=made.id, gseq=1, oseq=1, provider="p1", host_uri="https://p1.example"
+        )
+        await self.gateway.send_manifest(target, wanted)
+        self._deployment = made.id
+
+    def now(self) -> datetime:
+        return self.market.now()
+
+    async def door(self) -> Door:
+        record = self.market.deployments[self._deployment]
+        assert record.lease is not None
+        external = {inner: outer for outer, inner in record.lease.forwarded().items()}
+        return Door(
+            lease=LEASE,
+            destination=Destination(host="p1.example", address="198.18.0.1", port=external[18444]),
+            bootstrap=await self.bootstraps.fingerprint(SECRET) or "",
+            digest=self.bootstraps.digest,
+        )
+
+    def launch(self) -> Launch:
+        return Launch(argv=("serve",), port=8000)
+
+    async def restart(self) -> None:
+        self._memory.restart(self._deployment)
+
+    async def copy(self) -> None:
+        self._memory.cloning.add("p1")
+
+    async def stop(self) -> None:
+        self.market.kill("p1")
+
+    async def close(self) -> None:
+        """Nothing to end."""
+
+
+async def enrolled(post: Post, door: Door) -> Door:
+    """Enrol what answers; returns the door that expects it from now on."""
+    done = await post.sentinel.enrol(door)
+    return replace(door, instance=done.instance, key=done.key)
+
+
+@contextlib.asynccontextmanager
+async def opened(kind: type[RealPost | MemoryPost]) -> AsyncIterator[RealPost | MemoryPost]:
+    """A container of one kind."""
+    post = kind()
+    try:
+        await post.open()
+        yield post
+    finally:
+        await post.close()
