@@ -322,7 +322,7 @@ class WorkloadSpec:
         "default: nothing.",
     )
     trust: Literal["Verified", "Unverified"] = Field(
-        default="Unverified",
+        default="Verified",
         description="Unverified runs the image without Garrison's agent: in the clear, unguarded.",
     )
     health: Health = Field(default_factory=Health)
@@ -423,7 +423,7 @@ class Template:
     args: tuple[str, ...] = ()
     env: tuple[EnvVar, ...] = ()
     secrets: tuple[SecretUse, ...] = ()
-    trust: Literal["Verified", "Unverified"] = "Unverified"
+    trust: Literal["Verified", "Unverified"] = "Verified"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)

@@ -9,13 +9,13 @@ import ssl
 import sys
 import threading
 import time
-from typing import Any, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from sentinel.agent import processes
 from sentinel.agent.bootstrap import Bootstrap
 from sentinel.agent.children import Children
 from sentinel.agent.errors import Refusal, bad
-from sentinel.agent.guarding import Guarding
+from sentinel.agent.guarding import RESTART_NEEDED, Guarding
 from sentinel.agent.logs import Logs
 from sentinel.agent.secrets import RESTART, SIGNAL, Secret, Secrets
 from sentinel.agent.workload import Launch, Workload
@@ -67,6 +67,7 @@ class Agent:
         self.secrets = Secrets()
         self.workload: Optional[Workload] = None  # noqa: UP045
         self.state, self.sealed_because = SEALED, ""
+        self.start_afresh: Callable[[Any], None] = _nothing
         self.began = time.time()
         self.digest = own_digest()
         self._change = threading.Lock()
@@ -236,9 +237,18 @@ class Agent:
             raise self._wrong_state()
 
     def put_egress(self, version: int, spec: Any) -> dict[str, Any]:
-        """Hold to another version of the policy. Raises Refusal."""
+        """Hold to another version of the policy.
+
+        Raises Refusal: with reason RestartNeeded, this instance ends and a sealed one that can take
+        the policy comes instead.
+        """
         self.demand_enrolled()
-        return self.guarding.replace(version, spec)
+        try:
+            return self.guarding.replace(version, spec)
+        except Refusal as error:
+            if error.reason == RESTART_NEEDED:
+                self.start_afresh(spec)
+            raise
 
     def demand_enrolled(self) -> None:
         """Raise Refusal unless enrolled, or further."""
@@ -308,6 +318,10 @@ class Agent:
         if self.sealed_because:
             said += f" for good: {self.sealed_because}; restart the container"
         return Refusal(409, "WrongState", said)
+
+
+def _nothing(_spec: Any) -> None:
+    """Until the process says what starting afresh means."""
 
 
 def own_digest() -> str:

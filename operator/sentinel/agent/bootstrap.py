@@ -31,6 +31,7 @@ class Bootstrap(NamedTuple):
     control_port: int
     egress_version: int
     egress: Dict[str, Any]  # noqa: UP006
+    given: Dict[str, Any]  # noqa: UP006
 
     def __repr__(self) -> str:
         """Show what is no secret."""
@@ -99,6 +100,7 @@ def _parse(body: fields.Body) -> Bootstrap:
         control_port=fields.port(body, "controlPort"),
         egress_version=fields.number(egress, "version", 0, 2**53),
         egress=egress["spec"],
+        given=dict(body),
     )
     if certificate.parse(found.chain).spki != found.key.spki():
         raise BootstrapError("bootstrap: certificate and key do not belong together")

@@ -9,8 +9,10 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
+from typing import Any
 
 from sentinel.agent import loader
+from sentinel.agent.afresh import afresh
 from sentinel.agent.agent import Agent
 from sentinel.agent.bootstrap import Bootstrap, decode, parse
 from sentinel.agent.calls import Calls
@@ -30,6 +32,8 @@ _OURS = "GARRISON_"
 _FORWARDED = ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
 _ENDING = ("SIGTERM", "SIGINT")
 _REAP_SECONDS = 5.0
+_KEPT = ("--listen", "--rung")
+_ANSWERED_SECONDS = 0.2
 _USAGE = """usage: sentinel.pyz run [--bootstrap FILE] [--listen ADDRESS] [--rung NAME]
 
 Holds a rented container: sealed until Garrison's operator has verified it by mutual TLS on the
@@ -55,7 +59,7 @@ def run(argv: Sequence[str]) -> int:
         return EX_OK
     try:
         bootstrap = _bootstrap(given.get("--bootstrap", ""))
-        return _Process(bootstrap, given.get("--listen", ""), given.get("--rung", "")).run()
+        return _Process(bootstrap, given).run()
     except (BootstrapError, PolicyError) as error:
         sys.stderr.write(f"sentinel: {error}\n")
         return EX_CONFIG
@@ -93,7 +97,9 @@ def _bootstrap(path: str) -> Bootstrap:
 class _Process:
     """Everything that is started once, in the order that forks and threads demand."""
 
-    def __init__(self, bootstrap: Bootstrap, host: str, rung: str) -> None:
+    def __init__(self, bootstrap: Bootstrap, given: dict[str, str]) -> None:
+        self._bootstrap, self._given = bootstrap, given
+        host, rung = given.get("--listen", ""), given.get("--rung", "")
         self._relay = Relay(worker_count(_cores()))
         try:
             guarding = Guarding(bootstrap.egress_version, bootstrap.egress, Options(rung=rung))
@@ -125,6 +131,8 @@ class _Process:
         )
         self._sampler = sampler
         self._ending = False
+        self._policy: Any = None
+        self._agent.start_afresh = self._start_afresh
 
     def _began(self) -> float:
         workload = self._agent.workload
@@ -154,6 +162,11 @@ class _Process:
             if not pid:
                 return None
             if pid == self._relay.pid:
+                if self._policy is not None:
+                    options = [
+                        f"{name}={self._given[name]}" for name in _KEPT if name in self._given
+                    ]
+                    afresh(self._bootstrap.given, self._policy, options)
                 if not self._ending:
                     sys.stderr.write("sentinel: the relay's process ended\n")
                 return EX_OK if self._ending else EX_SOFTWARE
@@ -169,6 +182,20 @@ class _Process:
         if not self._ending:
             self._ending = True
             threading.Thread(target=self._stop, daemon=True).start()
+
+    def _start_afresh(self, spec: Any) -> None:
+        """End this instance for one that can hold ``spec``, once the caller has its answer."""
+        if not self._ending:
+            self._ending, self._policy = True, spec
+            timer = threading.Timer(_ANSWERED_SECONDS, self._give_way)
+            timer.daemon = True
+            timer.start()
+
+    def _give_way(self) -> None:
+        try:
+            self._agent.seal("the policy's mode has changed; another instance takes its place")
+        finally:
+            self._relay.end()
 
     def _stop(self) -> None:
         try:

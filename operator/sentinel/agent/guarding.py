@@ -16,6 +16,7 @@ from sentinel.guard.launch import ChildSpec
 from sentinel.guard.policy import Policy, parse_policy
 from sentinel.tls.certificate import rfc3339
 
+RESTART_NEEDED = "RestartNeeded"
 _SHOWN = 50
 _NAMES = 1000
 _TEXT = 200
@@ -91,7 +92,9 @@ class Guarding:
                 raise CannotEnforce(f"the guard is not running: {self._failure}")
             self._guard.replace(policy)
         except CannotEnforce as error:
-            raise Refusal(409, "RestartNeeded", f"{error}; restart the container") from error
+            raise Refusal(
+                409, RESTART_NEEDED, f"{error}; a sealed instance takes its place"
+            ) from error
         self._start = {**self._start, "level": ladder.level_of(self._rung(), policy)}
 
     def _rung(self) -> ladder.Rung | None:
