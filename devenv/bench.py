@@ -50,6 +50,7 @@ def workload(name: str, image: str) -> dict[str, Any]:
             "resources": {"cpu": "500m", "memory": "256Mi", "storage": "512Mi"},
             "health": {"periodSeconds": 1, "failureThreshold": 2, "timeoutSeconds": 2},
             "traffic": {"drainSeconds": 0},
+            "trust": "Unverified",
         },
     }
 

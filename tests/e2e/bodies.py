@@ -26,6 +26,7 @@ def workload(namespace: str, name: str, image: str, **spec: Any) -> Body:
             "env": environment(),
             "health": HEALTH,
             "traffic": {"drainSeconds": 0},
+            "trust": "Unverified",
             **spec,
         },
     }

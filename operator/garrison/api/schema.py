@@ -234,7 +234,11 @@ _OBJECT_RULES: Mapping[str, Sequence[tuple[str, str]]] = {
         ),
     ),
     "RotatingSecretSpec": (
-        ("self.source.type != 'SecretRef' || self.scope == 'Workload'", secret.SHARED_ONLY),
+        (
+            "!has(self.source) || !has(self.source.secretRef) || "
+            "(has(self.scope) && self.scope == 'Workload')",
+            secret.SHARED_ONLY,
+        ),
     ),
     "SecretUse": (
         ("has(self.env) != has(self.file)", workload.ONE_WAY),

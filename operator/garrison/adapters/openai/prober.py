@@ -58,7 +58,7 @@ class HttpProber:
             )
         except (aiohttp.ClientError, OSError, ValueError, GarrisonError) as error:
             return ProbeResult(
-                outcome=ProbeOutcome.REFUSED, message=f"{where}: {_line(str(error))}"
+                outcome=ProbeOutcome.REFUSED, message=f"{where}: {_line(_told(error))}"
             )
 
     async def benchmark(
@@ -72,6 +72,11 @@ def _judged(where: str, status: int) -> ProbeResult:
     if status // 100 == 2:
         return ProbeResult(outcome=ProbeOutcome.HEALTHY)
     return ProbeResult(outcome=ProbeOutcome.BAD_STATUS, message=f"{where}: answered {status}")
+
+
+def _told(error: Exception) -> str:
+    """aiohttp's own text of a failed connection shows the repr of a TLS context."""
+    return str(error.os_error) if isinstance(error, aiohttp.ClientConnectorError) else str(error)
 
 
 def _line(text: str) -> str:
