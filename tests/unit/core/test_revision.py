@@ -34,7 +34,7 @@ ROLLS: dict[str, Any] = {
     "args": ("--fast",),
     "env": (EnvVar(name="A", value="1"),),
     "secrets": (SecretUse(rotating_secret_ref=LocalRef(name="hub"), file="token"),),
-    "trust": "Verified",
+    "trust": "Unverified",
 }
 IN_PLACE: dict[str, Any] = {
     "account_ref": LocalRef(name="other"),
