@@ -47,6 +47,7 @@ def between(folder: Path) -> Iterator[Wire]:
 
 @pytest.fixture
 def clean(between: Wire) -> Wire:
+    between.settle()
     between.seen.clear()
     between.questions.clear()
     return between

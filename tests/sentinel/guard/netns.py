@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ SILENT = "11.0.0.4"
 FORBIDDEN, FORBIDDEN6 = "203.0.113.5", "2001:db8:f::5"
 RESOLVER = "11.0.0.53"
 NAMES = {"allowed.example": ALLOWED, "evil.example": FORBIDDEN, "pool.rplant.xyz": FORBIDDEN}
+_QUIET_SECONDS = 0.5
 _CLONE_NEWNET = 0x40000000
 _IPV4, _IPV6, _ALL = 0x0800, 0x86DD, 0x0003
 _T = TypeVar("_T")
@@ -64,6 +66,13 @@ class Wire:
         """Return packets to anything but the allowed host and the resolver."""
         fine = {ALLOWED, ALLOWED6, RESOLVER}
         return [each for each in self.seen if each.destination not in fine]
+
+    def settle(self) -> None:
+        """Wait until no packet of an earlier test is on its way to the witness."""
+        before = -1
+        while self.forbidden() and before != len(self.seen):
+            before = len(self.seen)
+            time.sleep(_QUIET_SECONDS)
 
     def inside(self, argv: Sequence[str], *, user: int = 0) -> list[str]:
         """Return a command line that runs ``argv`` in the near namespace."""
