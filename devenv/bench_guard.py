@@ -1,0 +1,119 @@
+"""``make bench``: what the egress guard adds to a connect, and to the data path.
+
+Raw and guarded take turns in one run, on this machine's loopback. Figures are printed, and gate
+nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from devenv.sentinel import write
+
+ROUNDS, CONNECTS, MEBIBYTES = 10, 1000, 1024
+GOAL_MEDIAN_US, GOAL_P99_US = 60, 200
+RUNGS = ("strict", "emulated", "addfd")
+SOURCE = Path(__file__).with_suffix(".c")
+
+
+def build(folder: Path) -> Path:
+    """Return the compiled program; raises SystemExit without a compiler."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        sys.exit("no C compiler: the guard's benchmark needs one. Install gcc")
+    target = folder / SOURCE.stem
+    command = [compiler, "-O2", "-pthread", "-o", str(target), str(SOURCE)]
+    subprocess.run(command, check=True)
+    return target
+
+
+@contextmanager
+def serving(program: Path) -> Iterator[str]:
+    """Run the server outside of any guard; gives its port."""
+    with subprocess.Popen([str(program), "serve"], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield server.stdout.readline().strip() if server.stdout else ""
+        finally:
+            server.kill()
+
+
+def nanoseconds(argv: Sequence[str]) -> list[int]:
+    """Return the numbers that a program prints."""
+    done = subprocess.run(argv, check=True, capture_output=True, text=True)
+    return [int(line) for line in done.stdout.split()]
+
+
+def prefixes(zipapp: Path) -> dict[str, list[str]]:
+    """Return how each variant is started."""
+    guard = [sys.executable, "-I", "-S", str(zipapp), "guard", "--report", "/dev/null"]
+    guarded = {name: [*guard, "--rung", name, "--"] for name in RUNGS}
+    return {"raw": [], **{name: words for name, words in guarded.items() if _works(words)}}
+
+
+def _works(words: Sequence[str]) -> bool:
+    return subprocess.run([*words, "true"], check=False, capture_output=True).returncode == 0
+
+
+def measure(folder: Path) -> tuple[Table, Table]:
+    """Return the tables of connects and of the data path."""
+    program, variants = build(folder), prefixes(write(folder / "sentinel.pyz"))
+    connects: dict[str, list[int]] = {name: [] for name in variants}
+    sends: dict[str, list[int]] = {name: [] for name in variants}
+    with serving(program) as port:
+        for _ in range(ROUNDS):
+            for name, words in variants.items():
+                connects[name] += nanoseconds(
+                    [*words, str(program), "connect", port, str(CONNECTS)]
+                )
+                sends[name] += nanoseconds([*words, str(program), "send", port, str(MEBIBYTES)])
+    return _connect_table(connects), _send_table(sends)
+
+
+def _connect_table(connects: dict[str, list[int]]) -> Table:
+    table = Table("", "median µs", "added", "p99 µs", "added", title="connect() on the loopback")
+    raw = _summary(connects["raw"])
+    for name, values in connects.items():
+        median, p99 = _summary(values)
+        table.add_row(
+            name,
+            f"{median:.1f}",
+            "" if name == "raw" else f"+{median - raw[0]:.1f} (goal {GOAL_MEDIAN_US})",
+            f"{p99:.1f}",
+            "" if name == "raw" else f"+{p99 - raw[1]:.1f} (goal {GOAL_P99_US})",
+        )
+    return table
+
+
+def _send_table(sends: dict[str, list[int]]) -> Table:
+    table = Table("", "median Gbit/s", "of raw", title=f"{MEBIBYTES} MiB over one connection")
+    raw = statistics.median(sends["raw"])
+    for name, values in sends.items():
+        median = statistics.median(values)
+        table.add_row(name, f"{MEBIBYTES * 8.388608 / (median / 1e6):.1f}", f"{raw / median:.2f}x")
+    return table
+
+
+def _summary(values: Sequence[int]) -> tuple[float, float]:
+    """Return median and 99th percentile in microseconds."""
+    return statistics.median(values) / 1e3, statistics.quantiles(values, n=100)[98] / 1e3
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="garrison-bench-guard-") as folder:
+        for table in measure(Path(folder)):
+            Console().print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
