@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,31 @@ def _places(tree: ast.Module) -> set[tuple[str, int]]:
     kinds = ast.FunctionDef, ast.ClassDef, ast.Call, ast.Raise, ast.Return
     nodes = [node for node in ast.walk(tree) if isinstance(node, kinds)]
     return {(type(node).__name__, node.lineno) for node in nodes}
+
+
+def test_packing_changes_no_text() -> None:
+    """Private names get numbers; a text that looks like one, as in a metric's name, must not."""
+    with zipfile.ZipFile(io.BytesIO(zipapp())) as archive:
+        parts = archive.read("modules").decode().split("\0")
+    packed = dict(zip(parts[::2], parts[1::2], strict=True))
+    for path in FILES:
+        name = str(path.relative_to(SOURCES.parent))
+        if name != "sentinel/packing.py":
+            assert _texts(packed[name]) == _texts(bare(path.read_text())), name
+
+
+def _texts(source: str) -> list[str]:
+    """Return every text of a module but for the names in ``__slots__``."""
+    tree = ast.parse(source)
+    slots = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__slots__"
+        for part in ast.walk(node)
+    }
+    nodes = [node for node in ast.walk(tree) if id(node) not in slots]
+    return [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]

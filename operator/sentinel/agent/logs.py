@@ -84,12 +84,11 @@ class Logs:
 
 
 def _lines(held: dict[int, bytes], fd: int, *, final: bool) -> Iterator[str]:
+    """Yield whole lines, and what is too long in pieces; the rest stays in ``held``."""
     *whole, rest = held[fd].split(b"\n")
-    while len(rest) > _MAX_LINE:
-        whole.append(rest[:_MAX_LINE])
-        rest = rest[_MAX_LINE:]
-    if final and rest:
-        whole.append(rest)
-    held[fd] = rest
-    for line in whole:
-        yield line.rstrip(b"\r")[:_MAX_LINE].decode("utf-8", "replace")
+    cut = len(rest) if final else len(rest) // _MAX_LINE * _MAX_LINE
+    held[fd] = rest[cut:]
+    for line in [*whole, rest[:cut]] if cut else whole:
+        text = line.rstrip(b"\r")
+        for at in range(0, len(text) or 1, _MAX_LINE):
+            yield text[at : at + _MAX_LINE].decode("utf-8", "replace")

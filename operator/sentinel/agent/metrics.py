@@ -125,7 +125,8 @@ class Sampler:
 
     def _take(self) -> float:
         """Return the CPU seconds spent since the last look."""
-        running = processes.others(self._keep())
+        ours = {self._gpus.pid} if self._gpus else set()
+        running = processes.others(self._keep() | ours)
         now = {(each.pid, each.started): each.cpu for each in running}
         spent = sum(max(cpu - self._seen.get(key, 0.0), 0.0) for key, cpu in now.items())
         self._seen = now

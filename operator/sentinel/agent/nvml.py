@@ -17,6 +17,7 @@ LIBRARY = "libnvidia-ml.so.1"
 EX_NO_LIBRARY = 3
 _TEMPERATURE_GPU, _CLOCK_SM, _CLOCK_MEMORY = 0, 1, 2
 _UNCORRECTED, _VOLATILE, _XID_EVENT = 1, 0, 8
+_EVENTS_A_LOOK = 64
 
 
 class _Utilisation(ctypes.Structure):
@@ -97,9 +98,10 @@ class Gpus:
 
     def _take_events(self) -> None:
         event = _Event()
-        while self._events and self._call(
-            "nvmlEventSetWait_v2", self._events, byref(event), c_uint(0)
-        ):
+        for _ in range(_EVENTS_A_LOOK):
+            arguments = self._events, byref(event), c_uint(0)
+            if not (self._events and self._call("nvmlEventSetWait_v2", *arguments)):
+                return
             if event.device in self._xids:
                 self._xids[event.device] = event.data
 

@@ -47,12 +47,13 @@ class Program:
         self, guarding: Guarding, children: Children, argv: list[str], env: dict[str, str]
     ) -> None:
         """Start it. Raises Refusal."""
+        self.pid = 0
         theirs_in, self._in = os.pipe()
         self._out, theirs_out = os.pipe()
         self._over = threading.Event()
         try:
             streams = [theirs_in, theirs_out, 2]
-            self._pid = children.start(
+            self.pid = children.start(
                 lambda: guarding.spawn(argv, env, streams), lambda _code: self._over.set()
             )
         except OSError as error:
@@ -98,4 +99,4 @@ class Program:
         os.close(self._out)
         if not self._over.is_set():
             with suppress(OSError):
-                os.killpg(self._pid, signal.SIGKILL)
+                os.killpg(self.pid, signal.SIGKILL)
