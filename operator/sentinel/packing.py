@@ -3,7 +3,7 @@
 The same sources give the same bytes, on any machine with the same zlib: names sorted, one
 timestamp, fixed attributes. It has to fit into an environment variable, so the sources go in bare:
 without comments, docstrings, annotations of functions and what only those import; one space for each
-level, numbers for private names. Every statement keeps its line, for tracebacks.
+level and none between operators, numbers for private names. Every statement keeps its line, for tracebacks.
 """
 
 from __future__ import annotations
@@ -59,6 +59,10 @@ _REGULAR_FILE = 0o100644 << 16
 _UNIX = 3
 _INDENT = 4
 _FOR_ANNOTATIONS = ("collections.abc", "types", "typing")
+_LAYOUT = (tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE, tokenize.NL)
+_FSTRING_START = getattr(tokenize, "FSTRING_START", -1)  # from Python 3.12 on
+_FSTRING_END = getattr(tokenize, "FSTRING_END", -1)
+_WORD = re.compile(r"[\w\"'.]")
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _PRIVATE = re.compile(r"(?<![\w}])_[A-Za-z]\w+(?<!_)\b")
 _FOREIGN = {"_asdict", "_exit", "_fields", "_make", "_replace"}  # also names of Python's own
@@ -140,15 +144,30 @@ def bare(source: str) -> str:
         _cut(lines, begin, end)
     _blank_texts(tree, lines)
     _thin_imports(tree, lines)
-    return (
-        "\n".join(line if row in quoted else _shallow(line) for row, line in enumerate(lines))
-        + "\n"
-    )
+    shallow = [line if row in quoted else _shallow(line) for row, line in enumerate(lines)]
+    return _tight("\n".join(shallow) + "\n")
 
 
 def _shallow(line: str) -> str:
     rest = line.lstrip(" ")
     return " " * ((len(line) - len(rest)) // _INDENT) + rest
+
+
+def _tight(source: str) -> str:
+    """Leave out spaces that part nothing. f-strings stay: not all Pythons look into them."""
+    lines = source.split("\n")
+    spaces, inside = [], 0
+    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    for token, following in zip(tokens, tokens[1:]):
+        inside += (token.type == _FSTRING_START) - (token.type == _FSTRING_END)
+        (row, end), (next_row, begin) = token.end, following.start
+        if inside or row != next_row or begin <= end or token.type in _LAYOUT:
+            continue
+        if not (_WORD.match(token.string[-1:]) and _WORD.match(following.string[:1])):
+            spaces.append((row - 1, end, begin))
+    for row, end, begin in reversed(spaces):
+        lines[row] = lines[row][:end] + lines[row][begin:]
+    return "\n".join(lines)
 
 
 def _annotations(tree: ast.AST, lines: list[str]) -> set[tuple[_Place, _Place]]:

@@ -65,7 +65,6 @@ def test_a_new_policy_is_in_force_when_the_answer_comes(enrolled: AgentProcess) 
     [
         ({"allow": [{"host": "*.*"}]}, "InvalidPolicy"),
         (None, "InvalidPolicy"),
-        ({"mode": "Audit"}, "RestartNeeded"),
     ],
 )
 def test_a_policy_that_cannot_be_held_changes_nothing(
