@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +49,7 @@ class Script:
     cluster, as the variable KUBECONFIG names it. ``sandbox`` are more settings of the market.
     ``model``: push the real model's image. ``way``: how the account reaches the market.
     ``network``: the namespace in which the market runs, by
-    default this process's own.
+    default this process's own. ``webhook_hosts`` are what RotatingSecrets may name, wherever it is.
     """
 
     runtime: str = "auto"
@@ -62,6 +62,7 @@ class Script:
     survey_seconds: float = 5.0
     bid_seconds: float = 60.0
     debug: bool = False
+    webhook_hosts: Sequence[str] = ()
 
     @property
     def home(self) -> str:
@@ -174,6 +175,8 @@ class Stage:
         argv += ["--bid-seconds", str(self.script.bid_seconds)]
         for address in self._insecure_registries():
             argv += ["--insecure-registry", address]
+        for host in self.script.webhook_hosts:
+            argv += ["--webhook-host", host, "--webhook-private-addresses"]
         process = await Process.start(
             "operator",
             argv,

@@ -1,0 +1,1 @@
+"""The whole path in real containers with the agent: sealed start, egress, secrets, mutual TLS."""

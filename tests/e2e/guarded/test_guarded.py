@@ -1,0 +1,243 @@
+"""Sealed start, mutual TLS, egress and secrets, in real containers, driven by kubectl."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from devenv.checkout import ROOT
+from devenv.processes import Process
+from tests.e2e.bodies import Body, condition
+from tests.e2e.scene import Scene
+from tests.e2e.test_serving import connected
+from tests.e2e.waiting import eventually
+from tests.unit.adapters.credentials.test_issuer import certificate
+
+TOKEN = "planted-webhook-token"
+PATIENT = {
+    "periodSeconds": 1,
+    "timeoutSeconds": 5,
+    "failureThreshold": 5,
+    "startupGraceSeconds": 60,
+}
+
+
+async def serve(scene: Scene, **spec: Any) -> Body:
+    """Serve with the agent; returns the lease."""
+    await scene.serve("chat", trust="Verified", health=PATIENT, **spec)
+    (lease,) = await scene.leases()
+    return lease
+
+
+async def the_lease(scene: Scene) -> Body:
+    (lease,) = await scene.leases()
+    return lease
+
+
+def endpoint(lease: Body) -> tuple[str, int]:
+    found = lease["status"]["endpoint"]
+    return found["host"], found["port"]
+
+
+async def models(url: str) -> int:
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/v1/models") as answer:
+        await answer.read()
+        return answer.status
+
+
+async def test_a_replica_starts_sealed_and_takes_its_own_clients_only(scene: Scene) -> None:
+    lease = await serve(scene)
+    phases = [each["phase"] for each in lease["status"]["timings"]]
+    assert phases.index("Enrolling") < phases.index("Verifying") < phases.index("Ready")
+    guarded = await scene.condition("chat", "EgressEnforced")
+    assert (guarded["status"], guarded["reason"]) == ("True", "Enforced"), guarded
+    assert "mutual TLS" in (await scene.condition("chat", "Ready"))["message"]
+    async with connected(scene, "chat") as url:
+        assert await models(url) == 200
+    host, port = endpoint(lease)
+    assert await heard(host, port, None) == b""
+    stranger = ssl.create_default_context()
+    stranger.check_hostname, stranger.verify_mode = False, ssl.CERT_NONE
+    assert await heard(host, port, stranger) == b""
+
+
+async def heard(host: str, port: int, context: ssl.SSLContext | None) -> bytes:
+    """What somebody without the client identity is answered."""
+    try:
+        reader, writer = await asyncio.open_connection(host, port, ssl=context)
+        writer.write(b"GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 10)
+    except (OSError, ssl.SSLError, TimeoutError):
+        return b""
+    writer.close()
+    return answer if answer.startswith(b"HTTP/") else b""
+
+
+async def test_a_restarted_container_comes_back_sealed_and_serves_again(scene: Scene) -> None:
+    before = await serve(scene)
+    (paid,) = await scene.paid()
+    await scene.admin.restart_workload(paid.dseq, paid.gseq, paid.oseq)
+    after = await eventually(
+        "another instance that serves",
+        lambda: the_lease(scene),
+        lambda lease: (
+            lease["status"]["phase"] == "Ready"
+            and lease["status"]["sentinel"]["instance"] != before["status"]["sentinel"]["instance"]
+        ),
+    )
+    assert after["metadata"]["name"] == before["metadata"]["name"]
+    assert after["status"]["sentinel"]["restarts"] == 1
+    async with connected(scene, "chat") as url:
+        assert await models(url) == 200
+
+
+def egress_policy(scene: Scene, host: str, mode: str = "Enforce") -> Body:
+    return {
+        "apiVersion": "garrison.dev/v1alpha1",
+        "kind": "EgressPolicy",
+        "metadata": {"name": "hub", "namespace": scene.namespace},
+        "spec": {"mode": mode, "allow": [{"host": host, "ports": [443]}]},
+    }
+
+
+async def in_force(scene: Scene, generation: int) -> Body:
+    return await eventually(
+        f"generation {generation} in force",
+        lambda: the_lease(scene),
+        lambda lease: (
+            lease["status"]["phase"] == "Ready"
+            and lease["status"]["egress"].get("inForceGeneration") == generation
+        ),
+    )
+
+
+async def test_a_policy_reaches_a_running_replica_without_a_restart(scene: Scene) -> None:
+    await scene.stage.apply(egress_policy(scene, "one.example"))
+    await serve(scene, egressPolicyRef={"name": "hub"})
+    before = await in_force(scene, 1)
+    await scene.stage.apply(egress_policy(scene, "two.example"))
+    after = await in_force(scene, 2)
+    assert after["status"]["sentinel"] == before["status"]["sentinel"]
+    table = await eventually(
+        "the policy's row",
+        lambda: scene.kubectl("get", "egp", "hub"),
+        lambda text: "1/1" in text,
+    )
+    assert "chat" in table.splitlines()[1].split()
+    policy = await scene.stage.get("egp", "hub", "--namespace", scene.namespace)
+    (replica,) = policy["status"]["replicas"]
+    assert (replica["level"], replica["generation"]) == ("Enforced", 2)
+
+
+async def test_an_audit_is_taken_live_and_never_called_enforced(scene: Scene) -> None:
+    await scene.stage.apply(egress_policy(scene, "one.example"))
+    await serve(scene, egressPolicyRef={"name": "hub"})
+    await scene.stage.apply(egress_policy(scene, "one.example", mode="Audit"))
+    lease = await in_force(scene, 2)
+    assert lease["status"]["egress"]["mode"] == "Audit"
+    assert lease["status"]["egress"]["level"] != "Enforced"
+    audited = await eventually(
+        "the workload says so",
+        lambda: scene.workload("chat"),
+        lambda body: condition(body, "EgressEnforced").get("reason") == "Audit",
+    )
+    assert condition(audited, "EgressEnforced")["status"] == "False"
+
+
+@asynccontextmanager
+async def mint(scene: Scene, folder: Path) -> AsyncIterator[tuple[str, Path]]:
+    """Run the example webhook; yields its URL and the file that says what is valid."""
+    text, key = certificate()
+    (folder / "tls.crt").write_text(text)
+    (folder / "tls.key").write_text(key)
+    store = folder / "keys.json"
+    argv = [sys.executable, str(ROOT / "docs" / "examples" / "mint.py"), "--port", "0"]
+    argv += ["--certificate", str(folder / "tls.crt"), "--key", str(folder / "tls.key")]
+    argv += ["--store", str(store)]
+    process = await Process.start(
+        "mint", argv, log=folder / "mint.log", env={**os.environ, "MINT_TOKEN": TOKEN}
+    )
+    (url,) = await process.ready(limit_seconds=20)
+    data = {"token": TOKEN, "ca.crt": text}
+    await scene.stage.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "webhook-localhost", "namespace": "garrison-system"},
+            "data": {name: base64.b64encode(each.encode()).decode() for name, each in data.items()},
+        }
+    )
+    try:
+        yield f"https://localhost:{url.rpartition(':')[2]}/", store
+    finally:
+        await process.stop()
+
+
+def valid(store: Path) -> set[str]:
+    return set(json.loads(store.read_text())["valid"]) if store.exists() else set()
+
+
+def rotating(scene: Scene, url: str) -> Body:
+    return {
+        "apiVersion": "garrison.dev/v1alpha1",
+        "kind": "RotatingSecret",
+        "metadata": {"name": "hub", "namespace": scene.namespace},
+        "spec": {
+            "source": {"type": "Webhook", "webhook": {"url": url}},
+            "scope": "Lease",
+            "rotation": {"everySeconds": 3600, "graceSeconds": 0},
+        },
+    }
+
+
+@pytest.mark.timeout(300)
+async def test_a_secret_is_rotated_under_load_and_revoked_with_its_lease(
+    scene: Scene, tmp_path: Path
+) -> None:
+    async with mint(scene, tmp_path) as (url, store):
+        await scene.stage.apply(rotating(scene, url))
+        use = {"rotatingSecretRef": {"name": "hub"}, "file": "hub", "onRotate": "None"}
+        await serve(scene, secrets=[use])
+        (first,) = valid(store)
+        answers: list[int] = []
+        async with connected(scene, "chat") as way:
+            asking = asyncio.create_task(keep_asking(way, answers))
+            await scene.kubectl(
+                "annotate", "rsec/hub", "garrison.dev/rotate-requested-at=now", "--overwrite"
+            )
+            (second,) = await eventually(
+                "the first version revoked",
+                lambda: asyncio.to_thread(valid, store),
+                lambda found: len(found) == 1 and first not in found,
+            )
+            asking.cancel()
+        assert second.endswith("/2")
+        assert answers
+        assert set(answers) == {200}
+        lease = await the_lease(scene)
+        assert [each["version"] for each in lease["status"]["secrets"]] == [2]
+        await scene.kubectl("delete", "iw", "chat", limit_seconds=60)
+        assert valid(store) == set()
+        secret = await eventually(
+            "the record of the revocation",
+            lambda: scene.stage.get("rsec", "hub", "--namespace", scene.namespace),
+            lambda body: body["status"].get("revoked") == 2,
+        )
+        assert secret["status"].get("credentials", []) == []
+
+
+async def keep_asking(url: str, answers: list[int]) -> None:
+    while True:
+        answers.append(await models(url))
+        await asyncio.sleep(0.05)
