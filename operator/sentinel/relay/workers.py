@@ -7,6 +7,7 @@ any time. Agent, master and workers talk in messages over socket pairs; each one
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import os
 import select
@@ -16,7 +17,6 @@ from contextlib import suppress
 from typing import Any, Dict  # noqa: UP035 -- evaluated at run time on Python 3.9
 
 from sentinel.relay.counters import Counters, Totals
-from sentinel.relay.loop import Loop
 from sentinel.relay.settings import Identity, Limits, Settings
 
 MAX_WORKERS = 4
@@ -130,6 +130,7 @@ class _Master:
             self._settings = self._settings._replace(identity=identity)
 
     def _open(self, settings: Settings) -> None:
+        importlib.import_module("sentinel.relay.loop")  # the agent starts without it
         self._close()
         self._settings, self._draining = settings, False
         try:
@@ -189,6 +190,8 @@ class _Master:
 
 
 def _work(master: socket.socket, settings: Settings, shared: Counters, worker: int) -> None:
+    from sentinel.relay.loop import Loop  # noqa: PLC0415 -- the master has it already
+
     try:
         loop = Loop(settings, shared, worker)
     except OSError as error:

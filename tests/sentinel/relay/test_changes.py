@@ -205,6 +205,7 @@ async def _events(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 _ALL_OPEN = asyncio.Event()
 
 
+@pytest.mark.timeout(300)
 async def test_a_thousand_streams_at_once(tmp_path: Path) -> None:
     """Open together, complete, and in memory that stays small."""
     with RelayProcess(tmp_path, workers=2) as relay:
@@ -213,7 +214,7 @@ async def test_a_thousand_streams_at_once(tmp_path: Path) -> None:
         server = await asyncio.start_server(_events, sock=relay.workload, backlog=2048)
         context, gate = relay.context(), asyncio.Semaphore(50)
         streams = [asyncio.create_task(_stream(relay, context, gate)) for _ in range(STREAMS)]
-        await asyncio.to_thread(until, lambda: relay.counts()["connections"] == STREAMS)
+        await asyncio.to_thread(until, lambda: relay.counts()["connections"] == STREAMS, 200)
         grown = sum(_own_bytes(pid) for pid in relay.workers()) - before
         _ALL_OPEN.set()
         sizes = set(await asyncio.gather(*streams))
