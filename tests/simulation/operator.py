@@ -7,11 +7,14 @@ import contextlib
 
 from garrison.api.meta import Key, Raw
 from garrison.controllers.assembly import Pace, Ports, assemble
+from garrison.core.lifecycle import Timing
 from garrison.runtime.meter import NoMeter
 from tests.simulation.coverage import Reached
 from tests.simulation.faults import CALLER
 
 INSTALLATION = "0123abcd"
+TIMING = Timing(calm_look=30.0)
+"""Sentinels that serve are looked at seldom: the hours of calm in a seed cost no more than needed."""
 
 
 class Meter(NoMeter):
@@ -31,7 +34,10 @@ class Operator:
         self.dead = False
         self._tasks: list[asyncio.Task[None]] = []
         self.engine = assemble(
-            ports, installation=INSTALLATION, pace=Pace(workers=4), meter=Meter(reached)
+            ports,
+            installation=INSTALLATION,
+            pace=Pace(workers=4, timing=TIMING),
+            meter=Meter(reached),
         )
 
     def start(self) -> None:

@@ -26,10 +26,6 @@ from garrison.ports.sentinel import Bootstraps, Delivery, Door, Injection, Senti
 from garrison.runtime.jobs import Jobs, Result
 
 LOOK = "look"
-EAGER = timedelta(seconds=1)
-CALM = timedelta(seconds=5)
-"""Between two looks at a sentinel: while a lease is on its way, and once it serves. A change of
-policy is pushed at once; a look only finds what changed by itself."""
 
 SentinelAction: TypeAlias = PrepareBootstrap | Enrol | SetEgress | StartWorkload | SealInstances
 
@@ -108,8 +104,9 @@ class Sentinels:
     def _is_due(self, o: Observation, known: _Known) -> bool:
         if known.looked_at is None or (not known.views and not known.error):
             return True
-        period = CALM if o.status.phase == "Ready" and known.views else EAGER
-        return o.now - known.looked_at >= period
+        calm = o.status.phase == "Ready" and bool(known.views)
+        period = o.timing.calm_look if calm else o.timing.look
+        return o.now - known.looked_at >= timedelta(seconds=period)
 
     async def _look(self, o: Observation) -> tuple[View, ...]:
         return await self._sentinel.look(await self._door(o))

@@ -66,6 +66,10 @@ class Timing:
     record_wait: float = 30.0
     """how long a closed lease waits for its provider's record before it is forgotten"""
     lookup: float = 1.0
+    look: float = 1.0
+    """between two looks at a sentinel on its way"""
+    calm_look: float = 5.0
+    """between two looks at a sentinel that serves: what changes by itself is found no later"""
     enrol_timeout: float = 180.0
     """from forwarded ports to a sentinel that answers"""
     sentinel_grace: float = 45.0
