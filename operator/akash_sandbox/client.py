@@ -13,15 +13,18 @@ from akash_sandbox.admin.bodies import (
     AdminInfo,
     AdminLease,
     AdminProvider,
+    AdminSeen,
     Balance,
     Bidding,
     Denom,
     Drops,
     Errors,
+    FileSwap,
     Gas,
     Halt,
     Hang,
     Hardware,
+    HostilityChange,
     LeaseClose,
     Network,
     NodeChange,
@@ -36,6 +39,8 @@ __all__ = [
     "AdminInfo",
     "AdminLease",
     "AdminProvider",
+    "AdminSeen",
+    "HostilityChange",
     "NodeChange",
     "SandboxAdmin",
     "SandboxAdminError",
@@ -44,6 +49,7 @@ __all__ = [
 _PROVIDERS = TypeAdapter(list[AdminProvider])
 _LEASES = TypeAdapter(list[AdminLease])
 _FAULTS = TypeAdapter(FaultSet)
+_SEEN = TypeAdapter(list[AdminSeen])
 _INFO = TypeAdapter(AdminInfo)
 _CHAIN = TypeAdapter(AdminChain)
 
@@ -160,6 +166,19 @@ class SandboxAdmin:
         """Give an account so many millionths of a coin, whatever it had."""
         body = Balance(denom=denom, amount=amount)
         await self._call("PUT", f"/v1/chain/balances/{address}", body)
+
+    async def be_hostile(self, scope: str, change: HostilityChange) -> None:
+        """Change what a provider does on purpose; the Console and the nodes can only read."""
+        await self._call("PUT", f"/v1/hostility/{scope}", change)
+
+    async def seen(self, scope: str) -> list[AdminSeen]:
+        """Return the files of what a provider or server has received while it read."""
+        return _SEEN.validate_json(await self._call("GET", f"/v1/seen/{scope}"))
+
+    async def swap_file(self, dseq: str, gseq: int, oseq: int, *, path: str, content: str) -> None:
+        """Overwrite a file inside a lease's running containers."""
+        body = FileSwap(path=path, content=content)
+        await self._call("PUT", f"/v1/leases/{dseq}/{gseq}/{oseq}/file", body)
 
     async def close_lease(self, dseq: str, gseq: int, oseq: int, *, reason: Reason) -> None:
         """End a lease with one of the market's reasons."""

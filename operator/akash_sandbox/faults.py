@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from akash_sandbox.hostility import Hostility
+
 CONSOLE = "console"
 """The scope of the Console API; every other scope is a provider's or a chain node's name."""
 
@@ -66,12 +68,14 @@ class FaultSet:
     providers: Mapping[str, ProviderFault] = field(default_factory=dict)
     nodes: Mapping[str, NodeFault] = field(default_factory=dict)
     gas_percent: int = 100
+    hostile: Mapping[str, Hostility] = field(default_factory=dict)
 
 
 _SET = TypeAdapter(FaultSet)
 _NO_HTTP = HttpFault()
 _NO_PROVIDER = ProviderFault()
 _NO_NODE = NodeFault()
+_NO_HOSTILITY = Hostility()
 
 
 class Faults:
@@ -91,6 +95,15 @@ class Faults:
     def node(self, name: str) -> NodeFault:
         """Return what is wrong with a node of the chain."""
         return self.current.nodes.get(name, _NO_NODE)
+
+    def hostility(self, scope: str) -> Hostility:
+        """Return what a provider does on purpose; a server that is no provider can only read."""
+        return self.current.hostile.get(scope, _NO_HOSTILITY)
+
+    def set_hostility(self, scope: str, hostility: Hostility) -> None:
+        others = {k: v for k, v in self.current.hostile.items() if k != scope}
+        kept = others if hostility == _NO_HOSTILITY else {**others, scope: hostility}
+        self.current = replace(self.current, hostile=kept)
 
     def set_node(self, name: str, fault: NodeFault) -> None:
         others = {k: v for k, v in self.current.nodes.items() if k != name}

@@ -40,6 +40,7 @@ def ask(id_: str, service: Json, provider: Provider) -> WorkloadAsk:
         memory_bytes=int(resources["memory"]["size"]["val"]),
         confinement=provider.confinement,
         host=provider.host,
+        provider=provider.name,
     )
 
 

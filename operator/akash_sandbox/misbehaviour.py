@@ -18,6 +18,7 @@ def misbehaving(venue: Venue, scope: str) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        await _keep(venue, scope, request)
         fault = venue.faults.http(scope)
         latency = venue.faults.provider(scope).latency_ms
         await asyncio.sleep(fault.hang_seconds + latency / 1000)
@@ -32,6 +33,13 @@ def misbehaving(venue: Venue, scope: str) -> Middleware:
         return response
 
     return middleware
+
+
+async def _keep(venue: Venue, scope: str, request: web.Request) -> None:
+    """Keep what was received, where the server's owner reads it."""
+    if venue.faults.hostility(scope).reads:
+        line = f"{request.method} {request.raw_path}"
+        venue.seen.request(scope, line, request.headers, await request.read())
 
 
 def _is_write(request: web.Request) -> bool:

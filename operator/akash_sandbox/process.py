@@ -8,6 +8,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from akash_sandbox.admin.server import Admin
 from akash_sandbox.chain.rest.server import node_app
 from akash_sandbox.console.server import console_app
 from akash_sandbox.gateway.fleet import Fleet
+from akash_sandbox.seen import Seen
 from akash_sandbox.settings import Settings
 from akash_sandbox.simulated import SimulatedWorkloads
 from akash_sandbox.tls import Authority
@@ -51,7 +53,7 @@ async def running(folder: Path, settings: Settings, port: int) -> AsyncIterator[
     Raises OSError when a port is taken.
     """
     async with contextlib.AsyncExitStack() as stack:
-        venue = Venue(folder, settings, _workloads(folder, settings))
+        venue = Venue(folder, settings, partial(_workloads, folder, settings))
         stack.push_async_callback(venue.close)
         await venue.open()
         authority = Authority(folder / "tls")
@@ -83,7 +85,7 @@ async def running(folder: Path, settings: Settings, port: int) -> AsyncIterator[
         )
 
 
-def _workloads(folder: Path, settings: Settings) -> Workloads:
+def _workloads(folder: Path, settings: Settings, seen: Seen) -> Workloads:
     if settings.workloads.runtime == "synthetic":
         host = settings.public_host or _HOST
         return SimulatedWorkloads(folder, settings.workloads, host)
@@ -93,6 +95,7 @@ def _workloads(folder: Path, settings: Settings) -> Workloads:
         workloads=settings.workloads,
         egress=settings.egress,
         public_host=settings.public_host,
+        seen=seen,
     )
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from akash_sandbox import session
 from akash_sandbox.external_ports import ExternalPorts
+from akash_sandbox.hostility import Hostility
 from akash_sandbox.settings import Workloads as WorkloadSettings
 from akash_sandbox.synthetic import Shape, SyntheticModel, speed_from_env
 from akash_sandbox.workload import NoProgramError, Session, WorkloadAsk, WorkloadState
@@ -123,6 +124,12 @@ class SimulatedWorkloads:
                 bytes_per_second=bytes_per_second,
                 speed_percent=speed_percent,
             )
+
+    async def turn(self, workload: str, hostility: Hostility) -> None:
+        """Do nothing: there is no container to be hostile to. The admin API refuses it before."""
+
+    async def swap(self, workload: str, _path: str, _content: bytes) -> None:
+        raise NoProgramError(f"{workload} is a synthetic model and has no files; set a runtime")
 
     async def close(self) -> None:
         for run in self._runs.values():

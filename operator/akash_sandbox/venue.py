@@ -33,6 +33,7 @@ from akash_sandbox.market.provider_side import ProviderSide
 from akash_sandbox.market.records import Audit, Record, Records, RecordSet
 from akash_sandbox.market.tenant_side import TenantSide
 from akash_sandbox.sdl.canonical import manifest_hash
+from akash_sandbox.seen import Seen
 from akash_sandbox.settings import Settings
 from akash_sandbox.store import Store
 from akash_sandbox.workload import WorkloadAsk, Workloads
@@ -60,6 +61,9 @@ class Placed:
     ask: WorkloadAsk
 
 
+WorkloadsFactory = Callable[[Seen], Workloads]
+
+
 class Venue:
     """One account's market. Writes its state before any answer goes out.
 
@@ -71,11 +75,12 @@ class Venue:
         self,
         folder: Path,
         settings: Settings,
-        workloads: Workloads,
+        workloads: WorkloadsFactory,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
-        self.workloads = workloads
+        self.seen = Seen(folder / "seen", lambda scope: self.faults.hostility(scope).reads)
+        self.workloads = workloads(self.seen)
         self.now = clock
         self.account: AccountKey = load_or_create(folder / "account.pem")
         write_private(folder / "account.hex", self.account.hex().encode())
@@ -360,6 +365,8 @@ class Venue:
             bytes_per_second=fault.bytes_per_second,
             speed_percent=max(1, round(100 / slowdown)),
         )
+        hostility = self.faults.hostility(placed.provider.name)
+        await self.workloads.turn(placed.ask.id, hostility)
 
 
 def _read(adapter: TypeAdapter[_T], value: Any) -> _T | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from akash_sandbox.hostility import Hostility
 from akash_sandbox.runtimes.seccomp import Confinement
 
 
@@ -15,8 +16,9 @@ class WorkloadAsk:
     """One service of one lease. CPU in thousandths of a core, memory in bytes.
 
     ``id`` is safe as a file name and unique per lease, ``image`` a reference by digest, ``ports``
-    the container ports to forward, ``confinement`` what the provider's machine forbids, ``host`` where the forwarded ports listen, the
-    sandbox's public host when empty.
+    the container ports to forward, ``confinement`` what the provider's machine forbids, ``host`` where
+    the forwarded ports listen, the sandbox's public host when empty, ``provider`` the name of its
+    provider.
     """
 
     id: str
@@ -29,6 +31,7 @@ class WorkloadAsk:
     memory_bytes: int
     confinement: Confinement = "unconfined"
     host: str = ""
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +129,14 @@ class Workloads(Protocol):
         self, workload: str, /, *, latency_ms: int, bytes_per_second: int, speed_percent: int
     ) -> None:
         """Slow a workload's network and processor; 0 ms, 0 bytes/s and 100 % mean untouched."""
+        ...
+
+    async def turn(self, workload: str, /, hostility: Hostility) -> None:
+        """Let a workload's provider behave like this from now on."""
+        ...
+
+    async def swap(self, workload: str, path: str, content: bytes, /) -> None:
+        """Overwrite a file inside a running workload; raises NoProgramError."""
         ...
 
     async def close(self) -> None:

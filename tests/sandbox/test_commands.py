@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
 
 from click.testing import CliRunner
 
@@ -68,3 +70,47 @@ async def test_the_console_answers_errors_and_keeps_requests_waiting(
 async def test_what_does_not_exist_is_named(shared: SandboxProcess, admin: SandboxAdmin) -> None:
     assert "nobody" in await said(shared, "kill", "nobody", code=1)
     assert "12345" in await said(shared, "close-lease", "12345", code=1)
+
+
+async def test_a_provider_turns_hostile_and_behaves_well_again(
+    own: Callable[[str], SandboxProcess],
+) -> None:
+    sandbox = own("workloads: {runtime: process}\n")
+    assert "turns hostile: strip-tls" in await said(sandbox, "hostile", "frost", "strip-tls")
+    assert "delay" in await said(sandbox, "hostile", "frost", "delay", "--seconds", "2")
+    rows = {row.split()[0]: row for row in (await said(sandbox, "providers")).splitlines()}
+    assert "strip-tls,delay" in rows["frost"]
+    assert "behaves well again" in await said(sandbox, "hostile", "frost", "--end")
+    rows = {row.split()[0]: row for row in (await said(sandbox, "providers")).splitlines()}
+    assert rows["frost"].split()[-1] == "-"
+    assert "give one behaviour, or --end" in await said(sandbox, "hostile", "frost", code=2)
+    refused = await said(sandbox, "hostile", "console", "cut-control", code=1)
+    assert "console runs no containers" in refused
+    assert "there are" in await said(sandbox, "hostile", "nobody", "strip-tls", code=1)
+
+
+async def test_hostility_needs_containers(shared: SandboxProcess, admin: SandboxAdmin) -> None:
+    refused = await said(shared, "hostile", "frost", "replay-beside", code=1)
+    assert "workloads.runtime is synthetic" in refused
+    assert (await admin.faults()).hostile == {}
+
+
+async def test_what_is_received_is_kept_and_listed(
+    shared: SandboxProcess, tenant: Tenant, admin: SandboxAdmin
+) -> None:
+    await said(shared, "hostile", "console", "read-env")
+    await tenant.call("GET", "/v1/balances?marker=planted")
+    (file,) = await admin.seen("console")
+    assert file.path in await said(shared, "seen", "console")
+    kept = await asyncio.to_thread(Path(file.path).read_bytes)
+    assert b"GET /v1/balances?marker=planted" in kept
+    assert shared.api_key.encode() in kept
+
+
+async def test_a_file_cannot_be_swapped_where_there_is_none(
+    shared: SandboxProcess, tenant: Tenant
+) -> None:
+    rented = await tenant.rent()
+    refused = await said(shared, "swap-file", rented.dseq, "/etc/passwd", code=1)
+    assert "is a synthetic model" in refused
+    await tenant.close(rented.dseq)

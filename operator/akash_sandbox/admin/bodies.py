@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from akash_sandbox.faults import Garbled, NodeFault
+from akash_sandbox.hostility import Forged, Replay
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -65,6 +66,27 @@ class Drops:
     """So many of the next writes take effect without an answer."""
 
     count: Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class HostilityChange:
+    """What is to change in a provider's behaviour; None stays as it is."""
+
+    reads: bool | None = None
+    replay: Replay | None = None
+    certificate: Forged | None = None
+    strips_tls: bool | None = None
+    stale_answers: bool | None = None
+    delay_seconds: Annotated[float, Field(ge=0, le=3600)] | None = None
+    cuts_control: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
+class FileSwap:
+    """A file inside a lease's containers, and what is to be in it."""
+
+    path: Annotated[str, Field(pattern="^/")]
+    content: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
@@ -159,6 +181,15 @@ class AdminProvider:
     latency_ms: int
     bytes_per_second: int
     slowdown: float
+    hostile: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminSeen:
+    """A file of what a server or provider has received since it reads."""
+
+    path: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

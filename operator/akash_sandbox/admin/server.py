@@ -13,6 +13,7 @@ from pydantic import RootModel, TypeAdapter, ValidationError
 
 from akash_sandbox.admin import bodies
 from akash_sandbox.admin.chain import ChainAdmin, UnknownNodeError
+from akash_sandbox.admin.hostility import HostilityAdmin
 from akash_sandbox.admin.views import info, leases, providers
 from akash_sandbox.faults import CONSOLE
 from akash_sandbox.gateway.fleet import Fleet
@@ -68,6 +69,13 @@ class Admin:
             ]
         )
         app.add_routes(ChainAdmin(self._venue, self._done).routes())
+        hostile = HostilityAdmin(
+            self._venue,
+            done=self._done,
+            named=lambda name: self._known(name).name,
+            key=self._key,
+        )
+        app.add_routes(hostile.routes(_LEASE))
         return app
 
     async def _info(self, _request: web.Request) -> web.Response:

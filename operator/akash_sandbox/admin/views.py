@@ -75,6 +75,7 @@ def _provider(venue: Venue, provider: Provider) -> AdminProvider:
         latency_ms=fault.latency_ms,
         bytes_per_second=fault.bytes_per_second,
         slowdown=fault.slowdown * provider.slowdown,
+        hostile=tuple(venue.faults.hostility(provider.name).in_words),
     )
 
 

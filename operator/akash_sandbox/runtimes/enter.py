@@ -14,7 +14,7 @@ from akash_sandbox.runtimes.launch import clean_environment
 from akash_sandbox.runtimes.proctree import tree
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_ROOT = "rootfs"
+ROOT = "rootfs"
 _NAMESPACES = ("--mount", "--net", "--ipc", "--uts", "--pid", "--root")
 
 
@@ -26,7 +26,7 @@ def entering(
     The command runs as root of the container and outside of its CPU and memory limits.
     """
     pid = _inside(container.pid, spec)
-    root = Path(f"/proc/{pid}/root") if runtime.own_network else spec.folder / _ROOT
+    root = Path(f"/proc/{pid}/root") if runtime.own_network else spec.folder / ROOT
     program = _program(root, spec, argv[0])
     if program is None:
         return None
@@ -44,7 +44,7 @@ def _inside(pid: int, spec: ContainerSpec) -> int:
     """Return a process that has the container's root: what only surrounds a chroot has this one's."""
     for each in tree(pid):
         with contextlib.suppress(OSError):
-            if Path(f"/proc/{each}/root").readlink() == spec.folder / _ROOT:
+            if Path(f"/proc/{each}/root").readlink() == spec.folder / ROOT:
                 return each
     return pid
 

@@ -47,11 +47,15 @@ class Forward:
         if listener is not None:
             asyncio.get_running_loop().remove_reader(listener)
             listener.close()
+        await self.sever()
+        self.hold()
+
+    async def sever(self) -> None:
+        """Break every connection; new ones are taken as before."""
         tasks = list(self._connections)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self.hold()
 
     async def close(self) -> None:
         """Break every connection and give the port back."""
@@ -90,7 +94,8 @@ class Forward:
             reset(caller)
             raise
         for each in (caller, inside):
-            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if each.family != socket.AF_UNIX:
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await relay(caller, inside, self._there, self._back)
 
 

@@ -10,16 +10,19 @@ import shutil
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from akash_sandbox.egress.network import EgressNetwork, open_network, remove_network
 from akash_sandbox.external_ports import ExternalPorts
+from akash_sandbox.hostility import Hostility, StolenBootstrap, stolen
 from akash_sandbox.images.store import ImageStore
 from akash_sandbox.runtimes import cgroup, launch, oci
 from akash_sandbox.runtimes.choice import choose
 from akash_sandbox.runtimes.container import Runtime, RuntimeFailure
 from akash_sandbox.runtimes.rootfs import unmount_below
+from akash_sandbox.seen import Seen
 from akash_sandbox.settings import Egress, Registry
 from akash_sandbox.settings import Workloads as WorkloadSettings
 from akash_sandbox.workload import NoProgramError, Session, WorkloadAsk, WorkloadState
@@ -44,6 +47,7 @@ class Supervisor:
         workloads: WorkloadSettings,
         egress: Egress,
         public_host: str,
+        seen: Seen | None = None,
     ) -> None:
         self._folder = folder.absolute()
         self._registry = registry
@@ -52,6 +56,7 @@ class Supervisor:
         self._egress: EgressNetwork | None = None
         self._way_out = ""
         self._host = public_host or _LOOPBACK
+        self._seen = seen
         self._place: Place | None = None
         self._lock: BinaryIO | None = None
         self._tenants: dict[str, Tenant] = {}
@@ -88,6 +93,7 @@ class Supervisor:
             folder=self._folder / "containers",
             host=host,
             settings=self._settings,
+            seen=self._seen,
         )
         await self._clean(place)
         await self._open_egress(runtime, f"akash-{scope}")
@@ -110,7 +116,9 @@ class Supervisor:
                 return
             if known is not None:
                 await known.close()
-            tenant = self._tenants[ask.id] = Tenant(ask, self._opened())
+            tenant = self._tenants[ask.id] = Tenant(
+                ask, self._opened(), partial(self._other, ask.id)
+            )
             tenant.start()
 
     async def remove(self, workload: str, /) -> None:
@@ -167,6 +175,19 @@ class Supervisor:
                     speed_percent=speed_percent,
                 )
 
+    async def turn(self, workload: str, /, hostility: Hostility) -> None:
+        """Let a workload's provider behave like this from now on."""
+        async with self._changing:
+            if tenant := self._tenants.get(workload):
+                await tenant.turn(hostility)
+
+    async def swap(self, workload: str, path: str, content: bytes, /) -> None:
+        """Overwrite a file inside a running workload; raises NoProgramError."""
+        tenant = self._tenants.get(workload)
+        if tenant is None:
+            raise NoProgramError(f"no workload {workload}")
+        await asyncio.to_thread(tenant.swap, path, content)
+
     async def close(self) -> None:
         """Stop every workload and leave nothing behind but images and the choice of ports."""
         async with self._changing:
@@ -182,6 +203,12 @@ class Supervisor:
             if self._lock is not None:
                 self._lock.close()
                 self._lock = None
+
+    def _other(self, workload: str) -> StolenBootstrap | None:
+        """Return the bootstrap of another tenant, the newest one's."""
+        others = [each for id_, each in self._tenants.items() if id_ != workload]
+        found = (stolen(each.ask.env) for each in reversed(others))
+        return next((each for each in found if each is not None), None)
 
     def _opened(self) -> Place:
         if self._place is None:

@@ -13,9 +13,11 @@ from pathlib import Path
 from akash_sandbox import netns, session
 from akash_sandbox.egress.network import Cable, EgressNetwork
 from akash_sandbox.external_ports import ExternalPorts
+from akash_sandbox.hostility import Hostility, stolen
 from akash_sandbox.images.reference import ImageError
 from akash_sandbox.images.registry import Login
 from akash_sandbox.images.store import ImageStore
+from akash_sandbox.images.unpack import resolve
 from akash_sandbox.runtimes.cgroup import Cgroups
 from akash_sandbox.runtimes.container import (
     Container,
@@ -24,14 +26,17 @@ from akash_sandbox.runtimes.container import (
     RuntimeFailure,
     tail,
 )
-from akash_sandbox.runtimes.enter import entering
+from akash_sandbox.runtimes.enter import ROOT, entering
+from akash_sandbox.seen import Seen
 from akash_sandbox.settings import Workloads as WorkloadSettings
 from akash_sandbox.workload import NoProgramError, Session, WorkloadAsk, WorkloadState
 from akash_sandbox.workloads.command import container_spec
 from akash_sandbox.workloads.door import Door, opened
 from akash_sandbox.workloads.forward import Forward
+from akash_sandbox.workloads.front import Front, Victim
 from akash_sandbox.workloads.throttle import Throttle
 from akash_sandbox.workloads.traffic import Line
+from akash_sandbox.workloads.twin import Twin
 
 _LOOPBACK = "127.0.0.1"
 _KILLED = 137
@@ -49,12 +54,13 @@ class Place:
     host: str
     settings: WorkloadSettings
     egress: EgressNetwork | None = None
+    seen: Seen | None = None
 
 
 class Tenant:
-    """Keeps one workload running until it is halted."""
+    """Keeps one workload running until it is halted. ``other`` finds another tenant's bootstrap."""
 
-    def __init__(self, ask: WorkloadAsk, place: Place) -> None:
+    def __init__(self, ask: WorkloadAsk, place: Place, other: Victim) -> None:
         self.ask = ask
         self._place = place
         self._folder = place.folder / ask.id
@@ -74,11 +80,14 @@ class Tenant:
         self._message = "starting"
         self._suspended = False
         self._task: asyncio.Task[None] | None = None
+        self._plot: asyncio.Task[None] | None = None
+        self._replaced = False
+        self._front = Front(stolen(ask.env), real=self._dial, keep=self._keep, other=other)
 
     def state(self) -> WorkloadState:
         """Return how the workload is now."""
         return WorkloadState(
-            running=self._container is not None,
+            running=self._container is not None or self._replaced,
             restarts=self._restarts,
             message=self._message,
             forwarded=tuple(self._external.items()),
@@ -131,6 +140,31 @@ class Tenant:
         if self._container is not None:
             await self._throttle.start(self._container.pid)
 
+    async def turn(self, hostility: Hostility) -> None:
+        """Let the provider behave like this from now on; connections that are there break."""
+        before, self._front.hostility = self._front.hostility, hostility
+        if hostility == before:
+            return
+        if hostility.replay != "beside":
+            await self._sever()
+        if hostility.replay != before.replay:
+            was_replaced = self._replaced
+            await self._unplot()
+            if was_replaced and not self._suspended:
+                self.start()
+        self._conspire()
+
+    def swap(self, path: str, content: bytes) -> None:
+        """Overwrite a file inside the running container; raises NoProgramError where it cannot."""
+        if self._container is None or self._spec is None:
+            raise NoProgramError(f"{self.ask.id} does not run: {self._message}")
+        root = self._spec.folder / ROOT
+        target = resolve(root, [part for part in path.split("/") if part])
+        try:
+            target.write_bytes(content)
+        except OSError as error:
+            raise NoProgramError(f"{path} in {self.ask.id}: {error.strerror}") from error
+
     async def close(self) -> None:
         """Stop the container and give its ports back to the machine."""
         await self._halt("stopped")
@@ -140,6 +174,10 @@ class Tenant:
             self._cable = None
 
     async def _halt(self, message: str) -> None:
+        await self._unplot()
+        await self._end(message)
+
+    async def _end(self, message: str) -> None:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -147,6 +185,53 @@ class Tenant:
         # The task may have been interrupted while it was stopping an ended container.
         await self._stop()
         self._message = message
+
+    async def _sever(self) -> None:
+        await asyncio.gather(*(forward.sever() for forward in self._forwards.values()))
+        await self._front.close()
+
+    def _conspire(self) -> None:
+        """Start the second container in the background once the first one's order is known."""
+        if self._front.hostility.replay and self._spec is not None and self._plot is None:
+            self._plot = asyncio.create_task(self._replay(self._spec), name=f"twin {self.ask.id}")
+
+    async def _replay(self, spec: ContainerSpec) -> None:
+        twin = Twin(spec, self._place.runtime, self._place.egress)
+        try:
+            await twin.start()
+        except (RuntimeFailure, OSError) as error:
+            self._message = str(error)
+            await twin.stop()
+            return
+        except BaseException:
+            await asyncio.shield(twin.stop())
+            raise
+        self._front.twin = twin
+        if self._front.hostility.replay == "instead":
+            await self._end("killed by its provider; a copy of it runs elsewhere")
+            self._replaced = True
+            self._lead()
+
+    async def _unplot(self) -> None:
+        plot, self._plot = self._plot, None
+        if plot is not None:
+            plot.cancel()
+            await asyncio.wait([plot])
+        twin, self._front.twin = self._front.twin, None
+        if self._replaced:
+            self._replaced = False
+            await self._shut()
+        if twin is not None:
+            await twin.stop()
+
+    def _keep(self, name: str, data: bytes) -> None:
+        if self._place.seen is not None:
+            self._place.seen.add(self.ask.provider, f"{self.ask.id}-{name}", data)
+
+    def _read(self, spec: ContainerSpec) -> None:
+        """Look at what a container is started with, as root of its machine does."""
+        lines = [*spec.argv, *(f"{name}={value}" for name, value in spec.env)]
+        self._keep("started-with", "\n".join(lines).encode() + b"\n")
 
     async def _keep_running(self) -> None:
         loop = asyncio.get_running_loop()
@@ -186,6 +271,7 @@ class Tenant:
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
         network = await self._network()
         self._spec = spec = container_spec(self.ask, image, self._folder, network)
+        self._read(spec)
         container = await self._place.runtime.start(spec)
         self._unstopped = container
         try:
@@ -228,13 +314,18 @@ class Tenant:
                 return  # It has ended already; waiting for it tells how.
         await self._throttle.start(pid)
         try:
-            for port, forward in self._forwards.items():
-                forward.open(partial(self._dial, port))
+            self._lead()
         except OSError as error:
             await self._shut()
+            ports = ", ".join(str(each) for each in self._external.values())
             raise RuntimeFailure(
-                f"external port {self._external[port]} is taken by another program of this machine"
+                f"one of the external ports {ports} is taken by another program of this machine"
             ) from error
+        self._conspire()
+
+    def _lead(self) -> None:
+        for port, forward in self._forwards.items():
+            forward.open(partial(self._front.dial, port))
 
     async def _dial(self, port: int) -> socket.socket:
         if self._door is not None:
@@ -245,6 +336,7 @@ class Tenant:
 
     async def _shut(self) -> None:
         await asyncio.gather(*(forward.shut() for forward in self._forwards.values()))
+        await self._front.close()
 
     def _ended(self, code: int) -> str:
         words = tail(self.log)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _CHUNK = 64 * 1024
@@ -17,12 +18,14 @@ _RESET = struct.pack("ii", 1, 0)
 class Line:
     """What every connection of one workload shares in one direction.
 
-    ``delay`` is in seconds; ``rate`` in bytes per second, 0 for as fast as it goes.
+    ``delay`` is in seconds; ``rate`` in bytes per second, 0 for as fast as it goes; ``tap`` is told of
+    everything that passes.
     """
 
     delay: float = 0.0
     rate: int = 0
     free_at: float = 0.0
+    tap: Callable[[bytes], None] | None = None
 
     def chunk(self) -> int:
         """Return how much to read at once so that a slow line flows evenly."""
@@ -79,6 +82,8 @@ async def _read(
     data = b"start"
     while data:
         data = await loop.sock_recv(source, line.chunk())
+        if line.tap is not None:
+            line.tap(data)
         await queue.put((line.arrival(len(data), loop.time()), data))
 
 

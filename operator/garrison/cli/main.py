@@ -12,6 +12,7 @@ from garrison.cli.convert import convert
 from garrison.cli.run import run
 from garrison.cli.sandbox import sandbox
 from garrison.cli.sandbox_chain import chain
+from garrison.cli.sandbox_hostile import hostile, seen, swap_file
 from garrison.cli.sdl import sdl
 
 
@@ -41,7 +42,8 @@ def version() -> None:
 main.add_command(run)
 main.add_command(connect)
 main.add_command(sandbox)
-sandbox.add_command(chain)
+for each in (chain, hostile, seen, swap_file):
+    sandbox.add_command(each)
 main.add_command(sdl)
 main.add_command(convert)
 

@@ -68,6 +68,7 @@ def providers(ctx: click.Context) -> None:
         faults = [name for name in ("dead", "silent") if getattr(each, name)]
         faults += [f"slow x{each.slowdown:g}"] if each.slowdown != 1 else []
         faults += [f"{each.latency_ms} ms"] if each.latency_ms else []
+        faults += each.hostile
         table.add_row(
             each.name, each.region, ",".join(each.gpus), str(each.leases), ",".join(faults) or "-"
         )

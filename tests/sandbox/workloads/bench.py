@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from akash_sandbox.seen import Seen
 from akash_sandbox.settings import Egress, Registry, RuntimeName, Workloads
 from akash_sandbox.workload import WorkloadAsk, WorkloadState
 from akash_sandbox.workloads.supervisor import Supervisor
@@ -29,6 +30,7 @@ class Bench:
     folder: Path
     image: str
     egress: Egress = field(default_factory=lambda: Egress(network="off"))
+    seen: Seen | None = None
     opened: list[Supervisor] = field(default_factory=list)
 
     async def supervisor(self, runtime: RuntimeName = "auto") -> Supervisor:
@@ -44,6 +46,7 @@ class Bench:
             ),
             egress=self.egress,
             public_host="",
+            seen=self.seen,
         )
         self.opened.append(made)
         await made.open()
