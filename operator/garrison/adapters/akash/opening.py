@@ -20,9 +20,11 @@ from garrison.adapters.akash.chain.purse import Purse
 from garrison.adapters.akash.chain.terms import TermsReader
 from garrison.adapters.akash.chain.watch import Watch
 from garrison.adapters.akash.client import ConsoleClient
+from garrison.adapters.akash.connections import Certificates, ProviderConnections
 from garrison.adapters.akash.console import ConsoleMarket
-from garrison.adapters.akash.gateway import Certificates, ProviderGateway
+from garrison.adapters.akash.gateway import ProviderGateway
 from garrison.adapters.akash.secrets import Credential
+from garrison.adapters.akash.streams import GatewayConsole
 from garrison.adapters.akash.tls import client_context
 from garrison.adapters.akash.tokens import ConsoleIssuer, Issuer, LeaseTokens
 from garrison.adapters.akash.wallet.jwt import WalletIssuer
@@ -31,15 +33,16 @@ from garrison.adapters.akash.wallet.signer import LocalSigner, Signer
 from garrison.api.account import Account, ChainBackend, ConsoleBackend
 from garrison.api.meta import SecretKeyRef
 from garrison.ports.clock import Clock
-from garrison.ports.market import Exchange
+from garrison.ports.market import Exchange, LeaseTarget
 from garrison.ports.probe import Screen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """An exchange, and what must be closed with it."""
+    """An exchange, ways to look into its leases, and what must be closed with it."""
 
     exchange: Exchange
+    console: Callable[[LeaseTarget], GatewayConsole]
     closers: tuple[Callable[[], Awaitable[None]], ...]
 
     async def close(self) -> None:
@@ -87,6 +90,7 @@ class Opener:
         gateway = self._gateway(account, market, ConsoleIssuer(client), context)
         return Opened(
             exchange=Exchange(market=market, gateway=gateway),
+            console=self._console_of(account, ConsoleIssuer(client), context),
             closers=(client.close, gateway.close),
         )
 
@@ -122,6 +126,7 @@ class Opener:
         gateway = self._gateway(account, market, issuer, context, certificates)
         return Opened(
             exchange=Exchange(market=market, gateway=gateway),
+            console=self._console_of(account, issuer, context, certificates),
             closers=(outbox.close, nodes.close, gateway.close),
         )
 
@@ -129,6 +134,24 @@ class Opener:
         urls, chain_id = endpoints_of(chain)
         nodes = [Node(url=each, screen=self.screen, context=context) for each in urls]
         return Nodes(nodes=nodes, chain_id=chain_id, clock=self.clock)
+
+    def _console_of(
+        self,
+        account: Account,
+        issuer: Issuer,
+        context: ssl.SSLContext,
+        certificates: Certificates | None = None,
+    ) -> Callable[[LeaseTarget], GatewayConsole]:
+        def console(target: LeaseTarget) -> GatewayConsole:
+            connections = ProviderConnections(
+                screen=self.screen,
+                context=context,
+                allow_private=account.spec.allow_private_addresses,
+                certificates=certificates,
+            )
+            return GatewayConsole(issuer=issuer, connections=connections, target=target)
+
+        return console
 
     def _gateway(
         self,

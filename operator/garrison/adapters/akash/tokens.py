@@ -1,4 +1,4 @@
-"""Tokens for provider gateways (AEP-64): one lease, one provider, two rights, minutes long.
+"""Tokens for provider gateways (AEP-64): one lease, one provider, named rights, minutes long.
 
 A wider token would be a bearer credential at every provider that the account rents from.
 """
@@ -20,7 +20,7 @@ from garrison.ports.market import LeaseTarget
 
 LIFETIME = timedelta(minutes=10)
 MARGIN = timedelta(minutes=1)
-SCOPE = ("send-manifest", "status")
+MANAGING = ("send-manifest", "status")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,16 +73,17 @@ class LeaseTokens:
 
     async def _fresh(self, target: LeaseTarget) -> _Token:
         asked_at = self._clock.now()
-        text = await self._issuer.issue(_rights(target), LIFETIME)
+        text = await self._issuer.issue(rights(target, *MANAGING), LIFETIME)
         return _Token(text=text, until=asked_at + LIFETIME - MARGIN)
 
 
-def _rights(target: LeaseTarget) -> dict[str, Any]:
+def rights(target: LeaseTarget, *scopes: str) -> dict[str, Any]:
+    """Return the claim that permits ``scopes`` for one lease at its provider, and nothing else."""
     deployment = {
         "dseq": int(target.deployment),
         "gseq": target.gseq,
         "oseq": target.oseq,
-        "scope": list(SCOPE),
+        "scope": list(scopes),
         "services": [SERVICE],
     }
     permission = {

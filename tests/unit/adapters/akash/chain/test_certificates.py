@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from garrison.adapters.akash.chain.certificates import CERTIFICATES, ChainCertificates
-from garrison.adapters.akash.gateway import Certificates, ProviderGateway
+from garrison.adapters.akash.connections import Certificates
+from garrison.adapters.akash.gateway import ProviderGateway
 from garrison.adapters.akash.tls import client_context
 from garrison.adapters.akash.tokens import LeaseTokens
 from garrison.adapters.net.screen import NetScreen
