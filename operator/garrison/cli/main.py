@@ -8,12 +8,16 @@ from importlib.metadata import version as installed
 import click
 
 from garrison.cli.connect import connect
+from garrison.cli.connectivity import connectivity
 from garrison.cli.convert import convert
+from garrison.cli.logs import events, logs
+from garrison.cli.market import account, providers
 from garrison.cli.run import run
 from garrison.cli.sandbox import sandbox
 from garrison.cli.sandbox_chain import chain
 from garrison.cli.sandbox_hostile import hostile, seen, swap_file
 from garrison.cli.sdl import sdl
+from garrison.cli.shell import shell
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -25,6 +29,7 @@ def main() -> None:
     \b
     In a cluster:        garrison run
     On your laptop:      garrison connect iw/chat -n prod
+    Inside a replica:    garrison connectivity iw/chat -n prod
     Against a sandbox:   garrison sandbox providers
     With an SDL:         garrison convert deploy.yaml
     """
@@ -46,6 +51,8 @@ for each in (chain, hostile, seen, swap_file):
     sandbox.add_command(each)
 main.add_command(sdl)
 main.add_command(convert)
+for each in (connectivity, shell, logs, events, account, providers):
+    main.add_command(each)
 
 if __name__ == "__main__":
     main()

@@ -51,11 +51,22 @@ class Passport:
 
     async def _identity(self, name: str) -> ClientIdentity:
         if name not in self._identities:
-            raw = await self._kube.get(SECRET, self._namespace, name)
-            if raw is None:
-                raise UnavailableError(f"Secret {self._namespace}/{name} does not exist yet")
-            self._identities = {name: _identity_of(name, raw.get("data") or {})}
+            self._identities = {name: await identity(self._kube, self._namespace, name)}
         return self._identities[name]
+
+
+async def identity(kube: Kube, namespace: str, name: str) -> ClientIdentity:
+    """Return the client identity in a Secret. Raises UnavailableError, AuthError: it may not be read."""
+    try:
+        raw = await kube.get(SECRET, namespace, name)
+    except AuthError as error:
+        raise AuthError(
+            f"you may not read Secret {namespace}/{name}, and who can read it is let in: {error}. "
+            f"Ask for the right to get Secrets in {namespace}; Kubernetes' role edit has it"
+        ) from None
+    if raw is None:
+        raise UnavailableError(f"Secret {namespace}/{name} does not exist yet")
+    return _identity_of(name, raw.get("data") or {})
 
 
 def _identity_of(name: str, data: dict[str, str]) -> ClientIdentity:

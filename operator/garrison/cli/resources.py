@@ -15,6 +15,7 @@ from garrison.api.policy import Policy, parse_policy
 from garrison.api.workload import Workload, parse_workload
 from garrison.cli.documents import read
 from garrison.errors import InvalidSpecError, NotFoundError
+from garrison.ports.kube import Kube
 
 Raw = dict[str, Any]
 _NEVER = "1970-01-01T00:00:00+00:00"
@@ -35,17 +36,22 @@ async def from_cluster(
     """Return what the cluster holds. Raises NotFoundError, and what the API server's client does."""
     kube = await connect_kube(kubeconfig, context)
     try:
-        raw = await kube.get(WORKLOAD, namespace, name)
-        if raw is None:
-            raise NotFoundError(
-                f"InferenceWorkload {namespace}/{name} does not exist; see: kubectl get iw -A"
-            )
-        workload = parse_workload(raw)
-        ref = workload.spec.provider_policy_ref
-        policy = await kube.get(POLICY, namespace, ref.name) if ref is not None else None
-        return _resources(workload, policy, await kube.list(ACCOUNT))
+        return await found_in(kube, namespace, name)
     finally:
         await kube.close()
+
+
+async def found_in(kube: Kube, namespace: str, name: str) -> Resources:
+    """Return what a cluster holds. Raises NotFoundError, and what the API server's client does."""
+    raw = await kube.get(WORKLOAD, namespace, name)
+    if raw is None:
+        raise NotFoundError(
+            f"InferenceWorkload {namespace}/{name} does not exist; see: kubectl get iw -A"
+        )
+    workload = parse_workload(raw)
+    ref = workload.spec.provider_policy_ref
+    policy = await kube.get(POLICY, namespace, ref.name) if ref is not None else None
+    return _resources(workload, policy, await kube.list(ACCOUNT))
 
 
 def from_file(path: str, namespace: str, name: str) -> Resources:

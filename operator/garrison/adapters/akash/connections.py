@@ -18,6 +18,7 @@ import aiohttp
 from yarl import URL
 
 from garrison.adapters.akash.memo import Memo
+from garrison.adapters.sockets import Sockets
 from garrison.errors import UnavailableError, UnsafeDestinationError
 from garrison.ports.market import LeaseTarget
 from garrison.ports.probe import Screen
@@ -61,10 +62,13 @@ class ProviderConnections:
         self._allow_private = allow_private
         self._certificates = certificates
         self._pinned: Memo[aiohttp.Fingerprint] = Memo(1000)
+        self._sockets = Sockets()
         tracing = aiohttp.TraceConfig()
         tracing.on_request_redirect.append(_refuse_redirect)
         self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context, limit=64, force_close=True),
+            connector=aiohttp.TCPConnector(
+                ssl=context, limit=64, force_close=True, socket_factory=self._sockets
+            ),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[tracing],
@@ -73,6 +77,7 @@ class ProviderConnections:
     async def close(self) -> None:
         """Close all connections."""
         await self.session.close()
+        await self._sockets.gone()
 
     async def place(
         self, target: LeaseTarget, path: str, query: Sequence[tuple[str, str]] = ()

@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from garrison.adapters.sentinel.reply import bounded, refusal, translated, url_of, where_of
 from garrison.adapters.sentinel.session import SentinelSession
+from garrison.adapters.sockets import Sockets
 from garrison.errors import UnavailableError
 from garrison.ports.console import Line, Reach, Size, Stream
 from garrison.ports.probe import Destination
@@ -65,11 +66,13 @@ class SentinelConsole:
         self._context = context
         self._where = where_of(destination)
         self._session: aiohttp.ClientSession | None = None
+        self._sockets = Sockets()
 
     async def close(self) -> None:
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
+            await self._sockets.gone()
 
     async def connectivity(self, targets: Sequence[tuple[str, int]]) -> tuple[Reach, ...]:
         """Dial targets (host, port) from inside, under the guard; none: everything on the list."""
@@ -120,7 +123,7 @@ class SentinelConsole:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(force_close=True),
+                connector=aiohttp.TCPConnector(force_close=True, socket_factory=self._sockets),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS

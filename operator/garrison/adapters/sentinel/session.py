@@ -90,7 +90,7 @@ class SentinelSession:
 
     async def close(self) -> None:
         """Close the connection; the sentinel then ends the command."""
-        self._writer.close()
+        self._writer.transport.abort()  # a goodbye would wait for the other side's
         with contextlib.suppress(OSError, TimeoutError):
             await asyncio.wait_for(self._writer.wait_closed(), 1.0)
 
