@@ -19,13 +19,15 @@ import yaml
 
 from akash_sandbox.client import CONSOLE, AdminLease, SandboxAdmin
 from devenv.stage import Script, Stage, open_stage
-from tests.e2e.bodies import is_true, workload
+from tests.e2e.bodies import Body, is_true, workload
 from tests.e2e.waiting import eventually
 from tests.progress import say
 
 WORKLOADS = 200
 NAMESPACE = "soak"
-PATIENCE = 400.0
+PATIENCE = 600.0
+HORIZON_SECONDS = 30
+"""A token lives for half of it: with two hundred orders at once, a pass may wait for seconds."""
 PROVIDERS = [
     {"name": f"north{number}", "region": "eu-west", "leases": 300, "price_low": 0.03}
     for number in range(6)
@@ -40,7 +42,7 @@ SCRIPT = Script(
 )
 LIMITS = {"maxPricePerHour": "1000", "maxLeases": 500, "maxNewLeasesPer10Minutes": 500}
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("soak"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("soak"), pytest.mark.timeout(1800)]
 
 
 class Crowd:
@@ -104,13 +106,20 @@ class Crowd:
         self.say(f"{what}: {len(self.replicas)} workloads, {wanted} leases")
 
 
+def account(stage: Stage) -> Body:
+    """Return an account with room for all, and with time for a busy operator to use its tokens."""
+    body: Body = stage.account(limits=LIMITS)
+    body["spec"]["backend"]["console"]["outcomeHorizonSeconds"] = HORIZON_SECONDS
+    return body
+
+
 @pytest_asyncio.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     async with open_stage(tmp_path, SCRIPT) as stage:
         await stage.start_operator()
         await stage.apply(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
-            stage.account(limits=LIMITS),
+            account(stage),
         )
         yield stage
 
