@@ -166,10 +166,14 @@ _BUFFER_BYTES = 4096
 _vectors = (ctypes.c_size_t * 4)()
 _buffer = ctypes.create_string_buffer(_BUFFER_BYTES)
 _buffer_address = ctypes.addressof(_buffer)
-_local_vector = ctypes.byref(_vectors, 0)
-_remote_vector = ctypes.byref(_vectors, 2 * ctypes.sizeof(ctypes.c_size_t))
-_one, _zero = ctypes.c_ulong(1), ctypes.c_ulong(0)
-_READV = _long(NUMBERS["process_vm_readv"])
+_local_vector = ctypes.addressof(_vectors)
+_remote_vector = _local_vector + 2 * ctypes.sizeof(ctypes.c_size_t)
+_READV, _GETFD = NUMBERS["process_vm_readv"], NUMBERS["pidfd_getfd"]
+# with declared types a call costs half: these are made for every connect
+_read = _libc["syscall"]
+_read.restype, _read.argtypes = _long, (_long,) * 7
+_get_descriptor = _libc["syscall"]
+_get_descriptor.restype, _get_descriptor.argtypes = _long, (_long,) * 4
 
 
 def read_memory(thread: int, address: int, length: int) -> bytes:
@@ -179,7 +183,7 @@ def read_memory(thread: int, address: int, length: int) -> bytes:
     """
     _vectors[0], _vectors[1] = _buffer_address, length
     _vectors[2], _vectors[3] = address, length
-    got = _syscall(_READV, _long(thread), _local_vector, _one, _remote_vector, _one, _zero)
+    got = _read(_READV, thread, _local_vector, 1, _remote_vector, 1, 0)
     if got == length:
         return ctypes.string_at(_buffer_address, length)
     if got < 0 and ctypes.get_errno() in (errno.ENOSYS, errno.EPERM):
@@ -245,7 +249,10 @@ class PidDescriptors:
 
 def copy_descriptor(process: int, number: int) -> int:
     """Return a duplicate of another process's descriptor, by pidfd; raises OSError."""
-    return call("pidfd_getfd", _long(process), _long(number), _long(0))
+    copy: int = _get_descriptor(_GETFD, process, number, 0)
+    if copy < 0:
+        raise failure("pidfd_getfd")
+    return copy
 
 
 def take_real_ids(user: int, group: int) -> None:
@@ -263,21 +270,26 @@ def take_real_ids(user: int, group: int) -> None:
 # -- sockets by number
 
 _value = ctypes.create_string_buffer(16)
+_number = ctypes.c_int.from_buffer(_value)
 _length = ctypes.c_uint32(0)
+_getsockopt, _connect = _libc["getsockopt"], _libc["connect"]
+_getsockopt.argtypes = (ctypes.c_int,) * 3 + (ctypes.c_void_p,) * 2
+_connect.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32)
+_value_at, _length_at = ctypes.addressof(_value), ctypes.addressof(_length)
 
 
 def socket_option(descriptor: int, option: int) -> int:
     """Return an integer option of SOL_SOCKET; raises OSError, ENOTSOCK among others."""
     _length.value = 4
-    if _libc.getsockopt(descriptor, _SOL_SOCKET, option, _value, ctypes.byref(_length)) < 0:
+    if _getsockopt(descriptor, _SOL_SOCKET, option, _value_at, _length_at) < 0:
         raise failure("getsockopt")
-    return int.from_bytes(_value.raw[:4], "little", signed=True)
+    return _number.value
 
 
 def send_timeout(descriptor: int) -> float:
     """Return SO_SNDTIMEO in seconds, 0 for none."""
     _length.value = 16
-    if _libc.getsockopt(descriptor, _SOL_SOCKET, _SO_SNDTIMEO, _value, ctypes.byref(_length)) < 0:
+    if _getsockopt(descriptor, _SOL_SOCKET, _SO_SNDTIMEO, _value_at, _length_at) < 0:
         return 0.0
     seconds, micros = struct.unpack("=qq", _value.raw[:16])
     return float(seconds + micros / 1e6)
@@ -285,7 +297,7 @@ def send_timeout(descriptor: int) -> float:
 
 def connect(descriptor: int, address: bytes) -> int:
     """Connect with a raw socket address; returns 0 or the errno."""
-    if _libc.connect(descriptor, address, len(address)) == 0:
+    if _connect(descriptor, address, len(address)) == 0:
         return 0
     return ctypes.get_errno()
 

@@ -24,6 +24,9 @@ class Verdict:
     name: str = ""
 
 
+_OPEN, _CLOSED = Verdict(True, "loopback"), Verdict(False, "loopback")
+
+
 class Decider:
     """Not for several threads: the guard's loop owns it."""
 
@@ -62,7 +65,7 @@ class Decider:
     def decide(self, address: bytes, port: int) -> Verdict:
         """Return whether TCP to the folded address and port is allowed, and by what."""
         if is_loopback(address):
-            return Verdict(port not in self.closed_loopback_ports, "loopback")
+            return _CLOSED if port in self.closed_loopback_ports else _OPEN
         now = self._clock()
         known = self._cache.get((address, port))
         if known is not None and known[0] > now:
