@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sentinel.guard import kernel
@@ -102,7 +103,10 @@ def _expect(control: socket.socket) -> None:
 
 
 def _write_maps(pid: int) -> None:
-    """Map every id to itself where this process may, else its own only."""
+    """Map every id to itself where this process may, else its own only, else none.
+
+    Root without CAP_SETFCAP may not even map itself; what runs inside then sees itself as nobody.
+    """
     everything = [_identity(f"/proc/self/{kind}_map") for kind in ("uid", "gid")]
     try:
         for kind, text in zip(("uid", "gid"), everything):
@@ -111,7 +115,8 @@ def _write_maps(pid: int) -> None:
         if os.path.exists(f"/proc/{pid}/setgroups"):
             _write(f"/proc/{pid}/setgroups", "deny")
         for kind, own in (("uid", os.geteuid()), ("gid", os.getegid())):
-            _write_unless_mapped(f"/proc/{pid}/{kind}_map", f"{own} {own} 1\n")
+            with suppress(OSError):
+                _write_unless_mapped(f"/proc/{pid}/{kind}_map", f"{own} {own} 1\n")
 
 
 def _identity(path: str) -> str:

@@ -28,6 +28,8 @@ FORBIDDEN, FORBIDDEN6 = "203.0.113.5", "2001:db8:f::5"
 RESOLVER = "11.0.0.53"
 NAMES = {"allowed.example": ALLOWED, "evil.example": FORBIDDEN, "pool.rplant.xyz": FORBIDDEN}
 _QUIET_SECONDS = 0.5
+BARE_ROOT = -1
+"""Root without any capability."""
 _CLONE_NEWNET = 0x40000000
 _IPV4, _IPV6, _ALL = 0x0800, 0x86DD, 0x0003
 _T = TypeVar("_T")
@@ -77,7 +79,8 @@ class Wire:
     def inside(self, argv: Sequence[str], *, user: int = 0) -> list[str]:
         """Return a command line that runs ``argv`` in the near namespace."""
         own = f'mount --bind "{self.folder}/resolv.conf" /etc/resolv.conf && exec "$@"'
-        as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        number = max(user, 0)
+        as_user = ["setpriv", f"--reuid={number}", f"--regid={number}", "--clear-groups"]
         drop = ["--inh-caps=-all", "--bounding-set=-all"] if user else []
         return ["ip", "netns", "exec", self.near, "sh", "-c", own, "sh", *as_user, *drop, *argv]
 
@@ -119,9 +122,9 @@ def _ip(*arguments: str) -> None:
 
 
 @contextmanager
-def wire(folder: Path) -> Iterator[Wire]:
+def wire(folder: Path, tag: str = "g") -> Iterator[Wire]:
     """Make the namespaces, the servers and the witness; takes them down at the end."""
-    tag = f"g{os.getpid()}"
+    tag = f"{tag}{os.getpid()}"
     made = Wire(near=f"{tag}near", far=f"{tag}far", folder=folder)
     (folder / "resolv.conf").write_text(f"nameserver {RESOLVER}\noptions timeout:1 attempts:2\n")
     with ExitStack() as stack:

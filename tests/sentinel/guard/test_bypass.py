@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.sentinel.guard.conftest import NOBODY, Runner
-from tests.sentinel.guard.netns import ALLOWED, FORBIDDEN, FORBIDDEN6, NEAR, Wire
+from tests.sentinel.guard.netns import ALLOWED, BARE_ROOT, FORBIDDEN, FORBIDDEN6, NEAR, Wire
 from tests.sentinel.guard.rungs import VARIANTS
 
 BASE = 2000
@@ -50,7 +50,7 @@ def test_unguarded_every_attempt_leaves(clean: Wire, compiled: Callable[[str], P
     assert {"raw_icmp"} <= left(clean, names)
 
 
-@pytest.mark.parametrize("user", [0, NOBODY], ids=["root", "nobody"])
+@pytest.mark.parametrize("user", [0, BARE_ROOT, NOBODY], ids=["root", "bare root", "nobody"])
 @pytest.mark.parametrize(("name", "options"), VARIANTS, ids=[name for name, _ in VARIANTS])
 def test_guarded_nothing_leaves(
     name: str,
