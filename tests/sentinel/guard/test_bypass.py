@@ -13,6 +13,7 @@ from tests.sentinel.guard.netns import ALLOWED, BARE_ROOT, FORBIDDEN, FORBIDDEN6
 from tests.sentinel.guard.rungs import VARIANTS
 
 BASE = 2000
+TYPICAL = ("strict", "addfd-tcp", "relay")
 PORTS = [80, *range(BASE, BASE + 60)]
 POLICY = {"allow": [{"cidr": f"{each}/32", "ports": PORTS} for each in (ALLOWED, NEAR)]}
 MUST_LEAVE = {
@@ -50,8 +51,19 @@ def test_unguarded_every_attempt_leaves(clean: Wire, compiled: Callable[[str], P
     assert {"raw_icmp"} <= left(clean, names)
 
 
-@pytest.mark.parametrize("user", [0, BARE_ROOT, NOBODY], ids=["root", "bare root", "nobody"])
-@pytest.mark.parametrize(("name", "options"), VARIANTS, ids=[name for name, _ in VARIANTS])
+CASES = [
+    pytest.param(
+        *variant,
+        user,
+        id=f"{variant[0]} as {who}",
+        marks=pytest.mark.long if user == BARE_ROOT and variant[0] not in TYPICAL else (),
+    )
+    for variant in VARIANTS
+    for user, who in ((0, "root"), (BARE_ROOT, "root without rights"), (NOBODY, "nobody"))
+]
+
+
+@pytest.mark.parametrize(("name", "options", "user"), CASES)
 def test_guarded_nothing_leaves(
     name: str,
     options: tuple[str, ...],

@@ -135,7 +135,9 @@ def test_audit_lets_through_and_is_never_called_enforced(
     assert ("evil.example", 53, "name-not-allowed") in done.denied()
 
 
-@pytest.mark.parametrize("user", [0, NOBODY], ids=["root", "nobody"])
+@pytest.mark.parametrize(
+    "user", [0, pytest.param(NOBODY, marks=pytest.mark.long)], ids=["root", "nobody"]
+)
 @pytest.mark.parametrize(
     ("name", "options"),
     [each for each in VARIANTS if each[0] != "deny-all"],
