@@ -30,6 +30,7 @@ from garrison.adapters.sentinel.identities import CertificateIdentities
 from garrison.adapters.system import SystemChance, SystemClock
 from garrison.api.meta import OWN_KINDS, Kind
 from garrison.controllers.assembly import Ports, assemble
+from garrison.controllers.scrapes import Board
 from garrison.core.marker import installation_id
 from garrison.errors import GarrisonError, InvalidSpecError, NotFoundError
 from garrison.handlers.watch import Login, watch
@@ -38,6 +39,8 @@ from garrison.runtime.engine import GRACE_SECONDS, Engine
 from garrison.settings import Settings
 from garrison.telemetry.endpoint import Endpoint, serve
 from garrison.telemetry.metrics import EngineMeter, StateCollector
+from garrison.telemetry.replicas import ReplicaCollector
+from garrison.telemetry.trust import TrustCollector
 
 log = logging.getLogger("garrison")
 
@@ -148,7 +151,7 @@ async def operator(settings: Settings) -> AsyncIterator[Running]:
         stack.push_async_callback(kube.close)
         installation = await _installation(kube, settings)
         log.info("installation %s, Secrets in namespace %s", installation, settings.namespace)
-        registry = CollectorRegistry()
+        registry, board = CollectorRegistry(), Board()
         clock, screen = SystemClock(), NetScreen()
         exchanges = AkashExchanges(
             kube=kube, namespace=settings.namespace, screen=screen, clock=clock
@@ -175,8 +178,9 @@ async def operator(settings: Settings) -> AsyncIterator[Running]:
             installation=installation,
             pace=settings.pace,
             meter=EngineMeter(registry),
+            board=board,
         )
-        _collect(registry, engine)
+        _collect(registry, engine, board)
         endpoint = Endpoint(
             registry=registry, healthy=lambda: healthy(engine), ready=lambda: unready(engine)
         )
@@ -231,13 +235,15 @@ def _issuer(kube: KubeClient, settings: Settings, screen: NetScreen) -> KubeIssu
     )
 
 
-def _collect(registry: CollectorRegistry, engine: Engine) -> None:
+def _collect(registry: CollectorRegistry, engine: Engine, board: Board) -> None:
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     registry.register(
         StateCollector(engine.cache.list, lambda: (len(engine.queue), engine.queue.ready()))
     )
+    registry.register(TrustCollector(engine.cache.list))
+    registry.register(ReplicaCollector(board.pages))
 
 
 def healthy(engine: Engine) -> str:

@@ -217,6 +217,16 @@ class SecretStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class BusyStatus:
+    """A replica that worked though nobody asked it to. ``until`` is None while it lasts."""
+
+    since: AwareDatetime
+    until: AwareDatetime | None = None
+    times: int = Field(default=1, description="How often it began so far.")
+    message: Message = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
 class LeaseFailure:
     """Why this lease is given up, and who is to blame as far as one lease can tell."""
 
@@ -252,6 +262,7 @@ class LeaseStatus:
     sentinel: SentinelStatus | None = None
     egress: LeaseEgress | None = None
     secrets: Annotated[tuple[SecretStatus, ...], Field(max_length=32)] = ()
+    busy_while_idle: BusyStatus | None = None
     timings: Annotated[tuple[TimingStatus, ...], Field(max_length=24)] = ()
     benchmark: BenchmarkStatus | None = None
     health: HealthStatus | None = None

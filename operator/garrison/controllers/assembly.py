@@ -15,6 +15,7 @@ from garrison.controllers.measurements import Measurements
 from garrison.controllers.policy import PolicyController
 from garrison.controllers.provider import ProviderController
 from garrison.controllers.routes import Router
+from garrison.controllers.scrapes import Board, Scrapes
 from garrison.controllers.secrets import Deliveries, SecretController
 from garrison.controllers.sentinels import Sentinels
 from garrison.controllers.surveys import Surveys
@@ -61,9 +62,14 @@ class Pace:
 
 
 def assemble(
-    ports: Ports, *, installation: str, pace: Pace | None = None, meter: Meter | None = None
+    ports: Ports,
+    *,
+    installation: str,
+    pace: Pace | None = None,
+    meter: Meter | None = None,
+    board: Board | None = None,
 ) -> Engine:
-    """Return an engine with all controllers registered, not yet running."""
+    """Return an engine with all controllers registered, not yet running; ``board`` gets the figures."""
     pace = pace or Pace()
     engine = Engine(
         kube=ports.kube,
@@ -78,7 +84,7 @@ def assemble(
     engine.register(
         (
             _workloads(ports, engine, catalog),
-            _leases(ports, engine, catalog, installation, pace),
+            _leases(ports, engine, catalog, board or Board(), installation=installation, pace=pace),
             _accounts(ports, engine, catalog, directory, installation=installation, pace=pace),
             ProviderController(catalog=catalog, directory=directory, clock=ports.clock),
             PolicyController(cache=engine.cache, catalog=catalog, clock=ports.clock),
@@ -114,8 +120,21 @@ def _workloads(ports: Ports, engine: Engine, catalog: Catalog) -> WorkloadContro
 
 
 def _leases(
-    ports: Ports, engine: Engine, catalog: Catalog, installation: str, pace: Pace
+    ports: Ports,
+    engine: Engine,
+    catalog: Catalog,
+    board: Board,
+    *,
+    installation: str,
+    pace: Pace,
 ) -> LeaseController:
+    sentinels = Sentinels(
+        jobs=engine.jobs,
+        screen=ports.screen,
+        sentinel=ports.sentinel,
+        bootstraps=ports.bootstraps,
+        clock=ports.clock,
+    )
     return LeaseController(
         cache=engine.cache,
         catalog=catalog,
@@ -126,13 +145,8 @@ def _leases(
         measurements=Measurements(
             jobs=engine.jobs, screen=ports.screen, prober=ports.prober, clock=ports.clock
         ),
-        sentinels=Sentinels(
-            jobs=engine.jobs,
-            screen=ports.screen,
-            sentinel=ports.sentinel,
-            bootstraps=ports.bootstraps,
-            clock=ports.clock,
-        ),
+        sentinels=sentinels,
+        scrapes=Scrapes(jobs=engine.jobs, sentinels=sentinels, board=board, clock=ports.clock),
         deliveries=Deliveries(catalog=catalog, kube=ports.kube, issuer=ports.issuer),
         installation=installation,
         timing=pace.timing,

@@ -14,6 +14,7 @@ from garrison.api.workload import Workload
 from garrison.controllers.catalog import Catalog, ImageProcess
 from garrison.controllers.gateways import Gateways
 from garrison.controllers.measurements import Measurements
+from garrison.controllers.scrapes import Scrapes
 from garrison.controllers.secrets import Deliveries
 from garrison.controllers.sentinels import Sentinels
 from garrison.controllers.stories import lease_notes
@@ -78,6 +79,7 @@ class LeaseController:
         exchanges: Exchanges,
         measurements: Measurements,
         sentinels: Sentinels,
+        scrapes: Scrapes,
         deliveries: Deliveries,
         installation: str,
         timing: Timing,
@@ -90,6 +92,7 @@ class LeaseController:
         self._exchanges = exchanges
         self._measurements = measurements
         self._sentinels = sentinels
+        self._scrapes = scrapes
         self._deliveries = deliveries
         self._gateways = Gateways()
         self._installation = installation
@@ -147,10 +150,13 @@ class LeaseController:
             self._steps.pop(uid, None)
             self._tokens.pop(uid, None)
         self._sentinels.forget(key)
+        self._scrapes.forget(key)
 
     async def observe(self, raw: Raw) -> Observation:
         """Read what this phase needs. Raises when the market must be known and is not."""
         lease = self._catalog.leases.of(raw)
+        if lease.status.phase != "Ready" or lease.meta.deleting:
+            self._scrapes.forget(key_of(raw))
         self._uids[key_of(raw)] = lease.meta.uid
         base = await self._context(lease)
         if FINALIZER not in lease.meta.finalizers or lease.status.closed_at is not None:
@@ -335,7 +341,7 @@ class LeaseController:
         if o.status.phase in SERVING:
             o = self._measurements.observe(o)
         if o.verified and o.status.phase in SERVING:
-            o = self._sentinels.observe(o)
+            o = self._scrapes.observe(self._sentinels.observe(o))
         if o.status.phase in SERVING | {"Deploying"}:
             o = await self._gateways.observe(o, exchange.gateway, self._target(o))
         return o

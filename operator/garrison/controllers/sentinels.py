@@ -22,6 +22,7 @@ from garrison.core.order import sentinel_ports
 from garrison.errors import AuthError, GarrisonError, UnavailableError, UnsafeDestinationError
 from garrison.ports.clock import Clock
 from garrison.ports.probe import Screen
+from garrison.ports.samples import Samples
 from garrison.ports.sentinel import Bootstraps, Delivery, Door, Injection, Sentinel, View
 from garrison.runtime.jobs import Jobs, Result
 
@@ -137,6 +138,10 @@ class Sentinels:
             return await self._performed(action, o)
         finally:
             self._stale(_key(o))
+
+    async def samples(self, o: Observation) -> Samples:
+        """Return figures from inside the enrolled instance."""
+        return await self._sentinel.metrics(await self._door(o))
 
     async def deliver(self, delivery: Delivery, o: Observation) -> None:
         """Hand one version of a secret over; the next pass waits for a fresh look."""

@@ -25,9 +25,43 @@ def lease_notes(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
     if after.failure is not None and before.failure is None:
         failure = after.failure
         return (_note(LEASE.kind, lease.meta, "Warning", failure.reason, failure.message),)
+    noticed = (*_busy(lease, after), *_mining(lease, after))
     if after.phase == before.phase or after.phase in QUIET:
+        return noticed
+    return (_note(LEASE.kind, lease.meta, "Normal", after.phase, _tells(after)), *noticed)
+
+
+def _busy(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
+    """The Event at each beginning of being busy while nobody asks."""
+    before, now = lease.status.busy_while_idle, after.busy_while_idle
+    if now is None or now.until is not None or (before is not None and before.times == now.times):
         return ()
-    return (_note(LEASE.kind, lease.meta, "Normal", after.phase, _tells(after)),)
+    message = (
+        f"busy since {now.since:%H:%M:%S} UTC ({now.message}) though no request came: what runs there? "
+        f"garrison shell iw/{lease.spec.workload} and garrison logs show it, garrison connectivity and "
+        "denied mining pools (status.egress.denied) where it wants to go; delete the lease to replace it"
+    )
+    return (_note(LEASE.kind, lease.meta, "Warning", "BusyWhileIdle", message),)
+
+
+def _mining(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
+    """The Event for a mining pool where no EgressPolicy tells of it."""
+    if after.egress is None or after.egress.policy is not None:
+        return ()
+    before = lease.status.egress.denied if lease.status.egress is not None else ()
+    known = {(each.destination, each.port) for each in before if each.mining}
+    return tuple(
+        _note(
+            LEASE.kind,
+            lease.meta,
+            "Warning",
+            "MiningPoolDenied",
+            f"{each.process or 'a process'} asked for {each.destination}:{each.port}, a known mining "
+            f"pool ({each.mining}); look at what the image runs: garrison logs, garrison shell",
+        )
+        for each in after.egress.denied
+        if each.mining and (each.destination, each.port) not in known
+    )
 
 
 def _tells(status: LeaseStatus) -> str:

@@ -18,6 +18,8 @@ class Track:
     failing_since: datetime | None = None
     outcome: ProbeOutcome | None = None
     message: str = ""
+    heard: int = 0
+    """probes that reached the server: requests that it and its relay have counted"""
 
     @property
     def healthy(self) -> bool:
@@ -34,6 +36,7 @@ def advance(track: Track, result: ProbeResult, now: datetime) -> Track:
         failing_since=None if healthy else track.failing_since or now,
         outcome=result.outcome,
         message=result.message,
+        heard=track.heard + (result.outcome is not ProbeOutcome.REFUSED),
     )
 
 
@@ -45,7 +48,7 @@ def counted_from(track: Track, moment: datetime | None) -> Track:
     """
     if moment is None or track.failing_since is None or track.failing_since >= moment:
         return track
-    return Track(healthy_at=track.healthy_at)
+    return Track(healthy_at=track.healthy_at, heard=track.heard)
 
 
 def next_probe(track: Track, period_seconds: float, now: datetime) -> float:

@@ -27,6 +27,7 @@ from garrison.api.money import MicroUSD
 from garrison.api.policy import PolicySpec
 from garrison.api.provider import Provider
 from garrison.api.workload import Benchmark, Health, Template
+from garrison.core.anomaly import Finding
 from garrison.core.egress import WantedEgress
 from garrison.core.health import Track
 from garrison.core.rotation import WantedSecret
@@ -135,6 +136,8 @@ class Observation:
     egress: WantedEgress = field(default_factory=WantedEgress)
     launch: Launch | None = None
     secrets: tuple[WantedSecret, ...] = ()
+    activity: Finding | None = None
+    """whether the replica works though nobody asks it to, as far as its figures tell"""
     unrevoked: tuple[str, ...] = ()
     """names of RotatingSecrets that still have a credential of this lease; read afresh"""
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from garrison.api.lease import EndpointStatus, HealthStatus, LeaseStatus
 from garrison.api.workload import Blame
-from garrison.core import admission
+from garrison.core import admission, anomaly
 from garrison.core.benchmark import is_due, judge
 from garrison.core.health import next_probe
 from garrison.core.lifecycle import Observation, SendManifest, StartBenchmark, Step, age, entered
@@ -218,7 +218,7 @@ def ready(o: Observation) -> Step:
         o = with_status(o, admission.told(o))
     if o.track.failures >= o.health.failure_threshold:
         return _unhealthy(o)
-    status = _reclaiming(o)
+    status = _watched(o, _reclaiming(o))
     if o.figures is not None or o.measure_error:
         return _remeasured(with_status(o, status))
     idle = o.track.healthy and not o.measuring
@@ -232,6 +232,12 @@ def _remeasured(o: Observation) -> Step:
     if o.measure_error:
         return _fail(o, "BenchmarkNoAnswer", o.measure_error, "Undecided")
     return _judged(o)
+
+
+def _watched(o: Observation, status: LeaseStatus) -> LeaseStatus:
+    """Only told of, never acted on: the figures are the provider's machine's own word."""
+    busy = anomaly.told(status.busy_while_idle, o.activity, o.now)
+    return status if busy is status.busy_while_idle else replace(status, busy_while_idle=busy)
 
 
 def _reclaiming(o: Observation) -> LeaseStatus:

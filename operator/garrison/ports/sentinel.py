@@ -15,6 +15,7 @@ from typing import Protocol
 from garrison.api.egress import EgressPolicySpec, Level
 from garrison.ports.identity import LeaseIdentity
 from garrison.ports.probe import Destination
+from garrison.ports.samples import Samples
 
 
 class SentinelState(StrEnum):
@@ -163,6 +164,9 @@ class Sentinel(Protocol):
 
     async def start(self, door: Door, launch: Launch) -> None:
         """Start the workload under the guard and open the data port; repeating it does nothing."""
+
+    async def metrics(self, door: Door) -> Samples:
+        """Return figures from inside: only families of the closed list, validated and bounded."""
 
     async def seal(self, door: Door, reason: str) -> None:
         """Stop the workload and forget secrets and keys, at every instance that answers."""

@@ -15,6 +15,7 @@ from garrison.adapters.memory.market import LeaseRecord, MemoryMarket
 from garrison.api.egress import DENY_ALL, EgressPolicySpec
 from garrison.errors import AuthError, ConflictError, RejectedError, UnavailableError
 from garrison.ports.identity import ClientIdentity, LeaseIdentity, Peer
+from garrison.ports.samples import Sample, Samples
 from garrison.ports.sentinel import (
     Delivery,
     Door,
@@ -33,6 +34,7 @@ T = TypeVar("T")
 LIFE = timedelta(hours=12)
 DIGEST = hashlib.sha256(b"sentinel").hexdigest()
 BOOTSTRAP = "GARRISON_BOOTSTRAP"
+MINED_CORES = 64.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,8 +58,9 @@ class MemorySentinel:
     """Implements ``Sentinel`` for every container that a bootstrap was injected into.
 
     ``weak`` are providers whose machine enforces nothing, ``cloning`` those that run a copy beside
-    the original, ``foreign`` those where something else answers. ``started`` are all instances that
-    were ever told to start: the truth, for checks.
+    the original, ``foreign`` those where something else answers, ``mining`` those where the CPUs are
+    busy whatever is asked. ``started`` are all instances that were ever told to start: the truth, for
+    checks.
     """
 
     def __init__(self, *, market: MemoryMarket, gateway: MemoryGateway) -> None:
@@ -70,6 +73,7 @@ class MemorySentinel:
         self.cloning: set[str] = set()
         self.foreign: set[str] = set()
         self.started: set[str] = set()
+        self.mining: set[str] = set()
 
     def restart(self, deployment: str) -> None:
         """Restart a container: it comes back sealed, as another instance."""
@@ -173,6 +177,25 @@ class MemorySentinel:
             self.started.add(found.instance)
 
         await self._written("start", door, effect)
+
+    async def metrics(self, door: Door) -> Samples:
+        """Return the CPU time since the epoch of this world: all of it where somebody mines."""
+
+        def answer(moment: datetime) -> Samples:
+            _, lease = self._enrolled(door, moment)
+            cores = MINED_CORES if lease.provider in self.mining else 0.0
+            values = {
+                "workload_cpu_seconds_total": cores * moment.timestamp(),
+                "relay_requests_total": 0.0,
+                "relay_requests_in_flight": 0.0,
+            }
+            return Samples(
+                samples=tuple(
+                    Sample(family=name, name=name, value=value) for name, value in values.items()
+                )
+            )
+
+        return await self._market.faults.read(self._call("metrics", door, write=False), answer)
 
     async def seal(self, door: Door, reason: str) -> None:
         """Stop the workload for good."""

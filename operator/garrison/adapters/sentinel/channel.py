@@ -98,11 +98,16 @@ class Channel:
         again), RejectedError.
         """
         with translated(where_of(self._door.destination), CALL_SECONDS):
-            return await asyncio.wait_for(self._exchange(method, path, body), CALL_SECONDS)
+            raw = await asyncio.wait_for(self._exchange(method, path, body), CALL_SECONDS)
+            return _object(raw)
 
-    async def _exchange(
-        self, method: str, path: str, body: Mapping[str, Any] | None
-    ) -> dict[str, Any]:
+    async def text(self, path: str) -> str:
+        """Return the text that a GET answers; bytes that are no UTF-8 are replaced. Raises like ``call``."""
+        with translated(where_of(self._door.destination), CALL_SECONDS):
+            raw = await asyncio.wait_for(self._exchange("GET", path, None), CALL_SECONDS)
+            return raw.decode("utf-8", "replace")
+
+    async def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> bytes:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=1, keepalive_timeout=60),
@@ -119,9 +124,13 @@ class Channel:
             headers={"accept-encoding": "identity"},
         ) as response:
             raw = await bounded(response)
-            answer = json.loads(raw) if raw else {}
-            if not isinstance(answer, dict):
-                raise UnavailableError("the sentinel answered with JSON that is no object")
             if response.status >= 400:
-                raise refusal(response.status, path, answer)
-            return answer
+                raise refusal(response.status, path, _object(raw))
+            return raw
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    answer = json.loads(raw) if raw else {}
+    if not isinstance(answer, dict):
+        raise UnavailableError("the sentinel answered with JSON that is no object")
+    return answer

@@ -24,12 +24,14 @@ from garrison.adapters.sentinel.certificates import (
 )
 from garrison.adapters.sentinel.channel import Channel
 from garrison.adapters.sentinel.identities import CertificateIdentities
+from garrison.adapters.sentinel.page import samples_of
 from garrison.adapters.sentinel.request import request_digest, requested_key
 from garrison.api.egress import SPEC_ADAPTER, EgressPolicySpec
 from garrison.api.parsing import dump
 from garrison.errors import AuthError, GarrisonError, UnavailableError
 from garrison.ports.clock import Clock
 from garrison.ports.identity import lease_dns, lease_id
+from garrison.ports.samples import Samples
 from garrison.ports.sentinel import Delivery, Door, EgressView, Enrolment, Launch, View
 
 CERTIFICATE_LIFE = timedelta(hours=12)
@@ -204,6 +206,11 @@ class SentinelClient:
         }
         await self._enrolled_call(door, "POST", "/v1/start", body)
 
+    async def metrics(self, door: Door) -> Samples:
+        """Return figures from inside the enrolled instance."""
+        async with await self._enrolled(door) as channel:
+            return samples_of(await channel.text("/v1/metrics"))
+
     async def seal(self, door: Door, reason: str) -> None:
         """Seal every instance that answers, also the one behind the kept connection."""
         held = self._held.pop(door.lease.uid, None)
@@ -217,12 +224,20 @@ class SentinelClient:
     async def _enrolled_call(
         self, door: Door, method: str, path: str, body: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Call the enrolled instance and no other: the pinned key, checked on this connection."""
-        async with await self._opened(door) as channel:
+        async with await self._enrolled(door) as channel:
+            return await channel.call(method, path, body)
+
+    async def _enrolled(self, door: Door) -> Channel:
+        """Reach the enrolled instance and no other: the pinned key, checked on this connection."""
+        channel = await self._opened(door)
+        try:
             await self._greeted(door, channel)
             if not channel.is_enrolled or channel.key != door.key:
                 raise UnavailableError("another instance answers now; it has to be enrolled first")
-            return await channel.call(method, path, body)
+        except BaseException:
+            await channel.close()
+            raise
+        return channel
 
 
 def _key(channel: Channel) -> str | None:

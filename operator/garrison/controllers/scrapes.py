@@ -1,0 +1,128 @@
+"""Figures from inside each Ready replica, fetched in the background, and the vigil over them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from garrison.api.meta import LEASE, Key
+from garrison.api.quantity import parse_millicores
+from garrison.controllers.sentinels import Sentinels
+from garrison.core.anomaly import Vigil, finding, reading_of, watched
+from garrison.core.lifecycle import Observation, entered
+from garrison.ports.clock import Clock
+from garrison.ports.samples import Page, Replica, Samples
+from garrison.runtime.jobs import Jobs, Result
+
+SCRAPE = "scrape"
+PERIOD = 15.0
+JITTER = 0.2
+STALE = timedelta(seconds=60)
+"""Figures of a replica that has not answered for so long are not shown any more."""
+
+
+class Board:
+    """The newest page of each Ready replica: what the operator's own ``/metrics`` shows."""
+
+    def __init__(self) -> None:
+        self._pages: dict[Key, Page] = {}
+
+    def put(self, key: Key, page: Page) -> None:
+        """Show a page in place of the replica's last one."""
+        self._pages[key] = page
+
+    def get(self, key: Key) -> Page | None:
+        """Return a replica's page."""
+        return self._pages.get(key)
+
+    def remove(self, key: Key) -> None:
+        """Show nothing of a replica any more."""
+        self._pages.pop(key, None)
+
+    def pages(self) -> Iterable[Page]:
+        """Return all pages."""
+        return tuple(self._pages.values())
+
+
+class Scrapes:
+    """Starts what is due and folds in what has finished; at most one page is kept per lease."""
+
+    def __init__(self, *, jobs: Jobs, sentinels: Sentinels, board: Board, clock: Clock) -> None:
+        self._jobs = jobs
+        self._sentinels = sentinels
+        self._board = board
+        self._clock = clock
+        self._tried: dict[Key, datetime] = {}
+        self._vigils: dict[Key, Vigil] = {}
+
+    def forget(self, key: Key) -> None:
+        """Drop everything about a lease: its series disappear."""
+        self._jobs.drop(key, SCRAPE)
+        self._board.remove(key)
+        self._tried.pop(key, None)
+        self._vigils.pop(key, None)
+
+    def observe(self, o: Observation) -> Observation:
+        """Return the observation with what the figures tell; start a scrape that is due."""
+        key = _key(o)
+        if o.status.phase != "Ready" or not o.verified:
+            self.forget(key)
+            return o
+        result = self._jobs.take(key, SCRAPE)
+        if result is not None:
+            self._fold(key, o, result)
+        if self._is_due(key, o) and not self._jobs.running(key, SCRAPE):
+            self._tried[key] = o.now
+            self._jobs.start(key, SCRAPE, lambda: self._scrape(o))
+        vigil = self._vigils.get(key)
+        if vigil is None or result is None:
+            return o
+        return replace(o, activity=finding(vigil, entered(o.status, "Ready")))
+
+    def _is_due(self, key: Key, o: Observation) -> bool:
+        tried = self._tried.get(key)
+        return tried is None or (o.now - tried).total_seconds() >= _period(o.lease.meta.uid)
+
+    async def _scrape(self, o: Observation) -> Page:
+        samples = await self._sentinels.samples(o)
+        return Page(replica=_replica(o), samples=samples, taken_at=self._clock.now())
+
+    def _fold(self, key: Key, o: Observation, result: Result) -> None:
+        if isinstance(result.value, Page):
+            self._board.put(key, result.value)
+            self._watch(key, o, result.value)
+            return
+        blank = Page(replica=_replica(o), samples=Samples(), taken_at=o.now)
+        known = self._board.get(key) or blank
+        fresh = o.now - known.taken_at < STALE
+        samples = known.samples if fresh else Samples()
+        self._board.put(key, replace(known, samples=samples, reachable=False))
+
+    def _watch(self, key: Key, o: Observation, page: Page) -> None:
+        reading = reading_of(page.samples, page.taken_at, o.track.heard)
+        if reading is None or o.template is None or o.measuring or o.figures is not None:
+            self._vigils.pop(key, None)
+            return
+        cores = parse_millicores(o.template.resources.cpu) / 1000
+        self._vigils[key] = watched(self._vigils.get(key), reading, cores)
+
+
+def _period(uid: str) -> float:
+    """Spread by the lease's uid, so that not all are asked at once."""
+    return PERIOD * (1 + JITTER * (zlib.crc32(uid.encode()) % 1000 / 1000 - 0.5))
+
+
+def _replica(o: Observation) -> Replica:
+    meta = o.lease.meta
+    return Replica(
+        namespace=meta.namespace,
+        workload=o.lease.spec.workload,
+        lease=meta.name,
+        provider=o.status.provider or "",
+    )
+
+
+def _key(o: Observation) -> Key:
+    return Key(kind=LEASE.kind, namespace=o.lease.meta.namespace, name=o.lease.meta.name)
