@@ -106,19 +106,36 @@ def _modules(sources: str, folder: str) -> bytes:
 
 
 def _shortened(text: str, sources: list[str]) -> str:
-    """Number the private names that the package itself defines; the same name is the same number."""
+    """Number the private names that the package itself defines; the same name is the same number.
+
+    A name that is also a part of a text stays: the text is for others. A text that is the whole name
+    follows it, as in ``__slots__``.
+    """
     defined: set[str] = set()
+    shown: set[str] = set()
     for source in sources:
         for node in ast.walk(ast.parse(source)):
+            shown.update(_shown(node))
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 defined.add(node.name)
             elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
                 defined.add(node.attr)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 defined.add(node.id)
-    private = sorted(name for name in defined - _FOREIGN if _PRIVATE.fullmatch(name))
+    private = sorted(name for name in defined - shown - _FOREIGN if _PRIVATE.fullmatch(name))
     numbers = {name: f"_{number}" for number, name in enumerate(private)}
     return _PRIVATE.sub(lambda found: numbers.get(found[0], found[0]), text)
+
+
+def _shown(node: ast.AST) -> list[str]:
+    """Return what looks like a private name within a text."""
+    if isinstance(node, ast.JoinedStr):
+        texts = [each.value for each in node.values if isinstance(each, ast.Constant)]
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        texts = [] if _PRIVATE.fullmatch(node.value) else [node.value]
+    else:
+        texts = []
+    return [name for text in texts for name in _PRIVATE.findall(str(text))]
 
 
 def _paths(folder: str) -> Iterator[str]:

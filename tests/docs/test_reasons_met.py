@@ -19,7 +19,6 @@ TO_COME = {
     "EgressNotEnforced",
     "IdentityRefused",
     "InUse",
-    "MiningPoolDenied",
     "Minting",
     "NoCommand",
     "Rotating",

@@ -33,6 +33,15 @@ def test_it_teaches(tmp_path: Path) -> None:
     assert "probe" in shown
 
 
+def test_names_within_texts_stay_as_they_are() -> None:
+    """A family of metrics that ends in ``_count`` must not be renamed with a field of that name."""
+    with zipfile.ZipFile(io.BytesIO(zipapp())) as archive:
+        text = b"".join(archive.read(each) for each in archive.namelist()).decode()
+    assert "_count = 0" in (SOURCES / "agent" / "metrics.py").read_text()
+    for suffix in ("_count", "_sum", "_bucket"):
+        assert f'f"{{name}}{suffix}"' in text
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCES)))
 def test_the_oldest_grammar_reads_it(path: Path) -> None:
     ast.parse(path.read_text(), feature_version=OLDEST)

@@ -146,7 +146,9 @@ def _leases(
             jobs=engine.jobs, screen=ports.screen, prober=ports.prober, clock=ports.clock
         ),
         sentinels=sentinels,
-        scrapes=Scrapes(jobs=engine.jobs, sentinels=sentinels, board=board, clock=ports.clock),
+        scrapes=Scrapes(
+            jobs=engine.jobs, samples=sentinels.samples, board=board, clock=ports.clock
+        ),
         deliveries=Deliveries(catalog=catalog, kube=ports.kube, issuer=ports.issuer),
         installation=installation,
         timing=pace.timing,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from garrison.api.meta import LEASE, Key
 from garrison.api.quantity import parse_millicores
-from garrison.controllers.sentinels import Sentinels
 from garrison.core.anomaly import Vigil, finding, reading_of, watched
 from garrison.core.lifecycle import Observation, entered
 from garrison.ports.clock import Clock
@@ -49,9 +48,16 @@ class Board:
 class Scrapes:
     """Starts what is due and folds in what has finished; at most one page is kept per lease."""
 
-    def __init__(self, *, jobs: Jobs, sentinels: Sentinels, board: Board, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        jobs: Jobs,
+        samples: Callable[[Observation], Awaitable[Samples]],
+        board: Board,
+        clock: Clock,
+    ) -> None:
         self._jobs = jobs
-        self._sentinels = sentinels
+        self._samples = samples
         self._board = board
         self._clock = clock
         self._tried: dict[Key, datetime] = {}
@@ -86,7 +92,7 @@ class Scrapes:
         return tried is None or (o.now - tried).total_seconds() >= _period(o.lease.meta.uid)
 
     async def _scrape(self, o: Observation) -> Page:
-        samples = await self._sentinels.samples(o)
+        samples = await self._samples(o)
         return Page(replica=_replica(o), samples=samples, taken_at=self._clock.now())
 
     def _fold(self, key: Key, o: Observation, result: Result) -> None:

@@ -1,0 +1,130 @@
+"""Figures of Ready replicas: fetched in the background, shown while they are true, then gone."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from garrison.adapters.memory.clock import LoopClock
+from garrison.api.lease import LeaseStatus, SentinelRef
+from garrison.api.meta import LEASE, Key, LocalRef
+from garrison.controllers.scrapes import PERIOD, STALE, Board, Scrapes
+from garrison.core.anomaly import WARM_UP, WINDOW
+from garrison.core.lifecycle import Observation
+from garrison.core.phase import enter
+from garrison.errors import UnavailableError
+from garrison.ports.samples import Replica, Sample, Samples
+from garrison.runtime.jobs import Jobs
+from tests.builders import lease, observation
+
+KEY = Key(kind=LEASE.kind, namespace="prod", name="chat-1")
+LONG = 600.0
+
+
+class Bench:
+    """A Ready lease whose replica answers as ``answer`` says."""
+
+    def __init__(self) -> None:
+        self.clock = LoopClock()
+        self.board = Board()
+        self.asked = 0
+        self.silent = False
+        self.cores = 0.0
+        self.scrapes = Scrapes(
+            jobs=Jobs(lambda _: None), samples=self._samples, board=self.board, clock=self.clock
+        )
+        base = lease("Ready", provider="p1")
+        status = enter(base.status, "Ready", self.clock.now())
+        spec = replace(
+            base.spec, sentinel=SentinelRef(digest="a" * 64, secret_ref=LocalRef(name="boot"))
+        )
+        self.lease = replace(base, spec=spec, status=status)
+
+    async def _samples(self, _o: Observation) -> Samples:
+        self.asked += 1
+        await asyncio.sleep(0.1)
+        if self.silent:
+            raise UnavailableError("no answer")
+        values = {
+            "workload_cpu_seconds_total": self.cores * asyncio.get_running_loop().time(),
+            "relay_requests_total": 0.0,
+            "relay_requests_in_flight": 0.0,
+        }
+        return Samples(
+            samples=tuple(
+                Sample(family=name, name=name, value=each) for name, each in values.items()
+            )
+        )
+
+    def look(self, **changes: object) -> Observation:
+        """One pass over the lease."""
+        now = self.clock.now()
+        return self.scrapes.observe(replace(observation(self.lease), now=now, **changes))
+
+    async def watch(self, seconds: float) -> list[bool | None]:
+        """Look every second; returns what the figures told, where they told anything."""
+        told = []
+        for _ in range(int(seconds)):
+            found = self.look().activity
+            if found is not None:
+                told.append(found.busy)
+            await asyncio.sleep(1)
+        return told
+
+
+async def test_a_ready_replica_is_asked_once_a_period_and_never_twice_at_once() -> None:
+    bench = Bench()
+    await bench.watch(LONG)
+    assert LONG / PERIOD * 0.8 <= bench.asked <= LONG / PERIOD * 1.2 + 1
+    (page,) = bench.board.pages()
+    assert page.reachable
+    assert page.replica == Replica(namespace="prod", workload="chat", lease="chat-1", provider="p1")
+
+
+async def test_a_replica_that_goes_silent_is_shown_as_such_and_its_figures_age_out() -> None:
+    bench = Bench()
+    await bench.watch(20)
+    bench.silent = True
+    await bench.watch(20)
+    page = bench.board.get(KEY)
+    assert page is not None
+    assert (page.reachable, bool(page.samples.samples)) == (False, True)
+    await bench.watch(STALE.total_seconds() + PERIOD)
+    page = bench.board.get(KEY)
+    assert page is not None
+    assert (page.reachable, page.samples.samples) == (False, ())
+
+
+async def test_nothing_is_shown_of_a_lease_that_is_not_ready_any_more() -> None:
+    bench = Bench()
+    await bench.watch(20)
+    assert bench.board.get(KEY) is not None
+    bench.lease = replace(bench.lease, status=LeaseStatus(phase="Draining"))
+    bench.look()
+    assert list(bench.board.pages()) == []
+
+
+async def test_a_lease_without_a_sentinel_is_not_asked() -> None:
+    bench = Bench()
+    bench.lease = replace(bench.lease, spec=replace(bench.lease.spec, sentinel=None))
+    await bench.watch(60)
+    assert bench.asked == 0
+
+
+async def test_work_that_nobody_asked_for_is_found_once_its_time_has_passed() -> None:
+    bench = Bench()
+    bench.cores = 64.0
+    early = (WARM_UP + WINDOW).total_seconds() - PERIOD
+    assert True not in await bench.watch(early)
+    assert (await bench.watch(4 * PERIOD))[-1] is True
+    bench.cores = 0.0
+    assert True not in (await bench.watch(2 * PERIOD))[-1:]
+
+
+async def test_a_benchmark_is_no_idle_time() -> None:
+    bench = Bench()
+    bench.cores = 64.0
+    for _ in range(int((WARM_UP + WINDOW).total_seconds()) + 60):
+        assert bench.look(measuring=True).activity is None
+        await asyncio.sleep(1)
+    assert bench.asked > 1
