@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 from garrison.adapters.memory.clock import LoopClock
 from garrison.api.lease import LeaseStatus, SentinelRef
@@ -56,7 +57,7 @@ class Bench:
             )
         )
 
-    def look(self, **changes: object) -> Observation:
+    def look(self, **changes: Any) -> Observation:
         """One pass over the lease."""
         now = self.clock.now()
         return self.scrapes.observe(replace(observation(self.lease), now=now, **changes))

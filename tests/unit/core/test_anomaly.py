@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,7 +33,7 @@ STEPS = int(WINDOW.total_seconds()) // PERIOD
 LONG_AGO = NOW - timedelta(days=1)
 
 
-def reading(second: float, *, cpu: float = 0.0, **fields: int) -> Reading:
+def reading(second: float, *, cpu: float = 0.0, **fields: Any) -> Reading:
     base = Reading(at=at(second), cpu_seconds=cpu, gpu=0.0, requests=0, in_flight=0, probes=0)
     return replace(base, **fields)
 
@@ -80,7 +81,7 @@ def test_a_busy_gpu_is_enough() -> None:
         ("the CPU rests", {"cpu_seconds": CORES * PERIOD * (STEPS - 1)}),
     ],
 )
-def test_a_replica_that_rests_or_is_asked_is_cleared(name: str, last: dict[str, float]) -> None:
+def test_a_replica_that_rests_or_is_asked_is_cleared(name: str, last: dict[str, Any]) -> None:
     *before, final = busy()
     assert verdict([*before, replace(final, **last)]) is False, name
 
@@ -95,7 +96,7 @@ def test_a_replica_that_rests_or_is_asked_is_cleared(name: str, last: dict[str, 
         ("time stood still", {"at": at(PERIOD * (STEPS - 1))}),
     ],
 )
-def test_what_was_not_seen_decides_nothing(name: str, last: dict[str, object]) -> None:
+def test_what_was_not_seen_decides_nothing(name: str, last: dict[str, Any]) -> None:
     *before, final = busy()
     assert verdict([*before, replace(final, **last)]) is None, name
 
