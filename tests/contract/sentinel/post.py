@@ -72,11 +72,12 @@ def free_port() -> int:
 
 
 class Pipe:
-    """Forwards new connections to one port; where to can be changed, as a provider can."""
+    """Forwards new connections to its targets in turn; they can be changed, as a provider can."""
 
     def __init__(self) -> None:
-        self.target = 0
+        self.targets: tuple[int, ...] = ()
         self.port = 0
+        self._turn = 0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -86,8 +87,10 @@ class Pipe:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._turn += 1
+        target = self.targets[self._turn % len(self.targets)]
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", target)
         except OSError:
             writer.close()
             return
@@ -164,7 +167,7 @@ class RealPost:
                 env={"PATH": os.environ["PATH"], **env},
             )
         )
-        self._pipe.target = ports.control
+        self._pipe.targets = (ports.control,)
         await _listening(ports.control)
 
     def now(self) -> datetime:
@@ -189,6 +192,12 @@ class RealPost:
 
     async def copy(self) -> None:
         await self._started(SentinelPorts(data=free_port(), control=free_port()))
+
+    async def alternate(self) -> None:
+        """Let another container answer every other connection, with the same bootstrap."""
+        first = self._pipe.targets
+        await self.copy()
+        self._pipe.targets = (*first, *self._pipe.targets)
 
     async def stop(self) -> None:
         await self._ended()

@@ -123,23 +123,39 @@ class SentinelClient:
         return answer
 
     async def enrol(self, door: Door) -> Enrolment:
-        """Check the proofs, sign the request, install the certificate; repeated, it renews."""
-        async with await self._opened(door) as channel:
-            hello = await self._greeted(door, channel)
-            instance = _hex(hello, "instance")
-            csr = await self._request(door, channel, instance)
-            certificate = await self._signed(door, csr)
-            operator = await self._operator.current()
-            await channel.call(
-                "PUT",
-                "/v1/certificate",
-                {"certificate": pem(certificate), "operatorCAs": list(operator.trusted)},
-            )
-            return Enrolment(
-                instance=instance,
-                key=fingerprint(requested_key(csr)),
-                certificate_until=certificate.not_valid_after_utc,
-            )
+        """Check the proofs, sign the request, install the certificate; repeated, it renews.
+
+        The connection is kept: should the next look meet another instance, there are two.
+        """
+        channel = await self._opened(door)
+        try:
+            done = await self._enrolment(door, channel)
+        except BaseException:
+            await channel.close()
+            raise
+        await self._keep(door, done.instance, channel)
+        return done
+
+    async def _enrolment(self, door: Door, channel: Channel) -> Enrolment:
+        hello = await self._greeted(door, channel)
+        instance = _hex(hello, "instance")
+        csr = await self._request(door, channel, instance)
+        certificate = await self._signed(door, csr)
+        operator = await self._operator.current()
+        body = {"certificate": pem(certificate), "operatorCAs": list(operator.trusted)}
+        await channel.call("PUT", "/v1/certificate", body)
+        return Enrolment(
+            instance=instance,
+            key=fingerprint(requested_key(csr)),
+            certificate_until=certificate.not_valid_after_utc,
+        )
+
+    async def _keep(self, door: Door, instance: str, channel: Channel) -> None:
+        """Make a connection the lease's witness."""
+        before = self._held.get(door.lease.uid)
+        self._held[door.lease.uid] = (instance, channel)
+        if before is not None:
+            await before[1].close()
 
     async def _request(
         self, door: Door, channel: Channel, instance: str
@@ -228,16 +244,21 @@ class SentinelClient:
             return await channel.call(method, path, body)
 
     async def _enrolled(self, door: Door) -> Channel:
-        """Reach the enrolled instance and no other: the pinned key, checked on this connection."""
+        """Reach the enrolled instance and no other: the pinned key, checked on this connection.
+
+        A connection that meets another one is kept: should the next look find the enrolled one, there
+        are two.
+        """
         channel = await self._opened(door)
         try:
-            await self._greeted(door, channel)
-            if not channel.is_enrolled or channel.key != door.key:
-                raise UnavailableError("another instance answers now; it has to be enrolled first")
+            hello = await self._greeted(door, channel)
+            if channel.is_enrolled and channel.key == door.key:
+                return channel
+            await self._keep(door, _hex(hello, "instance"), channel)
         except BaseException:
             await channel.close()
             raise
-        return channel
+        raise UnavailableError("another instance answers now; it has to be enrolled first")
 
 
 def _key(channel: Channel) -> str | None:
