@@ -227,10 +227,12 @@ def events(*, place: Place, workload: str, follow: bool, replica: str | None) ->
 async def _events(place: Place, workload: str, replica: str | None, *, follow: bool) -> None:
     async with looking(place, workload) as inside:
         found = await inside.replicas(replica)
-        async with asyncio.TaskGroup() as group:
-            for lease in found:
-                work = printed_events(inside, lease, named=len(found) > 1, follow=follow)
-                group.create_task(work)
+        works = [
+            printed_events(inside, lease, named=len(found) > 1, follow=follow) for lease in found
+        ]
+        for ended in await asyncio.gather(*works, return_exceptions=True):
+            if ended is not None:
+                raise ended
 
 
 async def printed_events(inside: Inside, lease: Lease, *, named: bool, follow: bool) -> None:

@@ -20,12 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from garrison.api.lease import EndpointStatus, Lease, SentinelRef, SentinelStatus
 from garrison.api.meta import LEASE, WORKLOAD, LocalRef
 from garrison.api.workload import ClientStatus, WorkloadStatus
-from garrison.cli.main import main
 from tests.builders import NOW, lease, workload
 from tests.sentinel.agent.agent_process import (
     CONSOLE_CLIENT,
@@ -38,7 +37,7 @@ from tests.sentinel.agent.agent_process import (
     LEASE as LEASE_UID,
 )
 from tests.sentinel.pki import Issued
-from tests.unit.cli.cluster import Cluster, Json, connected, document, secret
+from tests.unit.cli.cluster import Cluster, Json, document, invoked, secret
 
 CONSOLE = "chat-console-1"
 WHERE = ("-n", "prod", "--allow-private")
@@ -74,10 +73,8 @@ def objects(*leases: Lease, identity: Issued = CONSOLE_CLIENT) -> list[Json]:
     ]
 
 
-def invoked(cluster: Cluster, *arguments: str) -> Result:
-    connected(cluster)
-    command, *rest = arguments
-    return CliRunner().invoke(main, [command, "iw/chat", *WHERE, *rest])
+def asked(cluster: Cluster, command: str, *rest: str) -> Result:
+    return invoked(cluster, command, "iw/chat", *WHERE, *rest)
 
 
 def program(folder: Path, found: list[Json], *arguments: str) -> list[str]:
@@ -111,16 +108,16 @@ def serving(enrolled: AgentProcess) -> AgentProcess:
 
 def test_logs(serving: AgentProcess) -> None:
     cluster = Cluster(objects(replica(serving)))
-    result = invoked(cluster, "logs")
+    result = asked(cluster, "logs")
     assert sorted(result.stdout.splitlines()) == ["one", "three", "two"]
     assert result.exit_code == 0
-    assert invoked(cluster, "logs", "--tail", "1").stdout == "three\n"
-    assert invoked(cluster, "logs", "--tail", "0").stdout == ""
+    assert asked(cluster, "logs", "--tail", "1").stdout == "three\n"
+    assert asked(cluster, "logs", "--tail", "0").stdout == ""
 
 
 def test_logs_of_several_replicas_are_told_apart(serving: AgentProcess) -> None:
     other = replica(serving, "chat-bbbbbb")
-    result = invoked(Cluster(objects(replica(serving), other)), "logs", "--tail", "1")
+    result = asked(Cluster(objects(replica(serving), other)), "logs", "--tail", "1")
     assert result.stdout.splitlines() == ["chat-aaaaaa three", "chat-bbbbbb three"]
 
 
@@ -128,7 +125,7 @@ def test_one_replica_that_is_away_hides_no_other(serving: AgentProcess) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     away = replica(serving, "chat-bbbbbb", control=EndpointStatus(host="127.0.0.1", port=port))
-    result = invoked(Cluster(objects(replica(serving), away)), "logs", "--tail", "1")
+    result = asked(Cluster(objects(replica(serving), away)), "logs", "--tail", "1")
     assert result.stdout == "chat-aaaaaa three\n"
     assert "chat-bbbbbb: sentinel at 127.0.0.1" in result.stderr
     assert result.exit_code == 1
@@ -188,29 +185,27 @@ def listening() -> Iterator[int]:
 
 def test_connectivity(serving: AgentProcess, listening: int) -> None:
     cluster = Cluster(objects(replica(serving)))
-    reached = invoked(cluster, "connectivity", f"127.0.0.1:{listening}")
+    reached = asked(cluster, "connectivity", f"127.0.0.1:{listening}")
     assert reached.exit_code == 0
     row = next(each for each in reached.stdout.splitlines() if "chat-aaaaaa" in each)
     assert row.split()[1:5] == [f"127.0.0.1:{listening}", "127.0.0.1", "yes", "yes"]
     with socket.create_server(("127.0.0.1", 0)) as taken:
         closed = taken.getsockname()[1]
-    refused = invoked(cluster, "connectivity", "-o", "json", f"127.0.0.1:{closed}")
+    refused = asked(cluster, "connectivity", "-o", "json", f"127.0.0.1:{closed}")
     assert refused.exit_code == 1
     (found,) = json.loads(refused.stdout)
     assert (found["replica"], found["allowed"], found["reachable"]) == ("chat-aaaaaa", True, False)
 
 
 def test_what_the_list_forbids_is_no_failure(serving: AgentProcess) -> None:
-    result = invoked(
-        Cluster(objects(replica(serving))), "connectivity", "-o", "json", "192.0.2.1:9"
-    )
+    result = asked(Cluster(objects(replica(serving))), "connectivity", "-o", "json", "192.0.2.1:9")
     (found,) = json.loads(result.stdout)
     assert not found["allowed"]
     assert result.exit_code == 0
 
 
 def test_an_empty_list_is_said_to_be_empty(serving: AgentProcess) -> None:
-    result = invoked(Cluster(objects(replica(serving))), "connectivity")
+    result = asked(Cluster(objects(replica(serving))), "connectivity")
     assert "the list is empty" in result.stdout
     assert result.exit_code == 0
 
@@ -229,7 +224,7 @@ def test_an_empty_list_is_said_to_be_empty(serving: AgentProcess) -> None:
 def test_a_command(
     serving: AgentProcess, command: tuple[str, ...], code: int, out: str, err: str
 ) -> None:
-    result = invoked(Cluster(objects(replica(serving))), "shell", "--", *command)
+    result = asked(Cluster(objects(replica(serving))), "shell", "--", *command)
     assert (result.exit_code, result.stdout, result.stderr) == (code, out, err)
 
 
@@ -317,7 +312,7 @@ class Terminal:
 def test_the_identity_of_data_looks_into_nothing(serving: AgentProcess) -> None:
     cluster = Cluster(objects(replica(serving), identity=WORKLOAD_CLIENT))
     for command in ("logs", "shell", "connectivity"):
-        result = invoked(cluster, command)
+        result = asked(cluster, command)
         assert result.exit_code == 1
         assert "one" not in result.stdout
 
@@ -325,7 +320,7 @@ def test_the_identity_of_data_looks_into_nothing(serving: AgentProcess) -> None:
 def test_without_the_right_to_read_the_secret(serving: AgentProcess) -> None:
     cluster = Cluster(objects(replica(serving)), forbidden=[("Secret", "prod")])
     for command in ("logs", "shell", "connectivity"):
-        result = invoked(cluster, command)
+        result = asked(cluster, command)
         assert result.exit_code == 1
         assert f"you may not read Secret prod/{CONSOLE}" in result.output
         assert "role edit" in result.output
@@ -336,28 +331,27 @@ def test_another_key_is_not_believed(serving: AgentProcess) -> None:
     assert found.status.sentinel is not None
     wrong = replace(found.status.sentinel, key="0" * 64)
     other = replace(found, status=replace(found.status, sentinel=wrong))
-    result = invoked(Cluster(objects(other)), "logs")
+    result = asked(Cluster(objects(other)), "logs")
     assert result.exit_code == 1
     assert "IdentityRefused" in result.output
     assert "one" not in result.stdout
 
 
 def test_a_private_address_is_dialled_only_on_request(serving: AgentProcess) -> None:
-    connected(Cluster(objects(replica(serving))))
-    result = CliRunner().invoke(main, ["logs", "chat", "-n", "prod"])
+    result = invoked(Cluster(objects(replica(serving))), "logs", "chat", "-n", "prod")
     assert result.exit_code == 1
     assert "UnsafeDestination" in result.output
 
 
 def test_what_is_not_there_is_said(serving: AgentProcess) -> None:
     cluster = Cluster(objects(replica(serving)))
-    result = invoked(cluster, "logs", "--replica", "chat-zzzzzz")
+    result = asked(cluster, "logs", "--replica", "chat-zzzzzz")
     assert "--replica takes one of: chat-aaaaaa" in result.output
     sealed = replica(serving, sentinel=None)
     cluster.remove(LEASE, "prod", "chat-aaaaaa")
     cluster.put(document(replace(sealed, status=replace(sealed.status, phase="Enrolling"))))
-    assert "is Enrolling: its sentinel is not enrolled yet" in invoked(cluster, "shell").output
+    assert "is Enrolling: its sentinel is not enrolled yet" in asked(cluster, "shell").output
     cluster.remove(LEASE, "prod", "chat-aaaaaa")
-    assert "no replica of chat has a container" in invoked(cluster, "shell").output
+    assert "no replica of chat has a container" in asked(cluster, "shell").output
     cluster.remove(WORKLOAD, "prod", "chat")
-    assert "InferenceWorkload prod/chat does not exist" in invoked(cluster, "shell").output
+    assert "InferenceWorkload prod/chat does not exist" in asked(cluster, "shell").output

@@ -5,10 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+
+from click.testing import CliRunner, Result
 
 from garrison.adapters.memory.kube import MemoryKube, register
 from garrison.api.account import SPEC_ADAPTER as ACCOUNT_SPEC
@@ -137,17 +141,27 @@ class Cluster(MemoryKube):
         """Nothing to close."""
 
 
-def connected(cluster: Cluster) -> None:
-    """Let every command of this process speak to it."""
+@contextmanager
+def connected(cluster: Cluster) -> Iterator[None]:
+    """Let every command of this process speak to it, meanwhile."""
 
     async def connect(_kubeconfig: str | None, _context: str | None) -> Cluster:
         return cluster
 
-    for module in (inside, market):
-        setattr(module, "connect_kube", connect)  # noqa: B010 - a module has no typed attributes
+    with (
+        patch.object(inside, "connect_kube", connect),
+        patch.object(market, "connect_kube", connect),
+    ):
+        yield
+
+
+def invoked(cluster: Cluster, *arguments: str) -> Result:
+    """Run a command on it, in this process."""
+    with connected(cluster):
+        return CliRunner().invoke(main, list(arguments))
 
 
 if __name__ == "__main__":
-    path, *arguments = sys.argv[1:]
-    connected(Cluster(json.loads(Path(path).read_text())))
-    main(arguments)
+    path, *given = sys.argv[1:]
+    with connected(Cluster(json.loads(Path(path).read_text()))):
+        main(given)
