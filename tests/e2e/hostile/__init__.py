@@ -1,0 +1,1 @@
+"""Providers that turn against their tenants, with real containers."""
