@@ -30,9 +30,8 @@ PORTS = {
     "identities": Identities,
     "issuer": Issuer,
 }
-LATER = frozenset({"market.deposit", "identities.context"})
-"""operations that the engine does not call: escrow is topped up by a later capability, and TLS contexts
-are for adapters"""
+LATER = frozenset({"identities.context"})
+"""operations that the engine does not call: TLS contexts are for adapters"""
 
 ACTIONS = (
     lifecycle.Action,

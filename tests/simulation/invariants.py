@@ -7,11 +7,18 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from garrison.adapters.memory.market import DeploymentRecord, MemoryMarket
+from garrison.adapters.memory.market import EXHAUSTED, DeploymentRecord, MemoryMarket
 from garrison.core.marker import parse_marker
+from garrison.core.order import MIN_DEPOSIT
 from kube_light.store import Store
 from tests.simulation.operator import INSTALLATION
-from tests.simulation.scenario import LOST_LEASE, MAX_LEASES, MAX_NEW, MAX_PRICE
+from tests.simulation.scenario import (
+    LOST_LEASE,
+    MAX_LEASES,
+    MAX_NEW,
+    MAX_PRICE,
+    MIN_RUNWAY_HOURS,
+)
 
 SURGE = 1
 WINDING = frozenset({"Draining", "Closing", "Closed", "Failed"})
@@ -36,6 +43,8 @@ class Invariants:
         self._store = store
         self.released: set[str] = set()
         """uids of leases that were deleted with deletionPolicy Orphan"""
+        self._topped_up: dict[str, int] = {}
+        """how many deposits into each deployment were checked already"""
         self._seen: set[str] = set()
         """names of all leases that ever existed: a name is never used twice"""
         self.stripped: set[str] = set()
@@ -51,6 +60,22 @@ class Invariants:
             if not str(mine(each)).startswith(LOST_LEASE) and mine(each) not in self.released
         ]
         yield from self._ceilings(ours, now)
+        yield from self._escrows()
+
+    def _escrows(self) -> Iterator[str]:
+        """No escrow runs out while there is money, and none is filled that needed nothing."""
+        for record in self._market.deployments.values():
+            lease, known = record.lease, self._topped_up.get(record.id, 1)
+            if mine(record) is None or lease is None:
+                continue
+            if lease.reason == EXHAUSTED:
+                yield f"the escrow of deployment {record.id} ran out"
+            self._topped_up[record.id] = len(record.deposits)
+            for at, amount in record.deposits[known:]:
+                needed = lease.price * MIN_RUNWAY_HOURS
+                before = record.left(at) - amount
+                if before >= needed or before + amount > needed + lease.price + MIN_DEPOSIT:
+                    yield f"{amount} went into deployment {record.id}, which had {before}"
 
     def _doubled(self, paid: list[DeploymentRecord]) -> Iterator[str]:
         for uid, count in Counter(mine(each) for each in paid).items():

@@ -20,7 +20,10 @@ from tests.simulation.world import World
 CHAOS = 400.0
 SETTLE = 4 * 3600.0
 QUIET = 900.0
+LONG_QUIET = 1.5 * 3600
+"""longer than the escrow of a tight budget lasts that is not topped up; for one seed in ten"""
 GONE = 1800.0
+LONG_SEED = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,7 @@ async def _run(seed: int, say: Callable[[str], None]) -> Story:
     world.say("calm")
     try:
         await _reached(world)
-        await _quiet(world)
+        await _quiet(world, LONG_QUIET if seed % 10 == LONG_SEED else QUIET)
         await _deleted(world)
     finally:
         await world.close()
@@ -130,16 +133,16 @@ def _not_ready(body: Any) -> str:
     return ""
 
 
-async def _quiet(world: World) -> None:
+async def _quiet(world: World, seconds: float) -> None:
     """Once reached, the operators write nothing more about workloads and leases."""
     await asyncio.sleep(60.0)
     if world.broken:
         return
     since = asyncio.get_running_loop().time()
-    await asyncio.sleep(QUIET)
+    await asyncio.sleep(seconds)
     noise = sorted({what for at, what in world.writes if at > since and not _is_measured(what)})
     if noise and not _unreached(world):
-        world.broken.append(f"writes in {QUIET:.0f} quiet seconds: {noise}")
+        world.broken.append(f"writes in {seconds:.0f} quiet seconds: {noise}")
 
 
 def _is_measured(what: str) -> bool:

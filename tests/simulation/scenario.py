@@ -18,6 +18,8 @@ ACCOUNT_NAME = "treasury"
 LOST_LEASE = "00000000-0000-4000-8000-"
 """how the uid of a lease begins that no operator of this seed ever made"""
 
+MIN_RUNWAY_HOURS = 2
+"""more than a deposit under a tight budget lasts: it is topped up while everything goes wrong"""
 MAX_LEASES = 5
 MAX_NEW = 12
 MAX_PRICE = MicroUSD(20_000_000)
@@ -66,7 +68,7 @@ def account() -> Object:
                 "maxLeases": MAX_LEASES,
                 "maxNewLeasesPer10Minutes": MAX_NEW,
             },
-            "treasury": {"depositHours": 24},
+            "treasury": {"depositHours": 1, "minRunwayHours": MIN_RUNWAY_HOURS},
         },
     }
 
@@ -133,6 +135,8 @@ def workload(name: str, chance: random.Random) -> Object:
     }
     if chance.random() < 0.3:
         spec["providerPolicyRef"] = {"name": "anyone"}
+    if chance.random() < 0.5:
+        spec["budget"] = {"maxPricePerHour": "1.30"}
     if chance.random() < 0.3:
         spec["trust"] = "Unverified"
     else:

@@ -11,9 +11,9 @@ import pytest
 from garrison.api.lease import Lease
 from garrison.controllers import lease as lease_controller
 from garrison.controllers import workload as workload_controller
-from garrison.core import budget, ordering, traffic, winding
-from garrison.core.lifecycle import CreateDeployment, Observation, Step
-from tests.simulation.run import run_seed
+from garrison.core import budget, ordering, traffic, treasury, winding
+from garrison.core.lifecycle import CreateDeployment, DepositEscrow, Observation, Step
+from tests.simulation.run import LONG_SEED, run_seed
 
 SEEDS = range(60)
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -100,6 +100,26 @@ def _forgetful_ledger(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(workload_controller.WorkloadController, "plan", plan)
 
 
+def _doubled_deposit(patch: pytest.MonkeyPatch) -> None:
+    trade = lease_controller.LeaseController._trade
+
+    async def twice(self: Any, action: Any, o: Observation) -> object:
+        if isinstance(action, DepositEscrow):
+            await trade(self, action, o)
+        return await trade(self, action, o)
+
+    patch.setattr(lease_controller.LeaseController, "_trade", twice)
+
+
+def _hasty_deposit(patch: pytest.MonkeyPatch) -> None:
+    """A reading is believed at once, and a deposit without an answer forgotten."""
+    patch.setattr(treasury, "is_believed", lambda *_args: True)
+
+
+def _no_deposits(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(treasury, "is_due", lambda _o: False)
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("patch", "complaint"),
@@ -110,6 +130,8 @@ def _forgetful_ledger(patch: pytest.MonkeyPatch) -> None:
         pytest.param(_no_ceilings, "the ceiling is", id="ceilings ignored"),
         pytest.param(_eager_routing, "was never Ready", id="routed before Ready"),
         pytest.param(_forgetful_ledger, "is in no ledger", id="ledger after the fact"),
+        pytest.param(_doubled_deposit, "went into deployment", id="deposit doubled"),
+        pytest.param(_hasty_deposit, "went into deployment", id="outcome not awaited"),
     ],
 )
 def test_a_missing_safeguard_is_noticed(
@@ -120,3 +142,13 @@ def test_a_missing_safeguard_is_noticed(
         if any(complaint in each for each in run_seed(seed).broken):
             return
     pytest.fail(f"no seed of {SEEDS} noticed; the simulation does not check this")
+
+
+@pytest.mark.timeout(300)
+def test_an_escrow_that_nobody_fills_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the seeds with a long quiet see it."""
+    _no_deposits(monkeypatch)
+    for seed in range(LONG_SEED, 60, 10):
+        if any("ran out" in each for each in run_seed(seed).broken):
+            return
+    pytest.fail("no seed noticed; the simulation does not check this")

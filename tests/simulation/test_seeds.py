@@ -44,7 +44,7 @@ def test_every_seed_holds_and_everything_is_reached() -> None:
         assert union(each.reached for each in stories).missing() == {}
 
 
-@pytest.mark.parametrize("seed", [3, 7])
+@pytest.mark.parametrize("seed", [3, 8])
 def test_a_seed_is_the_same_every_time(seed: int) -> None:
     tales: list[list[str]] = []
     for _ in range(2):

@@ -167,10 +167,20 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class Treasury:
-    """How much is put into escrow per lease."""
+    """How much is put into escrow per lease, and how long the money must last."""
 
     deposit_hours: Annotated[int, Field(ge=1, le=720)] = Field(
         default=24, description="Hours of the highest accepted price that are deposited at order."
+    )
+    min_runway_hours: Annotated[int, Field(ge=0, le=720)] = Field(
+        default=6,
+        description="A lease whose escrow lasts for fewer hours at its price is topped up, to "
+        "depositHours or one hour more than this, whichever is longer; 0: never.",
+    )
+    warning_hours: Annotated[int, Field(ge=0, le=8760)] = Field(
+        default=24,
+        description="The condition Runway is False when what can be deposited lasts for fewer hours "
+        "of everything that is leased or ordered; 0: never.",
     )
 
 

@@ -227,6 +227,28 @@ class BusyStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class TopUpStatus:
+    """The newest deposit into a running escrow; ``at`` is when it was intended.
+
+    ``left_before`` is the escrow that it was decided on.
+    """
+
+    amount: Price
+    left_before: Price
+    at: AwareDatetime
+    outcome: Literal["Intended", "Deposited", "Refused", "NotSeen"] = "Intended"
+    message: Message = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class LeaseEscrow:
+    """What pays the rent. ``lasts_until``: when it is empty at this price, rewritten when it moves."""
+
+    lasts_until: AwareDatetime | None = None
+    top_up: TopUpStatus | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
 class LeaseFailure:
     """Why this lease is given up, and who is to blame as far as one lease can tell."""
 
@@ -253,6 +275,11 @@ class LeaseStatus:
     region: Annotated[str, Field(max_length=128)] | None = None
     gpu_model: Annotated[str, Field(max_length=63)] | None = None
     price_per_hour: Price | None = None
+    escrow: LeaseEscrow | None = None
+    spent: Price | None = Field(
+        default=None,
+        description="Rent that was paid, once the deployment is closed, if it is told.",
+    )
     gseq: int | None = None
     oseq: int | None = None
     endpoint: EndpointStatus | None = None

@@ -9,7 +9,16 @@ from typing import TypeAlias, assert_never
 
 from garrison.api.account import STATUS_ADAPTER, Account, AccountStatus, Stranger
 from garrison.api.lease import Lease, parse_lease
-from garrison.api.meta import ACCOUNT, FINALIZER, LEASE, PROVIDER, Key, Kind, Raw
+from garrison.api.meta import (
+    ACCOUNT,
+    FINALIZER,
+    LEASE,
+    PROVIDER,
+    Key,
+    Kind,
+    Raw,
+    condition,
+)
 from garrison.api.money import MicroUSD
 from garrison.api.parsing import dump
 from garrison.controllers.catalog import Catalog
@@ -330,7 +339,7 @@ def _market_view(survey: Survey | None) -> MarketView | None:
 def _notes(books: Books, status: AccountStatus) -> tuple[Note, ...]:
     named = {each.deployment for each in books.account.status.strangers}
     meta = books.account.meta
-    return tuple(
+    lost = tuple(
         Note(
             about=Key(kind=ACCOUNT.kind, namespace="", name=meta.name),
             uid=meta.uid,
@@ -342,6 +351,23 @@ def _notes(books: Books, status: AccountStatus) -> tuple[Note, ...]:
         for each in status.strangers
         if each.kind == "Orphan" and each.deployment not in named
     )
+    return (*lost, *_warnings(books.account, status))
+
+
+def _warnings(account: Account, status: AccountStatus) -> tuple[Note, ...]:
+    """One Event when the money becomes short."""
+    old = condition(account.status.conditions, "Runway")
+    new = condition(status.conditions, "Runway")
+    if new is None or new.status != "False" or (old is not None and old.status == "False"):
+        return ()
+    note = Note(
+        about=Key(kind=ACCOUNT.kind, namespace="", name=account.meta.name),
+        uid=account.meta.uid,
+        type="Warning",
+        reason=new.reason,
+        message=new.message,
+    )
+    return (note,)
 
 
 def _account_of_lease(raw: Raw) -> list[Key]:

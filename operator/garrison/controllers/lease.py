@@ -26,6 +26,7 @@ from garrison.core.lifecycle import (
     CloseDeployment,
     CreateDeployment,
     DeliverSecret,
+    DepositEscrow,
     Enrol,
     EnsureFinalizer,
     Observation,
@@ -44,8 +45,15 @@ from garrison.core.lifecycle import (
 from garrison.core.order import environment, price_ceiling
 from garrison.core.replica import finished, settle, step
 from garrison.core.rotation import WantedSecret, newest, use_of, uses
+from garrison.core.treasury import is_due
 from garrison.core.winding import is_winding
-from garrison.errors import ConflictError, TransientError, UnavailableError
+from garrison.errors import (
+    AuthError,
+    ConflictError,
+    RejectedError,
+    TransientError,
+    UnavailableError,
+)
 from garrison.ports.clock import Chance, Clock
 from garrison.ports.kube import Kube
 from garrison.ports.market import (
@@ -166,13 +174,25 @@ class LeaseController:
         if is_winding(base) and not owes(lease.status):
             return base
         exchange = await self._exchanges.of(base.account)
+        read_at, deployment = await self._deployment(exchange.market, base)
         base = replace(
             base,
             traits=exchange.market.traits,
             proposed_id=exchange.market.propose_id(),
-            deployment=await self._deployment(exchange.market, base),
+            deployment=deployment,
+            deployment_at=read_at,
         )
-        return await self._phase(base, exchange)
+        return await self._phase(await self._with_balance(base, exchange.market), exchange)
+
+    async def _with_balance(self, o: Observation, market: Market) -> Observation:
+        """A serving replica does not depend on the market: a silent one only delays the top-up."""
+        if not is_due(o):
+            return o
+        try:
+            found = await market.balance()
+        except (TransientError, AuthError, RejectedError):
+            return o
+        return replace(o, balance=found.available)
 
     def _without_account(self, base: Observation) -> Observation:
         if base.lease.status.deployment is not None or base.lease.status.intent is not None:
@@ -300,27 +320,29 @@ class LeaseController:
             return True
         return any(each.lease == lease.meta.uid for each in provider.status.results)
 
-    async def _deployment(self, market: Market, o: Observation) -> Deployment | None:
-        """The recorded deployment, or the one that an unresolved create may have made.
+    async def _deployment(
+        self, market: Market, o: Observation
+    ) -> tuple[datetime, Deployment | None]:
+        """When it was read, and the recorded deployment or one that an unresolved create has made.
 
         A serving replica does not depend on the market: there it is read seldom, and may be silent.
         """
         status = o.status
         if status.deployment is None:
-            return await self._searched(market, o)
+            return o.now, await self._searched(market, o)
         uid = o.lease.meta.uid
         if status.phase not in SERVING or is_winding(o):
             self._seen.pop(uid, None)
-            return await market.deployment(status.deployment.id)
+            return o.now, await market.deployment(status.deployment.id)
         seen = self._seen.get(uid)
         if seen is not None and (o.now - seen[0]).total_seconds() < self._timing.watch:
-            return seen[1]
+            return seen
         try:
             found = await market.deployment(status.deployment.id)
         except TransientError:
             found = None
         self._seen[uid] = (o.now, found)
-        return found
+        return o.now, found
 
     async def _searched(self, market: Market, o: Observation) -> Deployment | None:
         intent = unresolved_create(o.status)
@@ -383,7 +405,13 @@ class LeaseController:
             case StartBenchmark():
                 self._measurements.benchmark(observed)
                 return None
-            case CreateDeployment() | AcceptBid() | SendManifest() | CloseDeployment():
+            case (
+                CreateDeployment()
+                | AcceptBid()
+                | SendManifest()
+                | CloseDeployment()
+                | DepositEscrow()
+            ):
                 return await self._trade(action, observed)
             case DeliverSecret():
                 await self._deliver(action, observed)
@@ -426,7 +454,7 @@ class LeaseController:
 
     async def _trade(
         self,
-        action: CreateDeployment | AcceptBid | SendManifest | CloseDeployment,
+        action: CreateDeployment | AcceptBid | SendManifest | CloseDeployment | DepositEscrow,
         o: Observation,
     ) -> object:
         assert o.account is not None  # noqa: S101 - observe() raised without it
@@ -447,6 +475,9 @@ class LeaseController:
                 await exchange.gateway.send_manifest(target, action.order)
             case CloseDeployment():
                 await exchange.market.close(action.deployment)
+            case DepositEscrow():
+                self._tokens.pop(o.lease.meta.uid, None)
+                await exchange.market.deposit(action.deployment, action.amount)
             case _:
                 assert_never(action)
         return None

@@ -7,6 +7,7 @@ from typing import Literal
 from garrison.api.lease import Lease, LeaseStatus
 from garrison.api.meta import LEASE, WORKLOAD, Key, Meta, condition
 from garrison.api.workload import Workload, WorkloadStatus
+from garrison.core.treasury import FUNDED
 from garrison.ports.kube import Note
 
 QUIET = frozenset({"Pending", "Ordering", "Leasing"})
@@ -25,7 +26,7 @@ def lease_notes(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
     if after.failure is not None and before.failure is None:
         failure = after.failure
         return (_note(LEASE.kind, lease.meta, "Warning", failure.reason, failure.message),)
-    noticed = (*_busy(lease, after), *_mining(lease, after))
+    noticed = (*_money(lease, after), *_busy(lease, after), *_mining(lease, after))
     if after.phase == before.phase or after.phase in QUIET:
         return noticed
     return (_note(LEASE.kind, lease.meta, "Normal", after.phase, _tells(after)), *noticed)
@@ -62,6 +63,20 @@ def _mining(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
         for each in after.egress.denied
         if each.mining and (each.destination, each.port) not in known
     )
+
+
+def _money(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
+    """One Event for each top-up, and one when the escrow can no longer be kept filled."""
+    old, new = condition(lease.status.conditions, FUNDED), condition(after.conditions, FUNDED)
+    notes = []
+    if new is not None and new.status == "False" and (old is None or old.reason != new.reason):
+        notes.append(_note(LEASE.kind, lease.meta, "Warning", new.reason, new.message))
+    done = after.escrow.top_up if after.escrow is not None else None
+    known = lease.status.escrow.top_up if lease.status.escrow is not None else None
+    if done is not None and done.outcome == "Deposited" and done != known:
+        message = f"{done.amount} $ added to the escrow"
+        notes.append(_note(LEASE.kind, lease.meta, "Normal", "ToppedUp", message))
+    return tuple(notes)
 
 
 def _tells(status: LeaseStatus) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from garrison.api.account import Account, AccountStatus, EndpointStatus, Grant, Stranger
 from garrison.api.lease import Lease
 from garrison.api.meta import Condition, ConditionStatus
-from garrison.api.money import MicroUSD, parse_dollars, shown_dollars
+from garrison.api.money import MicroUSD, format_dollars, parse_dollars, shown_dollars
 from garrison.core.budget import Refusal, Request, grant_all, rate_window, reserved
 from garrison.core.lifecycle import unresolved_create
 from garrison.core.winding import RELEASED
@@ -160,7 +160,7 @@ def summarise(
         granted_at=now_standing.granted_at,
         strangers=strangers,
         released=now_standing.released,
-        conditions=_conditions(account, now_standing, market, strangers, now),
+        conditions=_conditions(account, now_standing, market, strangers, now, shown=shown),
     )
 
 
@@ -209,10 +209,14 @@ def _conditions(
     market: MarketView | None,
     strangers: tuple[Stranger, ...],
     now: datetime,
+    *,
+    shown: str | None,
 ) -> tuple[Condition, ...]:
+    burn = reserved(now_standing.grants)
     found = [
         _condition(account, "Ready", _ready(market), now),
         _condition(account, "Funded", _funded(market), now),
+        _condition(account, "Runway", _warning(account, shown, burn), now),
         _condition(account, "WithinLimits", _within(now_standing), now),
         _condition(account, "NoOrphans", _orphans(strangers), now),
     ]
@@ -253,6 +257,22 @@ def _funded(market: MarketView | None) -> tuple[ConditionStatus, str, str]:
     if market.balance.available <= 0:
         return "False", "Empty", "nothing is left to deposit; add credit to the account"
     return "True", "Funded", "the account can pay for deposits"
+
+
+def _warning(account: Account, balance: str | None, burn: int) -> tuple[ConditionStatus, str, str]:
+    """What can still be deposited; the escrow of what runs lasts beside it."""
+    hours = account.spec.treasury.warning_hours
+    if balance is None:
+        return "Unknown", "NotRead", "the balance has not been read yet"
+    left = _runway(balance, burn)
+    if left is None or left >= hours:
+        return "True", "Enough", f"what can be deposited lasts for {hours} hours or more"
+    return (
+        "False",
+        "RunwayShort",
+        f"what can be deposited lasts for less than {hours} hours (treasury.warningHours) at "
+        f"{format_dollars(burn)} $/h; add credit to the account, or scale something down",
+    )
 
 
 def _within(now_standing: Standing) -> tuple[ConditionStatus, str, str]:

@@ -108,6 +108,10 @@ class Observation:
     ceiling: MicroUSD = FREE
     deployment: Deployment | None = None
     """the recorded deployment, or the one found by the intent's marker or id"""
+    deployment_at: datetime | None = None
+    """when the reading of the deployment began"""
+    balance: MicroUSD | None = None
+    """what the account can deposit; read only when a top-up is due"""
     bids: tuple[Bid, ...] = ()
     providers: Mapping[str, Provider] = field(default_factory=dict)
     taken: frozenset[str] = frozenset()
@@ -201,6 +205,15 @@ class CloseDeployment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DepositEscrow:
+    """Add to the escrow what the intent names."""
+
+    token: str
+    deployment: str
+    amount: MicroUSD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartBenchmark:
     """Measure the replica in the background; the result wakes the lease up."""
 
@@ -258,6 +271,7 @@ Action: TypeAlias = (
     | AcceptBid
     | SendManifest
     | CloseDeployment
+    | DepositEscrow
     | StartBenchmark
 )
 
@@ -296,7 +310,12 @@ def owes(status: LeaseStatus) -> bool:
 
 def horizon_passed(intent: Intent, traits: MarketTraits, now: datetime) -> bool:
     """Return whether a create that cannot be found did not happen: it may have been sent late."""
-    return now - intent.at >= token_life(traits.outcome_horizon) + traits.outcome_horizon
+    return now >= settled_by(intent.at, traits)
+
+
+def settled_by(intended: datetime, traits: MarketTraits) -> datetime:
+    """Return from when on a look at the market shows what a write did, if it did anything."""
+    return intended + token_life(traits.outcome_horizon) + traits.outcome_horizon
 
 
 def token_usable(o: Observation) -> bool:
@@ -313,6 +332,12 @@ def token_usable(o: Observation) -> bool:
 def token_life(horizon: timedelta) -> timedelta:
     """Return how long after an intent its write may still be sent."""
     return min(TOKEN_LIFE, horizon / 2)
+
+
+def unresolved_top_up(status: LeaseStatus) -> Intent | None:
+    """Return the intent of a deposit whose outcome is not known, if there is one."""
+    intent = status.intent
+    return intent if intent is not None and intent.action == "Deposit" else None
 
 
 def without_intent(status: LeaseStatus) -> LeaseStatus:

@@ -7,10 +7,11 @@ from datetime import datetime
 
 from garrison.api.lease import LeaseStatus
 from garrison.api.meta import FINALIZER, Condition, ConditionStatus, set_condition
-from garrison.core import admission, ordering, serving, winding
+from garrison.core import admission, ordering, serving, treasury, winding
 from garrison.core.lifecycle import (
     AcceptBid,
     CreateDeployment,
+    DepositEscrow,
     Enrol,
     EnsureFinalizer,
     Observation,
@@ -39,15 +40,15 @@ def step(o: Observation) -> Step:
         case "Leasing":
             return ordering.leasing(o)
         case "Deploying":
-            return serving.deploying(o)
+            return treasury.kept(o, serving.deploying(o))
         case "Enrolling":
-            return serving.enrolling(o)
+            return treasury.kept(o, serving.enrolling(o))
         case "Verifying":
-            return serving.verifying(o)
+            return treasury.kept(o, serving.verifying(o))
         case "Benchmarking":
-            return serving.benchmarking(o)
+            return treasury.kept(o, serving.benchmarking(o))
         case "Ready":
-            return serving.ready(o)
+            return treasury.kept(o, serving.ready(o))
         case unknown:
             message = f"phase {unknown!r} is not known to this version; upgrade the operator"
             return Step(status=failed(o.status, "UnknownPhase", message, "Nobody", o.now))
@@ -67,6 +68,8 @@ def settle(o: Observation, taken: Step, value: object, error: Exception | None) 
             return ordering.created(o, taken.status, error, value)
         case AcceptBid():
             return ordering.accepted(o, taken.status, error)
+        case DepositEscrow():
+            return treasury.deposited(o, taken.status, error)
         case SendManifest() if isinstance(error, RejectedError):
             message = f"{o.status.provider} refused the manifest: {error}"
             refused = failed(taken.status, "ManifestRefused", message, "Undecided", o.now)

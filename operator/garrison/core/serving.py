@@ -100,8 +100,8 @@ def _lost(o: Observation) -> Step | None:
             return _fail(
                 o,
                 "EscrowExhausted",
-                f"the escrow of deployment {o.deployment.id} ran out; raise treasury.depositHours "
-                "or the account's balance",
+                f"the escrow of deployment {o.deployment.id} ran out; add credit to the account, and "
+                "set treasury.minRunwayHours so that escrow is topped up in time",
                 "Nobody",
             )
         case LeaseState.CLOSED:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from garrison.api.lease import AttemptStatus, LeaseFailure, LeaseStatus
+from garrison.api.money import shown_dollars
 from garrison.core.lifecycle import (
     CloseDeployment,
     Observation,
@@ -139,12 +140,17 @@ def _unknown(o: Observation) -> Step:
 
 def closed(o: Observation) -> LeaseStatus:
     """Return the status once nothing is paid any more: the end, or the next GPU model's turn."""
-    status = replace(without_intent(o.status), endpoint=None)
+    status = replace(without_intent(o.status), endpoint=None, spent=_spent(o))
     if o.lease.meta.deleting or status.failure is not None:
         phase = "Failed" if status.failure is not None else "Closed"
         reason = status.failure.reason if status.failure is not None else "Deleted"
         return replace(enter(status, phase, o.now), closed_at=o.now, close_reason=reason)
     return _next_attempt(o, status)
+
+
+def _spent(o: Observation) -> str | None:
+    spent = o.deployment.spent if o.deployment is not None else None
+    return shown_dollars(spent) if spent is not None else o.status.spent
 
 
 def _next_attempt(o: Observation, status: LeaseStatus) -> LeaseStatus:
@@ -156,6 +162,8 @@ def _next_attempt(o: Observation, status: LeaseStatus) -> LeaseStatus:
             attempt=status.attempt + 1,
             model_index=index,
             deployment=None,
+            escrow=None,
+            spent=None,
         )
     failure = LeaseFailure(reason="NoBids", message=chain(status.earlier), blame="Nobody", at=o.now)
     return replace(

@@ -22,11 +22,14 @@ class MarketTraits:
     """How this market behaves.
 
     ``chooses_id``: the caller picks the deployment's id (chain); else the market does (Console API).
-    ``outcome_horizon``: after this long, a create that cannot be found did not happen.
+    ``outcome_horizon``: after this long, a write whose effect cannot be found did not happen.
+    ``escrow_lags``: whether ``Deployment.escrow`` is what was left when rent was last collected (may be
+    a day ago) and not what is left now.
     """
 
     chooses_id: bool
     outcome_horizon: timedelta
+    escrow_lags: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,8 @@ class MarketLease:
 class Deployment:
     """A deployment as the market reports it. ``marker`` is its group's name.
 
-    ``escrow`` is what is left for rent, None when the market does not say.
+    ``escrow`` is what is left for rent, ``spent`` the rent that was paid; None when the market does not
+    say.
     """
 
     id: str
@@ -102,6 +106,7 @@ class Deployment:
     state: DeploymentState
     leases: tuple[MarketLease, ...] = ()
     escrow: MicroUSD | None = None
+    spent: MicroUSD | None = None
 
 
 class BidState(StrEnum):

@@ -53,6 +53,16 @@ async def test_closing_ends_deployment_and_lease(stall: Stall) -> None:
     assert list(await market.open_deployments()) == []
 
 
+async def test_a_closed_deployment_says_what_was_spent(stall: Stall) -> None:
+    market = stall.exchange.market
+    wanted = order()
+    deployment, _ = await leased(stall, wanted)
+    await market.close(deployment.id)
+    spent = (await found(stall, deployment.id)).spent
+    assert spent is not None
+    assert 0 <= spent < wanted.deposit
+
+
 async def test_what_a_restarted_client_sees(stall: Stall) -> None:
     market = stall.exchange.market
     orders = [order() for _ in range(3)]

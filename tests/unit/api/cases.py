@@ -312,6 +312,7 @@ ACCEPTED: tuple[Case, ...] = (
     _case(WORKLOAD, "benchmark", {}, ""),
     _case(WORKLOAD, "replicas", 0, ""),
     _case(ACCOUNT, "limits.maxPricePerHour", 0, ""),
+    _case(ACCOUNT, "treasury", {"minRunwayHours": 0, "warningHours": 0}, ""),
     _case(POLICY, "minUptime.percent", 100, ""),
     _case(POLICY, "exclude", [], ""),
     _case(LEASE, "excludedProviders", [], ""),

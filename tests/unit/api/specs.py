@@ -95,7 +95,7 @@ FULL: Mapping[str, dict[str, Any]] = {
             "maxLeases": 10,
             "maxNewLeasesPer10Minutes": 20,
         },
-        "treasury": {"depositHours": 12},
+        "treasury": {"depositHours": 12, "minRunwayHours": 3, "warningHours": 48},
         "orphans": "Report",
         "allowedNamespaces": {"names": ["prod"]},
         "allowPrivateAddresses": True,

@@ -22,12 +22,14 @@ from garrison.api.lease import (
     Intent,
     Lease,
     LeaseEgress,
+    LeaseEscrow,
     LeaseFailure,
     LeaseStatus,
     SecretStatus,
     SentinelRef,
     SentinelStatus,
     TimingStatus,
+    TopUpStatus,
 )
 from garrison.api.meta import LocalRef
 from garrison.api.money import MicroUSD, parse_dollars
@@ -72,6 +74,7 @@ from tests.builders import (
 T = TypeVar("T")
 
 ORDERED = frozenset(PHASES) - {"Pending", "Ordering"}
+WATCHED = ("Deploying", "Enrolling", "Verifying", "Benchmarking", "Ready")
 LEASED = ORDERED - {"Bidding", "Leasing"}
 PROVIDERS = {name: provider(name, "h100") for name in ("p1", "p2", "p3")}
 PORT = ServiceStatus(
@@ -121,9 +124,10 @@ class World:
         verified = of.spec.sentinel is not None
         attempt = of.status.attempt
         down = self.rarely()
+        now = at(self.one(WAITS))
         return observation(
             of,
-            now=at(self.one(WAITS)),
+            now=now,
             holds_token=self.mostly(),
             account=account(self.ledger(attempt)) if self.mostly() else None,
             template=template("h100", "a100") if self.mostly() else None,
@@ -133,6 +137,8 @@ class World:
             orphaned=self.rarely(),
             ceiling=MicroUSD(1 if self.rarely() else 2_000_000),
             deployment=self.deployment(attempt) if self.mostly() else None,
+            deployment_at=now if self.mostly() else NOW,
+            balance=self.one((None, MicroUSD(0), MicroUSD(400_000), MicroUSD(10**9))),
             bids=self.bids(),
             providers=PROVIDERS if self.mostly() else {},
             yields=self.rarely(),
@@ -232,7 +238,7 @@ class World:
         attempt = self.one((0, 1))
         intent = self.intent(phase, attempt)
         over = phase in {"Closed", "Failed"}
-        ordered = phase in ORDERED and (intent is None or intent.action == "CreateLease")
+        ordered = phase in ORDERED and (intent is None or intent.action != "CreateDeployment")
         is_leased = phase in LEASED and ordered and (self.mostly() if over else True)
         failed = phase == "Failed" or (phase != "Closed" and self.rarely())
         reached = is_leased and phase != "Deploying" and not over
@@ -245,6 +251,7 @@ class World:
             deployment=record if ordered else None,
             provider="p1" if is_leased else None,
             price_per_hour="1.50" if is_leased else None,
+            escrow=self.escrow(intent) if is_leased else None,
             endpoint=EndpointStatus(host="p1.example", port=31000) if reached else None,
             timings=(TimingStatus(phase=phase, at=NOW),),
             failure=LeaseFailure(reason="Unhealthy", blame="Undecided", at=NOW) if failed else None,
@@ -258,6 +265,8 @@ class World:
         base = Intent(action="CreateDeployment", token="mine", at=NOW, marker=marker(attempt))
         if phase == "Ordering" or (phase == "Closing" and self.rarely()):
             return base
+        if phase in WATCHED and self.rarely():
+            return replace(base, action="Deposit", deployment="100", amount="3.00")
         if phase != "Leasing":
             return None
         return replace(
@@ -270,6 +279,14 @@ class World:
             price_per_hour="1.50",
         )
 
+    def escrow(self, intent: Intent | None) -> LeaseEscrow | None:
+        """Return what is known of the escrow; a deposit is planned before it is intended."""
+        planned = TopUpStatus(amount="3.00", left_before="1.00", at=NOW)
+        if intent is not None and intent.action == "Deposit":
+            return LeaseEscrow(lasts_until=at(4000.0), top_up=planned)
+        done = replace(planned, at=at(-3600.0), outcome="Deposited")
+        return self.one((None, LeaseEscrow(lasts_until=at(4000.0), top_up=done)))
+
     def deployment(self, attempt: int) -> Deployment:
         """Return what the market may say about the deployment."""
         held = market_lease(
@@ -279,7 +296,8 @@ class World:
         )
         state = DeploymentState.ACTIVE if self.mostly() else DeploymentState.CLOSED
         leases = (held,) if self.one((True, False)) else ()
-        return deployment(*leases, marker=marker(attempt), state=state)
+        escrow = self.one((None, MicroUSD(0), MicroUSD(1_000_000), MicroUSD(10**9)))
+        return deployment(*leases, marker=marker(attempt), state=state, escrow=escrow)
 
     def bids(self) -> tuple[Bid, ...]:
         """Return bids of some providers, at any price."""

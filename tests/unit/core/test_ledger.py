@@ -18,8 +18,10 @@ from garrison.api.account import (
     Grant,
     Limits,
     Stranger,
+    Treasury,
 )
 from garrison.api.lease import DeploymentStatus, Intent, Lease
+from garrison.api.meta import condition
 from garrison.api.money import MicroUSD, format_dollars, parse_dollars
 from garrison.api.parsing import dump, parse
 from garrison.core.budget import RATE_WINDOW, reserved
@@ -110,7 +112,7 @@ def test_what_is_released_is_remembered_and_the_list_is_bounded() -> None:
 @pytest.mark.parametrize(
     ("case", "market", "strangers", "expected"),
     [
-        ("well", REACHED, (), {"Ready": "Reachable", "Funded": "Funded", "NoOrphans": "NoOrphans"}),
+        ("well", REACHED, (), {"Ready": "Reachable", "Funded": "Funded", "Runway": "Enough"}),
         ("not read", None, (), {"Ready": "NotRead", "Funded": "NotRead"}),
         (
             "refused",
@@ -143,6 +145,21 @@ def test_conditions(
     status = summarise(of, looked(of, []), market, strangers, NOW)
     found = {each.type: each.reason for each in status.conditions}
     assert expected.items() <= found.items(), case
+
+
+@pytest.mark.parametrize(
+    ("price", "hours", "reason"),
+    [("2", 24, "Enough"), ("2.09", 24, "RunwayShort"), ("50", 1, "Enough"), ("50", 0, "Enough")],
+)
+def test_the_runway_condition_warns_in_time(price: str, hours: int, reason: str) -> None:
+    of = account(AccountStatus(grants=(grant("u001", price),)))
+    of = replace(of, spec=replace(of.spec, treasury=Treasury(warning_hours=hours)))
+    leases = [numbered(1, "Ready", price_per_hour=price)]
+    status = summarise(of, looked(of, leases), REACHED, (), NOW)
+    found = condition(status.conditions, "Runway")
+    assert found is not None
+    assert found.reason == reason
+    assert ("add credit" in found.message) == (reason == "RunwayShort")
 
 
 def test_the_balance_is_written_at_a_change_of_one_percent() -> None:

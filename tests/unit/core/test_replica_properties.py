@@ -14,14 +14,17 @@ from hypothesis import strategies as st
 
 from garrison.api.lease import PHASES, STATUS_ADAPTER
 from garrison.api.meta import FINALIZER
+from garrison.api.money import parse_dollars
 from garrison.api.parsing import dump, parse
 from garrison.core.egress import digest
 from garrison.core.lifecycle import (
+    TOKEN_LIFE,
     AcceptBid,
     Action,
     CloseDeployment,
     CreateDeployment,
     DeliverSecret,
+    DepositEscrow,
     Enrol,
     EnsureFinalizer,
     Observation,
@@ -34,11 +37,12 @@ from garrison.core.lifecycle import (
     StartWorkload,
     Step,
 )
+from garrison.core.order import MIN_DEPOSIT
 from garrison.core.replica import finished, settle, step
 from garrison.core.traffic import backends
 from garrison.core.winding import RELEASED
 from garrison.errors import FundsError, RejectedError, UnavailableError, UnknownOutcomeError
-from garrison.ports.market import BidState, Deployment, DeploymentState
+from garrison.ports.market import BidState, Deployment, DeploymentState, LeaseState
 from garrison.ports.probe import BenchmarkFigures, ProbeOutcome
 from garrison.ports.sentinel import EgressView, Enrolment, SentinelState, View
 from tests.builders import HORIZON, account, bid, deployment, market_lease, template
@@ -78,7 +82,7 @@ LONGEST = 80
 
 def spends_only_with_a_fresh_token_while_wanted(o: Observation, taken: Step) -> None:
     match taken.action:
-        case CreateDeployment(token=token) | AcceptBid(token=token):
+        case CreateDeployment(token=token) | AcceptBid(token=token) | DepositEscrow(token=token):
             intent = o.status.intent
             assert o.holds_token
             assert intent is not None
@@ -96,6 +100,24 @@ def spends_only_under_the_ceiling(o: Observation, taken: Step) -> None:
         case AcceptBid(bid=chosen):
             assert chosen.price_per_hour <= ceiling_of(o)
             assert chosen.state is BidState.OPEN
+
+
+def fills_only_an_escrow_that_shows_the_last_deposit(o: Observation, taken: Step) -> None:
+    intent = taken.status.intent
+    if intent is None or intent == o.status.intent or intent.action != "Deposit":
+        return
+    known, found = o.status.escrow, o.deployment
+    last = known.top_up if known is not None else None
+    settling = HORIZON + min(TOKEN_LIFE, HORIZON / 2)
+    assert last is None or (o.deployment_at is not None and o.deployment_at - last.at >= settling)
+    assert o.status.intent is None
+    assert found is not None
+    assert found.state is DeploymentState.ACTIVE
+    assert found.escrow
+    assert [each.state for each in found.leases] == [LeaseState.ACTIVE]
+    assert o.balance is not None
+    assert intent.amount is not None
+    assert MIN_DEPOSIT <= parse_dollars(intent.amount) <= o.balance
 
 
 def writes_an_intent_before_it_acts_on_it(o: Observation, taken: Step) -> None:
@@ -217,6 +239,7 @@ def writes_what_the_schema_takes(o: Observation, taken: Step) -> None:
 LAWS: tuple[Law, ...] = (
     spends_only_with_a_fresh_token_while_wanted,
     spends_only_under_the_ceiling,
+    fills_only_an_escrow_that_shows_the_last_deposit,
     writes_an_intent_before_it_acts_on_it,
     gives_a_deployment_up_only_when_its_close_is_verified,
     lets_go_only_what_the_account_lists_as_released,

@@ -67,6 +67,7 @@ class LeaseEntry:
 @dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class EscrowState:
     funds: tuple[Coin, ...] = ()
+    transferred: tuple[Coin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)

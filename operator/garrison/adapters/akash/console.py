@@ -62,7 +62,9 @@ class ConsoleMarket:
 
     def __init__(self, *, client: ConsoleClient, outcome_horizon: timedelta) -> None:
         self._client = client
-        self._traits = MarketTraits(chooses_id=False, outcome_horizon=outcome_horizon)
+        self._traits = MarketTraits(
+            chooses_id=False, outcome_horizon=outcome_horizon, escrow_lags=True
+        )
         self._markers = Markers(client)
         self._manifests: Memo[str] = Memo(256)
         self._owner = ""

@@ -12,8 +12,8 @@ from garrison.adapters.akash.answers import (
     BID,
     PROVIDER,
     BidBody,
+    Coin,
     DeploymentEntry,
-    Escrow,
     LeaseEntry,
     ListedProvider,
 )
@@ -45,7 +45,8 @@ def deployment_of(entry: DeploymentEntry, marker: str) -> Deployment:
         marker=marker,
         state=deployment_state(entry.deployment.state, number),
         leases=tuple(lease_of(each) for each in entry.leases),
-        escrow=_escrow(entry.escrow_account),
+        escrow=_sum(entry.escrow_account.state.funds) if entry.escrow_account else None,
+        spent=_sum(entry.escrow_account.state.transferred) if entry.escrow_account else None,
     )
 
 
@@ -159,10 +160,8 @@ def _thousandths(fraction: Decimal | None) -> int | None:
     return int((fraction * 1000).to_integral_value(ROUND_FLOOR))
 
 
-def _escrow(escrow: Escrow | None) -> MicroUSD | None:
-    if escrow is None:
-        return None
-    funds = [each.amount for each in escrow.state.funds if each.denom == DENOM]
+def _sum(coins: Sequence[Coin]) -> MicroUSD:
+    funds = [each.amount for each in coins if each.denom == DENOM]
     total = sum((each for each in funds if each.is_finite()), Decimal(0))
     return MicroUSD(max(0, int(total.to_integral_value(ROUND_FLOOR))))
 

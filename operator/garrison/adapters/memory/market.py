@@ -38,6 +38,8 @@ BALANCE = MicroUSD(1_000_000_000)
 FIRST_PORT = 30_000
 PORTS_OF_A_LEASE = 4
 GSEQ = OSEQ = 1
+EXHAUSTED = "insufficient_funds"
+"""Why the market ends a lease whose escrow is empty; the deployment is closed with it."""
 _HOUR = timedelta(hours=1)
 
 
@@ -70,13 +72,21 @@ class DeploymentRecord:
     id: str
     order: Order
     since: datetime
-    deposit: MicroUSD
+    deposits: list[tuple[datetime, MicroUSD]]
     closed: datetime | None = None
     lease: LeaseRecord | None = None
     bids: dict[str, datetime] = field(default_factory=dict)
 
     def open_at(self, moment: datetime) -> bool:
         return self.since <= moment and (self.closed is None or moment < self.closed)
+
+    def deposited(self, moment: datetime) -> MicroUSD:
+        """Return what was put into escrow until a moment."""
+        return MicroUSD(sum(amount for at, amount in self.deposits if at <= moment))
+
+    def left(self, moment: datetime) -> MicroUSD:
+        """Return what is left in escrow at a moment."""
+        return MicroUSD(max(0, self.deposited(moment) - self.spent(moment)))
 
     def spent(self, moment: datetime) -> MicroUSD:
         """Return what the lease has cost until a moment, rounded up."""
@@ -136,6 +146,8 @@ class MemoryMarket:
         due = sorted(each for each in self._pending if each[0] <= now)
         self._pending = [each for each in self._pending if each[0] > now]
         for at, _, effect in due:
+            for record in self.deployments.values():
+                self._exhaust(record, at)
             try:
                 effect(at)
             except GarrisonError:  # the lost caller never hears of it
@@ -145,11 +157,16 @@ class MemoryMarket:
 
     def _exhaust(self, record: DeploymentRecord, now: datetime) -> None:
         lease = record.lease
-        if lease is None or not lease.open_at(now) or record.spent(now) < record.deposit:
+        if (
+            record.closed is not None
+            or lease is None
+            or lease.closed is not None
+            or record.left(now)
+        ):
             return
-        lease.closed = lease.since + _HOUR * record.deposit / max(1, lease.price)
-        lease.reason = "insufficient_funds"
-        self._refund(record, lease.closed)
+        held = record.deposited(now)
+        lease.closed = record.closed = lease.since + _HOUR * held / max(1, lease.price)
+        lease.reason = EXHAUSTED
 
     async def create(self, order: Order, deployment_id: str | None) -> Deployment:
         """Post an order; bids come after each provider's delay."""
@@ -169,7 +186,10 @@ class MemoryMarket:
         if chosen is None:
             self._ids += 1
         record = DeploymentRecord(
-            id=chosen or str(self._ids), order=order, since=now, deposit=order.deposit
+            id=chosen or str(self._ids),
+            order=order,
+            since=now,
+            deposits=[(now, order.deposit)],
         )
         self.balance_available = MicroUSD(self.balance_available - order.deposit)
         for provider in self.providers_by_id.values():
@@ -209,7 +229,8 @@ class MemoryMarket:
             marker=record.order.marker,
             state=DeploymentState.ACTIVE if is_open else DeploymentState.CLOSED,
             leases=_lease_views(record, moment),
-            escrow=MicroUSD(max(0, record.deposit - record.spent(moment))) if is_open else None,
+            escrow=record.left(moment) if is_open else None,
+            spent=record.spent(moment),
         )
 
     async def open_deployments(self) -> Sequence[Deployment]:
@@ -304,8 +325,7 @@ class MemoryMarket:
             record.lease.closed, record.lease.reason = now, "deployment_closed"
 
     def _refund(self, record: DeploymentRecord, now: datetime) -> None:
-        rest = max(0, record.deposit - record.spent(now))
-        self.balance_available = MicroUSD(self.balance_available + rest)
+        self.balance_available = MicroUSD(self.balance_available + record.left(now))
 
     async def deposit(self, deployment_id: str, amount: MicroUSD) -> None:
         """Add to the escrow of an open deployment."""
@@ -317,7 +337,7 @@ class MemoryMarket:
             if amount > self.balance_available:
                 raise FundsError(f"{amount} micro-dollars are not there to be deposited")
             self.balance_available = MicroUSD(self.balance_available - amount)
-            record.deposit = MicroUSD(record.deposit + amount)
+            record.deposits.append((now, amount))
 
         self.settle()
         call = Call(port="market", operation="deposit", write=True, subject=deployment_id)
@@ -328,9 +348,7 @@ class MemoryMarket:
 
         def answer(moment: datetime) -> Balance:
             held = sum(
-                max(0, each.deposit - each.spent(moment))
-                for each in self.deployments.values()
-                if each.open_at(moment)
+                each.left(moment) for each in self.deployments.values() if each.open_at(moment)
             )
             return Balance(available=self.balance_available, escrowed=MicroUSD(held))
 
@@ -385,6 +403,8 @@ def _lease_views(record: DeploymentRecord, moment: datetime) -> tuple[MarketLeas
     is_open = lease.open_at(moment)
     deadline = lease.reclaim.at(moment)
     state = LeaseState.CLOSED
+    if lease.reason == EXHAUSTED and not is_open:
+        state = LeaseState.INSUFFICIENT_FUNDS
     if is_open:
         state = LeaseState.RECLAIMING if deadline is not None else LeaseState.ACTIVE
     return (

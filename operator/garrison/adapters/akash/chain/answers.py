@@ -85,6 +85,7 @@ class EscrowState:
     state: Text
     settled_at: Number = 0
     funds: tuple[Coin, ...] = ()
+    transferred: tuple[Coin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)

@@ -52,6 +52,7 @@ def deployment_of(
         state=deployment_state(entry.deployment.state, number),
         leases=tuple(lease_of(each, blocks) for each in leases),
         escrow=remaining(entry, leases, height),
+        spent=MicroUSD(int(held(entry.escrow_account.state.transferred))),
     )
 
 
