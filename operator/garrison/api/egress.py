@@ -44,7 +44,7 @@ class Allow:
         ]
         | None
     ) = Field(default=None, description="Network, such as 203.0.113.0/24.")
-    ports: Annotated[tuple[Port, ...], Field(max_length=32)] = Field(
+    ports: Annotated[tuple[Port, ...], Field(min_length=1, max_length=32)] = Field(
         default=(443,), description="TCP ports; default: 443."
     )
 

@@ -68,6 +68,7 @@ from garrison.ports.sentinel import Delivery, Launch
 from garrison.runtime.cache import Cache
 from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
 
+CHOOSING = frozenset({"Ordering", "Bidding"})
 SERVING = frozenset({"Enrolling", "Verifying", "Benchmarking", "Ready"})
 UNKNOWN_MARKET = MarketTraits(chooses_id=True, outcome_horizon=timedelta(hours=1))
 """Until the account is known, every outcome counts as open for long."""
@@ -295,7 +296,7 @@ class LeaseController:
             taken=frozenset(held),
             taken_regions=frozenset(self._regions(held)),
             yields=any(
-                each.status.phase == "Bidding" and each.meta.name < o.lease.meta.name
+                each.status.phase in CHOOSING and each.meta.name < o.lease.meta.name
                 for each in siblings
             ),
         )
