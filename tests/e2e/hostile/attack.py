@@ -77,7 +77,8 @@ ATTACKS = (
     Attack(
         name="staller",
         change=HostilityChange(delay_seconds=30, reads=True),
-        reasons=frozenset({"SentinelUnreachable", "Unhealthy"}),
+        reasons=frozenset({"Unhealthy"}),
+        blame="Undecided",
         once_ready=True,
         releases=True,
         is_long=True,
