@@ -183,6 +183,8 @@ UNREADABLE_SECRET = Refusal(
 ELSEWHERE = {
     "EgressNeedsSentinel": "tests/unit/core/test_acceptance.py",
     "EgressPolicyNotFound": "tests/unit/core/test_acceptance.py",
+    "IntegrityNeedsSentinel": "tests/unit/core/test_acceptance.py",
+    "NoPython": "needs an image without it: tests/unit/controllers/test_integrity.py",
     "SecretsNeedSentinel": "tests/unit/core/test_acceptance.py",
     "SecretNotFound": "tests/unit/core/test_acceptance.py",
     "AccountDeleting": "needs an account with a lease: tests/unit/controllers/test_account.py",

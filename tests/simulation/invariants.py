@@ -146,9 +146,24 @@ class Invariants:
         status, name = body["status"], body["metadata"]["name"]
         if (status.get("sentinel") or {}).get("instance") not in started:
             yield f"replica {name} is Ready, its enrolled instance was never told to start"
+        found = status.get("integrity") or {}
+        if self._is_asked(body) and (
+            found.get("stage") != "Running"
+            or found.get("state") == "Unknown"
+            or found.get("instance") != (status.get("sentinel") or {}).get("instance")
+        ):
+            yield f"replica {name} is Ready, nobody has looked inside: {found}"
         guard = status.get("egress") or {}
         if not guard.get("inForce") or guard["level"] != "Enforced":
             yield f"replica {name} is Ready, its guard is {guard.get('level')}"
+
+    def _is_asked(self, lease: Mapping[str, Any]) -> bool:
+        """Return whether the lease's workload asks for integrity; nobody edits that here."""
+        owners = {each["uid"] for each in lease["metadata"]["ownerReferences"]}
+        return any(
+            each["metadata"]["uid"] in owners and each["spec"].get("integrity") is not None
+            for each in objects(self._store, "InferenceWorkload")
+        )
 
     def serving_with_dead_secrets(self, dead: list[tuple[str, str]]) -> Iterator[str]:
         """Yield the replicas that serve while a credential in their container is revoked.

@@ -155,6 +155,19 @@ class People:
     async def _foreign_container(self, draw: float) -> None:
         self._spoil(self._world.sentinel.foreign, draw)
 
+    async def _swapped_file(self, draw: float) -> None:
+        victim = self._leased(draw)
+        if victim is not None:
+            self._world.sentinel.swapped.add(victim.id)
+
+    async def _intruder(self, draw: float) -> None:
+        victim = self._leased(draw)
+        if victim is not None:
+            self._world.sentinel.invaded.add(victim.id)
+
+    async def _stale_answers(self, draw: float) -> None:
+        self._spoil(self._world.sentinel.stale, draw)
+
     def _spoil(self, hostile: set[str], draw: float) -> None:
         victim = self._busy(draw)
         if victim is not None:
@@ -229,8 +242,11 @@ def everything_works(world: World) -> None:
     world.exchanges.locked.clear()
     world.prober.slow.clear()
     world.prober.sick.clear()
-    for hostile in (world.sentinel.weak, world.sentinel.cloning, world.sentinel.foreign):
+    sentinel = world.sentinel
+    for hostile in (sentinel.weak, sentinel.cloning, sentinel.foreign, sentinel.stale):
         hostile.clear()
+    sentinel.swapped.clear()
+    sentinel.invaded.clear()
     for each in sorted(world.market.alive):
         world.market.revive(each)
     world.ensure_operator()

@@ -14,7 +14,7 @@ from garrison.api.meta import WORKLOAD
 from tests.simulation.coverage import Reached
 from tests.simulation.invariants import mine, objects
 from tests.simulation.people import People, everything_works, fixed_spec
-from tests.simulation.scenario import MAX_LEASES, NAMESPACE, Deed, script
+from tests.simulation.scenario import LOOKS, MAX_LEASES, NAMESPACE, Deed, script
 from tests.simulation.world import World
 
 CHAOS = 400.0
@@ -24,6 +24,8 @@ LONG_QUIET = 1.5 * 3600
 """longer than the escrow of a tight budget lasts that is not topped up; for one seed in ten"""
 GONE = 1800.0
 LONG_SEED = 7
+SLACK = 10.0
+"""seconds that a look itself may take here"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ async def _run(seed: int, say: Callable[[str], None]) -> Story:
     world.say("calm")
     try:
         await _reached(world)
+        await _noticed(world)
         await _quiet(world, LONG_QUIET if seed % 10 == LONG_SEED else QUIET)
         await _deleted(world)
     finally:
@@ -103,6 +106,41 @@ async def _reached(world: World) -> None:
     await _wait(world, SETTLE, lambda: _unreached(world))
 
 
+async def _noticed(world: World) -> None:
+    """A file that changes in a serving replica is noticed within one period, and then set right."""
+    victim = _inspected(world)
+    if victim is None or world.broken:
+        return
+    uid = victim["metadata"]["uid"]
+    deployment = victim["status"]["deployment"]["id"]
+    world.say(f"swapped in calm: {victim['metadata']['name']}")
+    world.sentinel.swapped.add(deployment)
+    await _wait(world, LOOKS + SLACK, lambda: _unnoticed(world, uid, "Drifted"))
+    world.sentinel.swapped.discard(deployment)
+    await _wait(world, LOOKS + SLACK, lambda: _unnoticed(world, uid, "Verified"))
+    await _wait(world, SETTLE, lambda: _unreached(world))
+
+
+def _inspected(world: World) -> Any | None:
+    """A lease that serves, and was found to be as it should be."""
+    for body in objects(world.store, "AkashLease"):
+        status = body.get("status") or {}
+        found = status.get("integrity") or {}
+        if status.get("phase") == "Ready" and found.get("state") == "Verified":
+            return body
+    return None
+
+
+def _unnoticed(world: World, uid: str, state: str) -> str:
+    for body in objects(world.store, "AkashLease"):
+        if body["metadata"]["uid"] != uid or body["status"].get("failure") is not None:
+            continue
+        found = body["status"]["integrity"]["state"]
+        if found != state:
+            return f"lease {body['metadata']['name']} says {found}, not {state}"
+    return ""
+
+
 def _unreached(world: World) -> str:
     for body in objects(world.store, WORKLOAD.kind):
         complaint = _not_ready(body)
@@ -135,7 +173,7 @@ def _not_ready(body: Any) -> str:
 
 async def _quiet(world: World, seconds: float) -> None:
     """Once reached, the operators write nothing more about workloads and leases."""
-    await asyncio.sleep(60.0)
+    await asyncio.sleep(2.0 * LOOKS)
     if world.broken:
         return
     since = asyncio.get_running_loop().time()

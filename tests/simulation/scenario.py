@@ -20,6 +20,8 @@ LOST_LEASE = "00000000-0000-4000-8000-"
 
 MIN_RUNWAY_HOURS = 2
 """more than a deposit under a tight budget lasts: it is topped up while everything goes wrong"""
+LOOKS = 60
+"""seconds between two looks inside a replica"""
 MAX_LEASES = 5
 MAX_NEW = 12
 MAX_PRICE = MicroUSD(20_000_000)
@@ -142,6 +144,9 @@ def workload(name: str, chance: random.Random) -> Object:
     else:
         spec["trust"] = "Verified"
         if chance.random() < 0.5:
+            drift = chance.choice(("Alert", "Replace"))
+            spec["integrity"] = {"paths": ["/app/**"], "everySeconds": LOOKS, "onDrift": drift}
+        if chance.random() < 0.5:
             spec["egressPolicyRef"] = {"name": "hub"}
         spec["secrets"] = [
             {"rotatingSecretRef": {"name": name}, "file": f"{name}.txt", "onRotate": "None"}
@@ -192,6 +197,9 @@ DEEDS = (
     "weak machine",
     "copied container",
     "foreign container",
+    "swapped file",
+    "intruder",
+    "stale answers",
     "edit egress",
     "edit egress",
     "rotate",

@@ -45,6 +45,7 @@ from tests.simulation.scenario import (
     CRASHING,
     MISSING,
     NAMESPACE,
+    NEWER,
     account,
     egress_policy,
     policy,
@@ -85,6 +86,7 @@ class World:
         self.prober = MemoryProber(market=self.market, gateway=self.gateway, sentinel=self.sentinel)
         self.registry = MemoryRegistry(self.market.faults)
         self.registry.missing.add(MISSING)
+        self.registry.large.add(NEWER)
         self.exchanges = MemoryExchanges(self.market, self.gateway)
         self.invariants = Invariants(self.market, self.store)
         self.operators: list[Operator] = []

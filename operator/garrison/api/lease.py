@@ -241,6 +241,45 @@ class TopUpStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class IntegrityStatus:
+    """What the newest look inside was compared with, and its verdict; written when that changes.
+
+    Without a TEE this holds against intruders, bad roll-outs and drift, never against the provider.
+    """
+
+    reference: Literal["Image", "FirstStart"] = Field(
+        description="Image: the image's own layers; FirstStart: what the first look found."
+    )
+    reference_digest: Annotated[str, Field(max_length=80)] = Field(
+        default="", description="Of the image; of the files at the first look."
+    )
+    reference_message: Annotated[str, Field(max_length=512)] = Field(
+        default="", description="Why the image's layers are not the reference."
+    )
+    patterns: Annotated[str, Field(max_length=64)] = Field(
+        default="", description="SHA-256 of the paths that were asked for."
+    )
+    state: Literal["Verified", "Drifted", "Unknown"] = "Unknown"
+    stage: Literal["Sealed", "Running"] = Field(
+        default="Sealed", description="Whether the workload ran at the newest look."
+    )
+    instance: Annotated[str, Field(max_length=64)] = Field(
+        default="", description="The instance of the sentinel that was looked at."
+    )
+    checked_at: AwareDatetime | None = Field(
+        default=None, description="When the verdict became what it is."
+    )
+    drifted: Annotated[tuple[Short, ...], Field(max_length=20)] = ()
+    unexplained: Annotated[tuple[Short, ...], Field(max_length=10)] = Field(
+        default=(), description="Programs and libraries that the reference does not know."
+    )
+    truncated: bool = Field(
+        default=False, description="Whether something was too large, too much or not readable."
+    )
+    message: Message = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
 class LeaseEscrow:
     """What pays the rent. ``lasts_until``: when it is empty at this price, rewritten when it moves."""
 
@@ -290,6 +329,7 @@ class LeaseStatus:
     egress: LeaseEgress | None = None
     secrets: Annotated[tuple[SecretStatus, ...], Field(max_length=32)] = ()
     busy_while_idle: BusyStatus | None = None
+    integrity: IntegrityStatus | None = None
     timings: Annotated[tuple[TimingStatus, ...], Field(max_length=24)] = ()
     benchmark: BenchmarkStatus | None = None
     health: HealthStatus | None = None

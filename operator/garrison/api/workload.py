@@ -35,6 +35,7 @@ CREDENTIAL = (
     r"(?i)(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?"
     r"|API_?KEY|ACCESS_?KEY|SECRET_?KEY|PRIVATE_?KEY)$"
 )
+FILE_PATTERN = r"^(/(\*\*|\*|(\*?[^*/])+\*?))+$"
 NAME = r"^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$"
 NAME_REMEDY = (
     "metadata.name must be at most 50 lower-case letters, digits and -, start with a letter and "
@@ -251,6 +252,39 @@ class Benchmark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class Integrity:
+    """What is hashed inside a replica, how often, and what a difference leads to."""
+
+    paths: Annotated[
+        tuple[
+            Annotated[
+                str,
+                Field(max_length=256),
+                Form(
+                    FILE_PATTERN,
+                    "must be an absolute path such as /app/**, where * and ? stand within a name and "
+                    "** alone between slashes for any folders",
+                ),
+            ],
+            ...,
+        ],
+        Field(max_length=32),
+    ] = Field(
+        default=(),
+        description="Files that must stay as they are, such as /app/**; running programs, their "
+        "libraries and the agent itself are always looked at.",
+    )
+    every_seconds: Annotated[int, Field(ge=60, le=86_400)] = Field(
+        default=300, description="Longest time between two looks."
+    )
+    on_drift: Literal["Alert", "Replace"] = Field(
+        default="Alert",
+        description="Alert: condition, Event and metric; Replace: also another replica, at another "
+        "provider. Before the workload starts a difference always ends the lease.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class Traffic:
     """How a replica leaves the traffic."""
 
@@ -327,6 +361,10 @@ class WorkloadSpec:
     )
     health: Health = Field(default_factory=Health)
     benchmark: Benchmark = Field(default_factory=Benchmark)
+    integrity: Integrity | None = Field(
+        default=None,
+        description="Compares what runs with the image; needs trust: Verified. Default: not done.",
+    )
     traffic: Traffic = Field(default_factory=Traffic)
     budget: Budget = Field(default_factory=Budget)
     deletion_policy: Literal["Delete", "Orphan"] = Field(

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from garrison.controllers.account import AccountController
+from garrison.controllers.attestations import Attestations
 from garrison.controllers.catalog import Catalog
 from garrison.controllers.clients import Clients
 from garrison.controllers.directory import Directory
 from garrison.controllers.egress import EgressController
-from garrison.controllers.images import Images, PullSecrets
+from garrison.controllers.images import Images
 from garrison.controllers.lease import LeaseController
 from garrison.controllers.measurements import Measurements
 from garrison.controllers.policy import PolicyController
 from garrison.controllers.provider import ProviderController
+from garrison.controllers.references import PullSecrets, References
 from garrison.controllers.routes import Router
 from garrison.controllers.scrapes import Board, Scrapes
 from garrison.controllers.secrets import Deliveries, SecretController
@@ -81,10 +83,21 @@ def assemble(
     )
     catalog = Catalog(engine.cache, ports.kube)
     directory = Directory()
+    references = References(
+        jobs=engine.jobs, registry=ports.registry, secrets=ports.pull_secrets, clock=ports.clock
+    )
     engine.register(
         (
-            _workloads(ports, engine, catalog),
-            _leases(ports, engine, catalog, board or Board(), installation=installation, pace=pace),
+            _workloads(ports, engine, catalog, references),
+            _leases(
+                ports,
+                engine,
+                catalog,
+                references,
+                board or Board(),
+                installation=installation,
+                pace=pace,
+            ),
             _accounts(ports, engine, catalog, directory, installation=installation, pace=pace),
             ProviderController(catalog=catalog, directory=directory, clock=ports.clock),
             PolicyController(cache=engine.cache, catalog=catalog, clock=ports.clock),
@@ -101,7 +114,9 @@ def assemble(
     return engine
 
 
-def _workloads(ports: Ports, engine: Engine, catalog: Catalog) -> WorkloadController:
+def _workloads(
+    ports: Ports, engine: Engine, catalog: Catalog, references: References
+) -> WorkloadController:
     return WorkloadController(
         cache=engine.cache,
         catalog=catalog,
@@ -111,6 +126,7 @@ def _workloads(ports: Ports, engine: Engine, catalog: Catalog) -> WorkloadContro
             jobs=engine.jobs,
             registry=ports.registry,
             secrets=ports.pull_secrets,
+            references=references,
             clock=ports.clock,
         ),
         router=Router(kube=ports.kube, screen=ports.screen, clock=ports.clock),
@@ -123,6 +139,7 @@ def _leases(
     ports: Ports,
     engine: Engine,
     catalog: Catalog,
+    references: References,
     board: Board,
     *,
     installation: str,
@@ -148,6 +165,9 @@ def _leases(
         sentinels=sentinels,
         scrapes=Scrapes(
             jobs=engine.jobs, samples=sentinels.samples, board=board, clock=ports.clock
+        ),
+        attestations=Attestations(
+            jobs=engine.jobs, references=references, sentinels=sentinels, clock=ports.clock
         ),
         deliveries=Deliveries(catalog=catalog, kube=ports.kube, issuer=ports.issuer),
         installation=installation,

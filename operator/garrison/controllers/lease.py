@@ -10,7 +10,8 @@ from typing import assert_never
 from garrison.api.lease import STATUS_ADAPTER, Lease
 from garrison.api.meta import FINALIZER, LEASE, WORKLOAD, Key, Kind, Raw, key_of
 from garrison.api.parsing import dump
-from garrison.api.workload import Workload
+from garrison.api.workload import Integrity, Workload
+from garrison.controllers.attestations import Attestations
 from garrison.controllers.catalog import Catalog, ImageProcess
 from garrison.controllers.gateways import Gateways
 from garrison.controllers.measurements import Measurements
@@ -29,6 +30,7 @@ from garrison.core.lifecycle import (
     DepositEscrow,
     Enrol,
     EnsureFinalizer,
+    LookInside,
     Observation,
     PrepareBootstrap,
     RemoveFinalizer,
@@ -90,6 +92,7 @@ class LeaseController:
         sentinels: Sentinels,
         scrapes: Scrapes,
         deliveries: Deliveries,
+        attestations: Attestations,
         installation: str,
         timing: Timing,
     ) -> None:
@@ -103,6 +106,7 @@ class LeaseController:
         self._sentinels = sentinels
         self._scrapes = scrapes
         self._deliveries = deliveries
+        self._attestations = attestations
         self._gateways = Gateways()
         self._installation = installation
         self._timing = timing
@@ -160,6 +164,7 @@ class LeaseController:
             self._tokens.pop(uid, None)
         self._sentinels.forget(key)
         self._scrapes.forget(key)
+        self._attestations.forget(key)
 
     async def observe(self, raw: Raw) -> Observation:
         """Read what this phase needs. Raises when the market must be known and is not."""
@@ -365,9 +370,14 @@ class LeaseController:
             o = self._measurements.observe(o)
         if o.verified and o.status.phase in SERVING:
             o = self._scrapes.observe(self._sentinels.observe(o))
+            o = self._attestations.observe(o, self._asked(o.lease))
         if o.status.phase in SERVING | {"Deploying"}:
             o = await self._gateways.observe(o, exchange.gateway, self._target(o))
         return o
+
+    def _asked(self, lease: Lease) -> Integrity | None:
+        workload = self._owner(lease)
+        return workload.spec.integrity if workload is not None else None
 
     def _target(self, o: Observation) -> LeaseTarget | None:
         status = o.status
@@ -405,6 +415,9 @@ class LeaseController:
                 return await self._finalizers(observed, kept)
             case StartBenchmark():
                 self._measurements.benchmark(observed)
+                return None
+            case LookInside():
+                self._attestations.look(observed)
                 return None
             case (
                 CreateDeployment()

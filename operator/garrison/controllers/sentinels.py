@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias, assert_never
@@ -23,7 +24,15 @@ from garrison.errors import AuthError, GarrisonError, UnavailableError, UnsafeDe
 from garrison.ports.clock import Clock
 from garrison.ports.probe import Screen
 from garrison.ports.samples import Samples
-from garrison.ports.sentinel import Bootstraps, Delivery, Door, Injection, Sentinel, View
+from garrison.ports.sentinel import (
+    Bootstraps,
+    Delivery,
+    Door,
+    Evidence,
+    Injection,
+    Sentinel,
+    View,
+)
 from garrison.runtime.jobs import Jobs, Result
 
 LOOK = "look"
@@ -149,6 +158,10 @@ class Sentinels:
             await self._sentinel.deliver(await self._door(o), delivery)
         finally:
             self._stale(_key(o))
+
+    async def attest(self, o: Observation, paths: Sequence[str]) -> Evidence:
+        """Return what the enrolled instance says is inside; it changes nothing."""
+        return await self._sentinel.attest(await self._door(o), paths)
 
     def _stale(self, key: Key) -> None:
         known = self._known.get(key)

@@ -10,6 +10,7 @@ from garrison.api.workload import Workload, WorkloadStatus
 from garrison.core.treasury import FUNDED
 from garrison.ports.kube import Note
 
+REFERENCES = {"Image": "the image", "FirstStart": "the first start"}
 QUIET = frozenset({"Pending", "Ordering", "Leasing"})
 
 
@@ -26,7 +27,12 @@ def lease_notes(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
     if after.failure is not None and before.failure is None:
         failure = after.failure
         return (_note(LEASE.kind, lease.meta, "Warning", failure.reason, failure.message),)
-    noticed = (*_money(lease, after), *_busy(lease, after), *_mining(lease, after))
+    noticed = (
+        *_money(lease, after),
+        *_busy(lease, after),
+        *_mining(lease, after),
+        *_inside(lease.meta, before, after),
+    )
     if after.phase == before.phase or after.phase in QUIET:
         return noticed
     return (_note(LEASE.kind, lease.meta, "Normal", after.phase, _tells(after)), *noticed)
@@ -79,6 +85,27 @@ def _money(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
     return tuple(notes)
 
 
+def _inside(meta: Meta, before: LeaseStatus, after: LeaseStatus) -> tuple[Note, ...]:
+    """What a look inside has found anew."""
+    old, new = before.integrity, after.integrity
+    if new is None or new == old:
+        return ()
+    notes = []
+    if new.state == "Drifted" and (old is None or old.drifted != new.drifted):
+        message = f"not as it should be at {after.provider}: {', '.join(new.drifted)}"
+        notes.append(_note(LEASE.kind, meta, "Warning", "IntegrityDrift", message))
+    if new.state == "Verified" and old is not None and old.state == "Drifted":
+        message = "what is inside is as it should be again"
+        notes.append(_note(LEASE.kind, meta, "Normal", "IntegrityVerified", message))
+    strange = [each for each in new.unexplained if old is None or each not in old.unexplained]
+    if strange:
+        message = f"at {after.provider} runs what {REFERENCES[new.reference]} does not explain: "
+        notes.append(
+            _note(LEASE.kind, meta, "Warning", "Unexplained", message + ", ".join(strange))
+        )
+    return tuple(notes)
+
+
 def _tells(status: LeaseStatus) -> str:
     match status.phase:
         case "Bidding":
@@ -116,11 +143,20 @@ def workload_notes(workload: Workload, after: WorkloadStatus) -> tuple[Note, ...
         *_revision(workload, after),
         *_failures(workload, after),
         *_stalled(workload, after),
+        *_drifted(workload, after),
     ]
     old, new = condition(before.conditions, "Ready"), condition(after.conditions, "Ready")
     if new is not None and new.status == "True" and (old is None or old.status != "True"):
         notes.append(_note(WORKLOAD.kind, workload.meta, "Normal", "Ready", new.message))
     return tuple(notes)
+
+
+def _drifted(workload: Workload, after: WorkloadStatus) -> list[Note]:
+    old = condition(workload.status.conditions, "IntegrityVerified")
+    new = condition(after.conditions, "IntegrityVerified")
+    if new is None or new.status != "False" or (old is not None and old.message == new.message):
+        return []
+    return [_note(WORKLOAD.kind, workload.meta, "Warning", "IntegrityDrift", new.message)]
 
 
 def _revision(workload: Workload, after: WorkloadStatus) -> list[Note]:

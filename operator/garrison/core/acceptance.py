@@ -31,6 +31,7 @@ def problem(
         or _policy(workload, policy)
         or _egress(workload, egress)
         or _secrets(workload, secrets)
+        or _integrity(workload)
         or _budget(workload, account)
     )
 
@@ -109,6 +110,16 @@ def _secrets(workload: Workload, known: frozenset[str]) -> Problem | None:
         reason="SecretNotFound",
         message=f"spec.secrets names RotatingSecret {missing[0]!r}, which does not exist in namespace "
         f"{workload.meta.namespace!r}; create it or change the reference",
+    )
+
+
+def _integrity(workload: Workload) -> Problem | None:
+    if workload.spec.integrity is None or workload.spec.trust == "Verified":
+        return None
+    return Problem(
+        reason="IntegrityNeedsSentinel",
+        message="spec.integrity is set, and spec.trust: Unverified runs without the agent that looks "
+        "inside; remove one of the two",
     )
 
 

@@ -3,6 +3,7 @@
 A sentinel comes up sealed, after every restart of its container. It is enrolled (proofs checked,
 certificate signed), given the egress policy, and only then told to start the workload. Each step is one
 action, its outcome is read back from the sentinel, and a pass after a crash goes on from what is true.
+Before secrets are handed over, what is inside is compared with what should be (``proving``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import timedelta
 
 from garrison.api.lease import LeaseEgress, LeaseStatus, SecretStatus, SentinelStatus
 from garrison.api.workload import Blame
+from garrison.core import proving
 from garrison.core.egress import acknowledged, is_current, shortfall, wanted_version
 from garrison.core.lifecycle import (
     DeliverSecret,
@@ -62,7 +64,12 @@ def admitting(o: Observation) -> Step | None:
         return Step(status=o.status, requeue=o.timing.lookup)
     if not _is_enrolled(o.status, view):
         return _again(o)
-    return _guarding(o, view) or _delivering(o, view) or _starting(o, view)
+    return (
+        _guarding(o, view)
+        or proving.before_start(o, view)
+        or _delivering(o, view)
+        or _starting(o, view)
+    )
 
 
 def upkeep(o: Observation) -> Step | None:
@@ -77,7 +84,7 @@ def upkeep(o: Observation) -> Step | None:
         return _again(o)
     if _renewal_is_due(o):
         return Step(status=o.status, action=Enrol(), requeue=0.0)
-    return _guarding(o, view) or _delivering(o, view)
+    return _guarding(o, view) or _delivering(o, view) or proving.while_running(o, view)
 
 
 def told(o: Observation) -> LeaseStatus:

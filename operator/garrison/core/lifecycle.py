@@ -30,6 +30,7 @@ from garrison.api.workload import Benchmark, Health, Template
 from garrison.core.anomaly import Finding
 from garrison.core.egress import WantedEgress
 from garrison.core.health import Track
+from garrison.core.integrity import Standing
 from garrison.core.rotation import WantedSecret
 from garrison.ports.market import (
     Bid,
@@ -77,6 +78,12 @@ class Timing:
     """how long an enrolled sentinel may be silent"""
     secret_timeout: float = 120.0
     """how long a replica waits for the first version of a secret"""
+    reference_timeout: float = 300.0
+    """how long a container waits for its image's layers to be read; then the first look counts"""
+    look_timeout: float = 900.0
+    """how long the first look inside may take, failures included"""
+    look_retry: float = 30.0
+    """after a look that failed"""
     identity_grace: float = 15.0
     """how long something else may answer in its place, while a port moves"""
 
@@ -139,6 +146,7 @@ class Observation:
     sentinel_down_since: datetime | None = None
     egress: WantedEgress = field(default_factory=WantedEgress)
     launch: Launch | None = None
+    integrity: Standing = field(default_factory=Standing)
     secrets: tuple[WantedSecret, ...] = ()
     activity: Finding | None = None
     """whether the replica works though nobody asks it to, as far as its figures tell"""
@@ -245,6 +253,11 @@ class DeliverSecret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LookInside:
+    """Hash what is inside, in the background; the result wakes the lease up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartWorkload:
     """Let the workload's process exist."""
 
@@ -265,6 +278,7 @@ Action: TypeAlias = (
     | Enrol
     | SetEgress
     | DeliverSecret
+    | LookInside
     | StartWorkload
     | SealInstances
     | CreateDeployment

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from garrison.api.lease import EndpointStatus, HealthStatus, LeaseStatus
 from garrison.api.workload import Blame
-from garrison.core import admission, anomaly
+from garrison.core import admission, anomaly, proving
 from garrison.core.benchmark import is_due, judge
 from garrison.core.health import next_probe
 from garrison.core.lifecycle import Observation, SendManifest, StartBenchmark, Step, age, entered
@@ -145,7 +145,8 @@ def verifying(o: Observation) -> Step:
             return admitted
         o = with_status(o, admission.told(o))
     if o.track.healthy:
-        return _healthy(o)
+        unproven = proving.before_ready(o) if o.verified else None
+        return unproven or _healthy(o)
     unreachable = _unreachable(o)
     if unreachable is not None:
         return unreachable
@@ -225,7 +226,8 @@ def ready(o: Observation) -> Step:
     if idle and is_due(status.benchmark, o.benchmark, o.now):
         return Step(status=status, action=StartBenchmark(), requeue=o.timing.watch)
     soon = next_probe(o.track, o.health.period_seconds, o.now)
-    return Step(status=status, requeue=max(0.05, min(soon, o.timing.watch)))
+    look = proving.next_look(o)
+    return Step(status=status, requeue=max(0.05, min(soon, look, o.timing.watch)))
 
 
 def _remeasured(o: Observation) -> Step:

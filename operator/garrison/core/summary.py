@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
 
-from garrison.api.lease import Lease
+from garrison.api.lease import IntegrityStatus, Lease
 from garrison.api.meta import LABEL_WORKLOAD, Condition, ConditionStatus
 from garrison.api.money import parse_dollars, shown_dollars
 from garrison.api.workload import Workload, WorkloadStatus
@@ -187,6 +187,7 @@ def _conditions(
         *_progress(s, stall, complete=complete),
         *_routed(s),
         *_guarded(s, serving),
+        *_proven(s, serving),
         *_benchmarked(s, current),
     ]
     old = {each.type: each for each in s.workload.status.conditions}
@@ -309,6 +310,46 @@ def _guarded(s: Situation, serving: Sequence[Lease]) -> list[Condition]:
         return [_condition(s, "EgressEnforced", "False", weak[0], message)]
     rungs = ", ".join(sorted({each.rung for each in known}))
     return [_condition(s, "EgressEnforced", "True", "Enforced", f"{what}; enforced by {rungs}")]
+
+
+AGAINST = "this holds against intruders, bad roll-outs and drift, not against a provider that owns the machine"
+
+
+def _proven(s: Situation, serving: Sequence[Lease]) -> list[Condition]:
+    """What looks inside have found, against what reference, and against whom that holds."""
+    if s.workload.spec.integrity is None or s.workload.spec.trust == "Unverified":
+        return []
+    known = [each.status.integrity for each in serving]
+    drifted = [
+        f"{each.meta.name} at {each.status.provider}: {', '.join(found.drifted)}"
+        for each, found in zip(serving, known, strict=True)
+        if found is not None and found.state == "Drifted"
+    ]
+    if drifted:
+        return [_condition(s, "IntegrityVerified", "False", "IntegrityDrift", "; ".join(drifted))]
+    records = [each for each in known if each is not None and each.state == "Verified"]
+    if not known:
+        return [
+            _condition(s, "IntegrityVerified", "Unknown", "NoReplicaReady", "no replica serves yet")
+        ]
+    if len(records) < len(known):
+        return [_condition(s, "IntegrityVerified", "Unknown", "NotChecked", _unchecked(known))]
+    notes = "".join(sorted({f"; {each.message}" for each in records if each.message}))
+    weak = [each for each in records if each.reference == "FirstStart"]
+    if weak:
+        why = weak[0].reference_message or "the image was not read"
+        message = (
+            "files, programs and libraries are those of the first start, whatever they were then "
+            f"({why}){notes}; {AGAINST}"
+        )
+        return [_condition(s, "IntegrityVerified", "True", "MatchesFirstStart", message)]
+    message = f"files, programs and libraries are those of the image's layers{notes}; {AGAINST}"
+    return [_condition(s, "IntegrityVerified", "True", "MatchesImage", message)]
+
+
+def _unchecked(known: Sequence[IntegrityStatus | None]) -> str:
+    said = sorted({each.message for each in known if each is not None and each.message})
+    return "; ".join(said) or "not every serving replica has been looked at yet"
 
 
 def _serve(count: int) -> str:

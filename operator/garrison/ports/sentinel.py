@@ -6,7 +6,7 @@ not this lease's sentinel), RejectedError (the sentinel refuses, with its reason
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -140,6 +140,34 @@ class Delivery:
     on_rotate: str = "Restart"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessEvidence:
+    """A process inside. ``executable`` is "" where it could not be read."""
+
+    pid: int
+    parent: int
+    uid: int
+    executable: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What an instance says is inside, signed under our nonce: SHA-256 (hex) by absolute path.
+
+    ``missing`` are patterns that no file matches. ``truncated``: a bound was met on the way.
+    """
+
+    instance: str
+    sentinel: str
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
+    missing: tuple[str, ...] = ()
+    executables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    libraries: Mapping[str, str] = field(default_factory=dict, repr=False)
+    processes: tuple[ProcessEvidence, ...] = field(default=(), repr=False)
+    truncated: bool = False
+
+
 class Sentinel(Protocol):
     """The operator's side of the control channel."""
 
@@ -161,6 +189,13 @@ class Sentinel(Protocol):
 
     async def deliver(self, door: Door, delivery: Delivery) -> None:
         """Put a version of a secret in force for the workload; returning is the acknowledgement."""
+
+    async def attest(self, door: Door, paths: Sequence[str], nonce: str | None = None) -> Evidence:
+        """Return hashes of the named files, of what runs, and of the sentinel; it may take minutes.
+
+        ``nonce`` is fresh unless given (32 to 64 hex digits). Raises AuthError with the reason
+        EvidenceRefused for an answer under another nonce or with a wrong proof.
+        """
 
     async def start(self, door: Door, launch: Launch) -> None:
         """Start the workload under the guard and open the data port; repeating it does nothing."""

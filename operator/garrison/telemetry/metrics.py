@@ -74,6 +74,7 @@ class StateCollector(Collector):
         yield self._leases()
         yield from self._accounts()
         yield self._replicas()
+        yield from self._integrity()
         waiting, due = self._queue()
         family = GaugeMetricFamily("garrison_queue_keys", "Keys in the queue.", labels=("state",))
         family.add_metric(("waiting",), waiting - due)
@@ -103,6 +104,36 @@ class StateCollector(Collector):
                 if value is not None:
                     family.add_metric((raw["metadata"]["name"],), float(value))
             yield family
+
+    def _integrity(self) -> Iterable[GaugeMetricFamily]:
+        """Of every lease that was looked into; a drifted one counts until it is closed."""
+        labels = ("namespace", "workload", "lease", "provider", "reference")
+        drifted = GaugeMetricFamily(
+            "garrison_integrity_drifted",
+            "1 while what is inside a replica is not what its reference says.",
+            labels=labels,
+        )
+        strange = GaugeMetricFamily(
+            "garrison_integrity_unexplained",
+            "Programs and libraries in a replica that its reference does not explain, at most 10.",
+            labels=labels,
+        )
+        for raw in self._objects("AkashLease"):
+            status = raw.get("status") or {}
+            found = status.get("integrity")
+            if found is None or status.get("closedAt"):
+                continue
+            meta = raw["metadata"]
+            place = (
+                meta.get("namespace", ""),
+                raw["spec"]["workload"],
+                meta["name"],
+                status.get("provider") or "",
+                found["reference"],
+            )
+            drifted.add_metric(place, found.get("state") == "Drifted")
+            strange.add_metric(place, len(found.get("unexplained") or ()))
+        yield from (drifted, strange)
 
     def _replicas(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily(

@@ -12,12 +12,14 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
 from garrison.adapters.memory.clock import LoopClock
 from garrison.adapters.memory.gateway import MemoryGateway
 from garrison.adapters.memory.market import MemoryMarket
 from garrison.adapters.memory.provider import MemoryProvider
+from garrison.adapters.memory.registry import PROGRAM
 from garrison.adapters.memory.sentinel import MemoryBootstraps, MemorySentinel
 from garrison.adapters.sentinel.bootstrap import KubeBootstraps
 from garrison.adapters.sentinel.bundle import bundle
@@ -60,6 +62,9 @@ class Post(Protocol):
 
     async def copy(self) -> None:
         """Let another container answer beside this one, with the same bootstrap."""
+
+    def swap(self, path: str) -> None:
+        """Overwrite a file in the container."""
 
     async def stop(self) -> None:
         """End the container: nothing answers any more."""
@@ -199,6 +204,9 @@ class RealPost:
         await self.copy()
         self._pipe.targets = (*first, *self._pipe.targets)
 
+    def swap(self, path: str) -> None:
+        Path(path).write_text("swapped")
+
     async def stop(self) -> None:
         await self._ended()
 
@@ -292,6 +300,10 @@ class MemoryPost:
 
     async def copy(self) -> None:
         self._memory.cloning.add("p1")
+
+    def swap(self, path: str) -> None:
+        assert path == PROGRAM
+        self._memory.swapped.add(self._deployment)
 
     async def stop(self) -> None:
         self.market.kill("p1")

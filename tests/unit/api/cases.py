@@ -209,6 +209,10 @@ RULED: tuple[Case, ...] = (
         "a threshold needs benchmark.api: OpenAI, which measures it",
     ),
     *(
+        _case(WORKLOAD, "integrity.paths.0", path, "must be an absolute path such as /app/**")
+        for path in ("app/**", "/", "/app/", "/app/**.py", "/app//x", "")
+    ),
+    *(
         _case(WORKLOAD, "budget.maxPricePerHour", price, _PRICE)
         for price in ("", "free", "$2", "-1", "1e3", "2,50", "1.0000001", 10**7)
     ),
@@ -310,6 +314,11 @@ ACCEPTED: tuple[Case, ...] = (
     _case(WORKLOAD, "env.0.name", "TOKEN_LIMIT", ""),
     _case(WORKLOAD, "image", "127.0.0.1:5000/smollm2:v1@sha256:" + "0" * 64, ""),
     _case(WORKLOAD, "benchmark", {}, ""),
+    _case(WORKLOAD, "integrity", {}, ""),
+    *(
+        _case(WORKLOAD, "integrity.paths.0", path, "")
+        for path in ("/usr/bin/python3*", "/**/*.so", "/a b/[x]", "/*")
+    ),
     _case(WORKLOAD, "replicas", 0, ""),
     _case(ACCOUNT, "limits.maxPricePerHour", 0, ""),
     _case(ACCOUNT, "treasury", {"minRunwayHours": 0, "warningHours": 0}, ""),

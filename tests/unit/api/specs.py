@@ -67,6 +67,7 @@ FULL: Mapping[str, dict[str, Any]] = {
             "maxTimeToFirstTokenMilliseconds": 800,
             "repeatEverySeconds": 3600,
         },
+        "integrity": {"paths": ["/app/**"], "everySeconds": 60, "onDrift": "Replace"},
         "traffic": {"drainSeconds": 0},
         "budget": {"maxPricePerHour": "6.50"},
         "deletionPolicy": "Orphan",

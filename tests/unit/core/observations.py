@@ -19,6 +19,7 @@ from garrison.api.lease import (
     PHASES,
     DeploymentStatus,
     EndpointStatus,
+    IntegrityStatus,
     Intent,
     Lease,
     LeaseEgress,
@@ -33,9 +34,10 @@ from garrison.api.lease import (
 )
 from garrison.api.meta import LocalRef
 from garrison.api.money import MicroUSD, parse_dollars
-from garrison.api.workload import Benchmark
+from garrison.api.workload import Benchmark, Integrity
 from garrison.core.egress import WantedEgress, digest
 from garrison.core.health import Track
+from garrison.core.integrity import Finding, Stage, Standing, patterns_digest
 from garrison.core.lifecycle import Observation
 from garrison.core.rotation import WantedSecret
 from garrison.ports.market import (
@@ -86,11 +88,13 @@ PORT = ServiceStatus(
 )
 INJECTION = Injection(command=("python3",), env=(), ports=SentinelPorts(data=18443, control=18444))
 DIGEST = "d" * 64
+IMAGE_DIGEST = "sha256:" + "a" * 64
 SENTINEL = SentinelRef(digest=DIGEST, secret_ref=LocalRef(name="bootstrap-1"))
 LAUNCH = Launch(argv=("serve",), port=8000)
 HUB = WantedEgress(
     name="hub", generation=2, spec=EgressPolicySpec(allow=(Allow(host="hub.example"),))
 )
+ASKED = Integrity(paths=("/app/**",))
 WAITS = (0.0, 0.5, 4.9, 5.0, 20.0, 29.9, 30.0, 59.9, 60.0, 61.0, 89.9, 90.0, 901.0, 1201.0)
 """Seconds around the limits: token, collecting, horizon, bid timeout, start-up grace."""
 
@@ -113,6 +117,10 @@ class World:
     def rarely(self) -> bool:
         """Return True now and then."""
         return self._dice.random() < 0.15
+
+    def seldom(self) -> bool:
+        """Return True once in a while: for what would hide everything behind it."""
+        return self._dice.random() < 0.04
 
     def mostly(self) -> bool:
         """Return False now and then."""
@@ -146,56 +154,99 @@ class World:
             gateway_error="refused" if down else "",
             gateway_down_since=NOW if down else None,
             track=self.track(),
-            unsafe="10.0.0.1 is private" if self.rarely() else "",
+            unsafe="10.0.0.1 is private" if self.seldom() else "",
             measuring=self.rarely(),
             figures=self.figures() if self.one((True, False)) else None,
             measure_error="no token came" if self.rarely() else "",
             recorded=self.one((True, False)),
             injection=INJECTION if verified and self.mostly() else None,
             launch=LAUNCH if self.mostly() else replace(LAUNCH, argv=()),
-            egress=self.one((HUB, HUB, HUB, WantedEgress())),
+            egress=self.one((HUB,) * 7 + (WantedEgress(),)),
             views=self.views() if verified else (),
             secrets=self.secrets() if verified else (),
+            integrity=self.standing() if verified else Standing(),
             unrevoked=("hub",) if verified and self.rarely() else (),
             sentinel_error="refused" if verified and self.rarely() else "",
-            sentinel_refused=verified and self.rarely(),
-            sentinel_down_since=NOW if verified and self.rarely() else None,
+            sentinel_refused=verified and self.seldom(),
+            sentinel_down_since=NOW if verified and self.seldom() else None,
         )
 
     def views(self) -> tuple[View, ...]:
         """Return what answers at the control port: nothing, the enrolled instance, or another."""
         if self.rarely():
             return ()
-        found = self.view(self.one(("one", "one", "one", "two")))
-        return (self.view("copy"), found) if self.rarely() else (found,)
+        found = self.view("two" if self.rarely() else "one")
+        return (self.view("copy"), found) if self.seldom() else (found,)
 
     def view(self, instance: str) -> View:
         """Return an instance in any state, under any policy."""
         weak = self.rarely()
         return View(
             instance=instance,
-            state=self.one(tuple(SentinelState)),
-            digest=DIGEST if self.mostly() else "e" * 64,
-            key=f"key-{instance}" if self.mostly() else None,
+            state=self.one((*SentinelState, SentinelState.ENROLLED, SentinelState.RUNNING)),
+            digest="e" * 64 if self.seldom() else DIGEST,
+            key=None if self.seldom() else f"key-{instance}",
             egress=EgressView(
-                version=self.one((0, 1, 1, 1, 2)),
+                version=self.one((0, 1, 1, 1, 1, 1, 1, 2)),
                 level="BestEffort" if weak else "Enforced",
                 rung="addfd" if weak else "strict",
                 leaks=("udp",) if weak else (),
                 denied_total=self.one((0, 7)),
             ),
             secrets={"hub": self.one((0, 0, 1, 1))},
-            sealed_because="SecondSession" if self.rarely() else "",
+            sealed_because="SecondSession" if self.seldom() else "",
+        )
+
+    def standing(self) -> Standing:
+        """Return what is known of the inside: often nothing is asked."""
+        if self.one((True, False)):
+            return Standing()
+        failing = self.seldom()
+        return Standing(
+            asked=self.one((ASKED, ASKED, replace(ASKED, on_drift="Replace"), Integrity())),
+            image=IMAGE_DIGEST if self.mostly() else "",
+            image_error="too large" if self.rarely() else "",
+            hopeless=self.rarely(),
+            finding=self.finding() if self.one((True, True, False)) else None,
+            looking=self.rarely(),
+            error="no answer" if failing else "",
+            tried_at=NOW,
+            failing_since=NOW if failing else None,
+        )
+
+    def finding(self) -> Finding:
+        """Return what a look has found: mostly that all is well."""
+        stage: Stage = self.one(("Sealed", "Running"))
+        drifted = () if self.mostly() else ("/app/main.py",)
+        return Finding(
+            instance=self.one(("one", "one", "one", "two")),
+            stage=stage,
+            patterns=patterns_digest(self.one((ASKED, ASKED, Integrity())).paths),
+            at=NOW,
+            state="Drifted" if drifted else "Verified",
+            digest="f" * 64,
+            drifted=drifted,
+        )
+
+    def integrity(self) -> IntegrityStatus:
+        """Return the record of an earlier verdict."""
+        return IntegrityStatus(
+            reference=self.one(("Image", "FirstStart")),
+            reference_digest=self.one(("", IMAGE_DIGEST)),
+            patterns=patterns_digest(self.one((ASKED, ASKED, ASKED, Integrity())).paths),
+            state=self.one(("Verified", "Verified", "Verified", "Drifted", "Unknown")),
+            stage=self.one(("Sealed", "Running")),
+            instance=self.one(("one", "one", "one", "two")),
         )
 
     def egress(self) -> LeaseEgress:
         """Return a record of the policy, asked for or in force."""
-        wanted = self.one((HUB, HUB, HUB, WantedEgress()))
+        wanted = self.one((HUB,) * 7 + (WantedEgress(),))
         return LeaseEgress(
             policy=wanted.name,
             generation=wanted.generation,
             digest=digest(wanted.spec),
-            version=self.one((1, 1, 1, 2)),
+            version=self.one((1, 1, 1, 1, 1, 2)),
             in_force=self.one((0, 1)),
         )
 
@@ -209,7 +260,7 @@ class World:
         return SentinelStatus(
             instance="one",
             key="key-one",
-            certificate_until=at(self.one((3600.0, 43_200.0))),
+            certificate_until=at(self.one((3600.0, 43_200.0, 43_200.0, 43_200.0))),
             enrolled_at=NOW,
         )
 
@@ -227,6 +278,7 @@ class World:
                 control=EndpointStatus(host="p1.example", port=31002),
                 sentinel=self.sentinel() if phase != "Enrolling" or self.rarely() else None,
                 egress=self.egress() if self.mostly() else None,
+                integrity=self.integrity() if self.mostly() else None,
                 secrets=(SecretStatus(name="hub", version=self.one((0, 1, 1)), wanted=1),)
                 if self.mostly()
                 else (),

@@ -10,7 +10,7 @@ import pytest
 from garrison.api.account import Account, AllowedNamespaces
 from garrison.api.meta import LocalRef
 from garrison.api.policy import Policy
-from garrison.api.workload import Budget, SecretUse
+from garrison.api.workload import Budget, Integrity, SecretUse
 from garrison.core.acceptance import problem
 from tests.builders import account, limits, policy, workload
 
@@ -85,6 +85,14 @@ CASES: list[tuple[str, dict[str, Any], Account | None, Policy | None, str, tuple
         None,
         "SecretsNeedSentinel",
         ("spec.secrets", "spec.trust: Unverified", "remove one of the two"),
+    ),
+    (
+        "looks inside without the agent that looks",
+        {"integrity": Integrity(), "trust": "Unverified"},
+        account(),
+        None,
+        "IntegrityNeedsSentinel",
+        ("spec.integrity", "spec.trust: Unverified", "remove one of the two"),
     ),
     (
         "the secret named does not exist",

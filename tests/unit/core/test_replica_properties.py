@@ -17,6 +17,7 @@ from garrison.api.meta import FINALIZER
 from garrison.api.money import parse_dollars
 from garrison.api.parsing import dump, parse
 from garrison.core.egress import digest
+from garrison.core.integrity import Finding, Standing, patterns_digest
 from garrison.core.lifecycle import (
     TOKEN_LIFE,
     AcceptBid,
@@ -27,6 +28,7 @@ from garrison.core.lifecycle import (
     DepositEscrow,
     Enrol,
     EnsureFinalizer,
+    LookInside,
     Observation,
     PrepareBootstrap,
     RemoveFinalizer,
@@ -48,6 +50,7 @@ from garrison.ports.sentinel import EgressView, Enrolment, SentinelState, View
 from tests.builders import HORIZON, account, bid, deployment, market_lease, template
 from tests.unit.core.observations import (
     DIGEST,
+    IMAGE_DIGEST,
     INJECTION,
     LAUNCH,
     PORT,
@@ -213,6 +216,45 @@ def becomes_ready_only_after_the_sealed_start(o: Observation, taken: Step) -> No
     assert after.egress.level == "Enforced"
 
 
+def hands_nothing_over_before_the_inside_is_as_it_should_be(o: Observation, taken: Step) -> None:
+    asked = o.integrity.asked
+    if asked is None or not isinstance(taken.action, DeliverSecret | StartWorkload):
+        return
+    if o.views[0].state is not SentinelState.ENROLLED:
+        return
+    record = taken.status.integrity
+    assert record is not None
+    assert (record.state, record.instance) == ("Verified", o.views[0].instance)
+    assert record.patterns == patterns_digest(asked.paths)
+
+
+def becomes_ready_only_after_a_look_at_what_runs(o: Observation, taken: Step) -> None:
+    after, asked = taken.status, o.integrity.asked
+    if after.phase != "Ready" or o.status.phase != "Verifying" or asked is None:
+        return
+    record = after.integrity
+    assert record is not None
+    assert (record.stage, record.instance) == ("Running", o.views[0].instance)
+    assert record.state == "Verified" or (record.state, asked.on_drift) == ("Drifted", "Alert")
+
+
+def claims_the_image_only_when_it_was_read(o: Observation, taken: Step) -> None:
+    before, after = o.status.integrity, taken.status.integrity
+    fresh = after is not None and (before is None or before.reference != after.reference)
+    if after is not None and fresh and after.reference == "Image":
+        assert after.reference_digest == o.integrity.image != ""
+
+
+def blames_a_drift_only_on_a_finding(o: Observation, taken: Step) -> None:
+    failure = taken.status.failure
+    if failure is None or failure == o.status.failure or failure.reason != "IntegrityDrift":
+        return
+    record = taken.status.integrity
+    assert record is not None
+    assert record.state == "Drifted"
+    assert failure.blame == "Provider"
+
+
 def seals_copies_and_blames_their_host(o: Observation, taken: Step) -> None:
     if isinstance(taken.action, SealInstances):
         assert len(o.views) > 1
@@ -249,6 +291,10 @@ LAWS: tuple[Law, ...] = (
     becomes_ready_only_by_probe_and_benchmark,
     starts_only_what_is_enrolled_and_guarded,
     becomes_ready_only_after_the_sealed_start,
+    hands_nothing_over_before_the_inside_is_as_it_should_be,
+    becomes_ready_only_after_a_look_at_what_runs,
+    claims_the_image_only_when_it_was_read,
+    blames_a_drift_only_on_a_finding,
     seals_copies_and_blames_their_host,
     gives_no_traffic_to_what_failed_or_leaves,
     keeps_the_first_failure,
@@ -325,10 +371,26 @@ def cooperative(o: Observation, taken: Step) -> Observation:
             return replace(later, figures=GOOD)
         case PrepareBootstrap():
             return replace(later, injection=INJECTION)
+        case LookInside():
+            return replace(later, integrity=replace(o.integrity, finding=found(o), error=""))
         case Enrol() | SetEgress() | DeliverSecret() | StartWorkload():
             return obeyed(later, o, taken)
         case _:
             return later
+
+
+def found(o: Observation) -> Finding:
+    """What a look into a good container finds."""
+    assert o.integrity.asked is not None
+    view = o.views[0]
+    return Finding(
+        instance=view.instance,
+        stage="Sealed" if view.state is SentinelState.ENROLLED else "Running",
+        patterns=patterns_digest(o.integrity.asked.paths),
+        at=o.now,
+        state="Verified",
+        digest="f" * 64,
+    )
 
 
 def obeyed(later: Observation, o: Observation, taken: Step) -> Observation:
@@ -374,6 +436,7 @@ def faultless(o: Observation) -> Observation:
         launch=LAUNCH,
         secrets=tuple(replace(each, version=3) for each in o.secrets),
         unrevoked=(),
+        integrity=Standing(asked=o.integrity.asked, image=IMAGE_DIGEST),
         sentinel_refused=False,
         sentinel_down_since=None,
         views=(FRESH,) if o.verified else (),

@@ -20,7 +20,19 @@ asyncio.set_event_loop(None)
 
 KEY = Key(kind="AkashLease", namespace="prod", name="chat-1")
 OBJECTS: dict[str, list[dict[str, Any]]] = {
-    "AkashLease": [{"status": {"phase": "Ready"}}, {"status": {"phase": "Ready"}}, {}],
+    "AkashLease": [
+        {
+            "metadata": {"name": "chat-1", "namespace": "prod"},
+            "spec": {"workload": "chat"},
+            "status": {
+                "phase": "Ready",
+                "provider": "p1",
+                "integrity": {"reference": "Image", "state": "Drifted", "unexplained": ["/tmp/x"]},
+            },
+        },
+        {"status": {"phase": "Ready"}},
+        {},
+    ],
     "AkashAccount": [
         {
             "metadata": {"name": "treasury"},
@@ -98,6 +110,10 @@ async def test_checks_say_what_is_wrong(url: str, complaints: Complaints) -> Non
         'garrison_runway_hours{account="treasury"} 20.0',
         'garrison_workload_replicas{namespace="prod",state="wanted",workload="chat"} 3.0',
         'garrison_workload_replicas{namespace="prod",state="ready",workload="chat"} 2.0',
+        'garrison_integrity_drifted{lease="chat-1",namespace="prod",provider="p1",reference="Image",'
+        'workload="chat"} 1.0',
+        'garrison_integrity_unexplained{lease="chat-1",namespace="prod",provider="p1",'
+        'reference="Image",workload="chat"} 1.0',
         'garrison_queue_keys{state="waiting"} 3.0',
         'garrison_queue_keys{state="due"} 2.0',
     ],

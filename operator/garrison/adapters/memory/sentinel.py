@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ssl import SSLContext
@@ -12,7 +12,9 @@ from typing import TypeVar
 from garrison.adapters.memory.faults import Call
 from garrison.adapters.memory.gateway import MemoryGateway
 from garrison.adapters.memory.market import LeaseRecord, MemoryMarket
+from garrison.adapters.memory.registry import INTERPRETER, LIBRARY, PROGRAM, files_of
 from garrison.api.egress import DENY_ALL, EgressPolicySpec
+from garrison.api.glob import matcher
 from garrison.errors import AuthError, ConflictError, RejectedError, UnavailableError
 from garrison.ports.identity import ClientIdentity, LeaseIdentity, Peer
 from garrison.ports.samples import Sample, Samples
@@ -21,8 +23,10 @@ from garrison.ports.sentinel import (
     Door,
     EgressView,
     Enrolment,
+    Evidence,
     Injection,
     Launch,
+    ProcessEvidence,
     ProcessView,
     SentinelPorts,
     SentinelState,
@@ -35,6 +39,7 @@ LIFE = timedelta(hours=12)
 DIGEST = hashlib.sha256(b"sentinel").hexdigest()
 BOOTSTRAP = "GARRISON_BOOTSTRAP"
 MINED_CORES = 64.0
+INTRUDER = "/tmp/miner"  # noqa: S108 - a path in a container that does not exist
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,9 +63,10 @@ class MemorySentinel:
     """Implements ``Sentinel`` for every container that a bootstrap was injected into.
 
     ``weak`` are providers whose machine enforces nothing, ``cloning`` those that run a copy beside
-    the original, ``foreign`` those where something else answers, ``mining`` those where the CPUs are
-    busy whatever is asked. ``started`` are all instances that were ever told to start: the truth, for
-    checks.
+    the original, ``foreign`` those where something else answers, ``stale`` those that repeat an old
+    answer about what is inside, ``mining`` those where the CPUs are busy whatever is asked. ``swapped`` are deployments whose program was overwritten, ``invaded``
+    those with a process that nobody started; a restart clears them. ``started`` are all instances
+    that were ever told to start: the truth, for checks.
     """
 
     def __init__(self, *, market: MemoryMarket, gateway: MemoryGateway) -> None:
@@ -72,6 +78,9 @@ class MemorySentinel:
         self.weak: set[str] = set()
         self.cloning: set[str] = set()
         self.foreign: set[str] = set()
+        self.stale: set[str] = set()
+        self.swapped: set[str] = set()
+        self.invaded: set[str] = set()
         self.started: set[str] = set()
         self.mining: set[str] = set()
 
@@ -79,6 +88,8 @@ class MemorySentinel:
         """Restart a container: it comes back sealed, as another instance."""
         self._restarts[deployment] = self._restarts.get(deployment, 0) + 1
         self._instances.pop(deployment, None)
+        self.swapped.discard(deployment)
+        self.invaded.discard(deployment)
 
     def serves(self, deployment: str, lease: LeaseRecord, moment: datetime) -> bool:
         """Return whether the workload's own process runs in a container that has a sentinel."""
@@ -151,6 +162,49 @@ class MemorySentinel:
             found.held[delivery.name] = delivery.value.decode()
 
         await self._written("deliver", door, effect)
+
+    async def attest(self, door: Door, paths: Sequence[str], nonce: str | None = None) -> Evidence:
+        """Return the files of the image, and what became of them since."""
+        del nonce
+        is_named = matcher(paths)
+
+        def answer(moment: datetime) -> Evidence:
+            found, lease = self._enrolled(door, moment)
+            if lease.provider in self.stale:
+                raise AuthError("it is under another nonce than ours", reason="EvidenceRefused")
+            return self._evidence(found, lease, door, is_named)
+
+        return await self._market.faults.read(self._call("attest", door, write=False), answer)
+
+    def _evidence(
+        self, found: Instance, lease: LeaseRecord, door: Door, is_named: Callable[[str], bool]
+    ) -> Evidence:
+        assert lease.manifest is not None  # noqa: S101 - a container that answers has one
+        files = dict(files_of(lease.manifest[1].image))
+        deployment = self._deployment(door)
+        if deployment in self.swapped:
+            files[PROGRAM] = hashlib.sha256(b"another program").hexdigest()
+        running = [INTERPRETER]
+        if found.state is SentinelState.RUNNING:
+            running.append(PROGRAM)
+        if deployment in self.invaded:
+            running.append(INTRUDER)
+            files[INTRUDER] = hashlib.sha256(b"intruder").hexdigest()
+        return Evidence(
+            instance=found.instance,
+            sentinel=DIGEST,
+            files={path: each for path, each in files.items() if is_named(path)},
+            executables={path: files[path] for path in running},
+            libraries={LIBRARY: files[LIBRARY]},
+            processes=tuple(
+                ProcessEvidence(pid=pid, parent=pid - 1, uid=0, executable=path)
+                for pid, path in enumerate(running, start=1)
+            ),
+        )
+
+    def _deployment(self, door: Door) -> str:
+        found = self._gateway.behind(door.destination.host, door.destination.port)
+        return found[0].id if found is not None else ""
 
     def holds(self) -> list[tuple[str, str]]:
         """Return (lease uid, credential key) of every secret in a container that runs now."""

@@ -2,16 +2,17 @@
 
 Distribution specification v1.1 and the Docker token protocol, over aiohttp: there is no maintained
 asyncio client for it. Nothing is believed that does not match its digest. Manifests are not redirected;
-configs may be, as registries keep blobs at storage services.
+blobs may be, as registries keep them at storage services.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import ssl
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from yarl import URL
 
@@ -28,8 +29,11 @@ from garrison.adapters.registry.document import (
     parse_manifest,
     runnable,
 )
+from garrison.adapters.registry.inflate import PIECE
+from garrison.adapters.registry.layers import Bounds, Walk, check_size
 from garrison.adapters.registry.reference import Reference, parse_reference
 from garrison.adapters.registry.transport import Answer, Transport
+from garrison.api.glob import matcher
 from garrison.errors import (
     AuthError,
     GarrisonError,
@@ -38,12 +42,14 @@ from garrison.errors import (
     UnavailableError,
 )
 from garrison.ports.probe import Screen
-from garrison.ports.registry import Credentials, Image
+from garrison.ports.registry import Contents, Credentials, Image
 
 MAX_MANIFEST = 4 << 20
 MAX_CONFIG = 8 << 20
 MAX_TOKEN = 1 << 17
 MAX_RETRY_AFTER = 3600.0
+WALKS = 2
+"""Images whose layers are read at the same time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +60,15 @@ class _Session:
     reference: Reference
     base: URL
     authorization: str = ""
+    renewed: bool = False
+    """whether it was asked for again, for this layer"""
 
 
 class OciRegistry:
-    """Any registry that speaks the distribution API; see ``Transport`` for the arguments."""
+    """Any registry that speaks the distribution API; see ``Transport`` for the other arguments.
+
+    ``bounds`` is what is read of one image's layers.
+    """
 
     def __init__(
         self,
@@ -66,7 +77,10 @@ class OciRegistry:
         insecure_hosts: Collection[str] = (),
         allow_private: bool = False,
         context: ssl.SSLContext | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
+        self._bounds = bounds or Bounds()
+        self._walks = asyncio.Semaphore(WALKS)
         self._transport = Transport(
             screen=screen,
             insecure_hosts=insecure_hosts,
@@ -80,14 +94,69 @@ class OciRegistry:
         Raises ImageError (missing, unreadable, wrong platform, digest mismatch), AuthError,
         UnsafeDestinationError, UnavailableError, RateLimitedError.
         """
+        session, manifest = await self._opened(reference, credentials)
+        config = await self._config(session, manifest.config)
+        return _image(reference, session.reference.digest, manifest, config)
+
+    async def contents(
+        self, reference: str, credentials: Credentials | None, patterns: Sequence[str]
+    ) -> Contents:
+        """Return what the layers hold. Raises what ``image`` raises; ImageError beyond the bounds."""
+        async with self._walks:
+            try:
+                async with asyncio.timeout(self._bounds.seconds):
+                    return await self._walked(reference, credentials, matcher(patterns))
+            except TimeoutError:
+                raise UnavailableError(
+                    f"{reference}: its layers were not read within {self._bounds.seconds:g} s"
+                ) from None
+
+    async def _walked(
+        self, reference: str, credentials: Credentials | None, is_named: Callable[[str], bool]
+    ) -> Contents:
+        session, manifest = await self._opened(reference, credentials)
+        walk = Walk(self._bounds)
+        try:
+            check_size([each.size for each in manifest.layers], self._bounds)
+            for layer in manifest.layers:
+                if not await self._read(session, layer, walk):
+                    session = await self._renewed(session, credentials)
+                    await self._read(session, layer, walk)
+                    session = replace(session, renewed=False)
+            return await asyncio.to_thread(_contents, session.reference.digest, walk, is_named)
+        except ImageError as error:
+            raise ImageError(f"{reference}: {error}") from None
+
+    async def _read(self, session: _Session, layer: Descriptor, walk: Walk) -> bool:
+        """Read one layer; False when the login is over, which a long walk outlives."""
+        url = session.base / f"v2/{session.reference.repository}/blobs/{layer.digest}"
+        left = layer.size
+        async with self._transport.stream(url, _authorized(session), piece=PIECE) as stream:
+            if stream.status == 401 and not session.renewed:
+                return False
+            if stream.status != 200:
+                raise _refused(session.text, url, stream.status, "")
+            async for piece in stream.pieces:
+                left -= len(piece)
+                if left < 0:
+                    raise ImageError(f"layer {layer.digest} is longer than its manifest says")
+                await asyncio.to_thread(walk.feed, piece)
+        await asyncio.to_thread(walk.end, layer.digest)
+        return True
+
+    async def _renewed(self, session: _Session, credentials: Credentials | None) -> _Session:
+        fresh, _ = await self._first_manifest(replace(session, authorization=""), credentials)
+        return replace(fresh, renewed=True)
+
+    async def _opened(
+        self, reference: str, credentials: Credentials | None
+    ) -> tuple[_Session, Manifest]:
         parsed = parse_reference(reference)
         session = _Session(
             text=reference, reference=parsed, base=self._transport.base(parsed.authority)
         )
         session, raw = await self._first_manifest(session, credentials)
-        manifest = await self._resolved(session, parse_manifest(raw, reference))
-        config = await self._config(session, manifest.config)
-        return _image(reference, parsed.digest, manifest, config)
+        return session, await self._resolved(session, parse_manifest(raw, reference))
 
     async def _first_manifest(
         self, session: _Session, credentials: Credentials | None
@@ -97,12 +166,7 @@ class OciRegistry:
         answer = await self._transport.get(url, {"accept": ACCEPT}, limit=MAX_MANIFEST)
         if answer.status == 401:
             authorization = await self._authorization(session, answer, credentials)
-            session = _Session(
-                text=session.text,
-                reference=session.reference,
-                base=session.base,
-                authorization=authorization,
-            )
+            session = replace(session, authorization=authorization)
             return session, await self._manifest(session, session.reference.digest)
         return session, _content(session, answer, session.reference.digest)
 
@@ -154,6 +218,12 @@ class OciRegistry:
         return f"Bearer {_token(session.text, answer.body)}"
 
 
+def _contents(digest: str, walk: Walk, is_named: Callable[[str], bool]) -> Contents:
+    files = walk.files(is_named)
+    named = frozenset(path for path in files if is_named(path))
+    return Contents(digest=digest, files=files, named=named, python=walk.python())
+
+
 def _image(reference: str, digest: str, manifest: Manifest, config: Config) -> Image:
     if (config.os, config.architecture) != (OS, ARCHITECTURE):
         raise ImageError(
@@ -196,15 +266,19 @@ def _content(session: _Session, answer: Answer, digest: str) -> bytes:
 
 
 def _failure(text: str, answer: Answer) -> GarrisonError:
-    where = f"{text}: {answer.url.host} answered {answer.status}"
-    match answer.status:
+    return _refused(text, answer.url, answer.status, answer.retry_after)
+
+
+def _refused(text: str, url: URL, code: int, retry_after: str) -> GarrisonError:
+    where = f"{text}: {url.host} answered {code}"
+    match code:
         case 401 | 403:
-            return _unauthorized(text, f"answered {answer.status}")
+            return _unauthorized(text, f"answered {code}")
         case 404:
             return ImageError(f"{where}; the image is not there: push it, or correct the reference")
         case 429:
             return RateLimitedError(
-                f"{where}; it asks for fewer calls", retry_after=_seconds(answer.retry_after)
+                f"{where}; it asks for fewer calls", retry_after=_seconds(retry_after)
             )
         case status if 300 <= status < 500:
             return ImageError(f"{where}; correct the reference")

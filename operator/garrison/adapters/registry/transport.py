@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -13,6 +14,8 @@ from garrison.errors import UnavailableError, UnsafeDestinationError
 from garrison.ports.probe import Screen
 
 TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10, sock_connect=5)
+STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=10, sock_connect=5, sock_read=30)
+"""A blob takes as long as it takes; the caller bounds the whole."""
 MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -27,6 +30,14 @@ class Answer:
     location: str
     challenges: Sequence[str]
     retry_after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """The body of an answer, in pieces as they come."""
+
+    status: int
+    pieces: AsyncIterator[bytes]
 
 
 class Transport:
@@ -60,21 +71,15 @@ class Transport:
 
         Raises UnsafeDestinationError, and UnavailableError when no whole answer comes.
         """
-        insecure = self._is_insecure(_authority(url))
-        if not url.host or url.scheme != ("http" if insecure else "https"):
-            raise UnsafeDestinationError(
-                f"{_shown(url)} is not https; plain HTTP is only for registries listed as insecure"
+        async with self._opened(url, headers, self._timeout) as response:
+            return Answer(
+                url=url,
+                status=response.status,
+                body=await _bounded(response, limit),
+                location=response.headers.get("Location", ""),
+                challenges=response.headers.getall("WWW-Authenticate", []),
+                retry_after=response.headers.get("Retry-After", ""),
             )
-        port = url.port or 443
-        destination = await self._screen.destination(
-            url.host, port, allow_private=self._allow_private or insecure
-        )
-        try:
-            return await self._fetch(url, destination.address, headers, limit)
-        except TimeoutError as error:
-            raise UnavailableError(f"{_shown(url)}: no answer in time") from error
-        except (aiohttp.ClientError, ValueError) as error:
-            raise UnavailableError(f"{_shown(url)}: {error}") from error
 
     async def follow(self, url: URL, headers: Mapping[str, str], *, limit: int) -> Answer:
         """Return the answer at the end of at most three redirects.
@@ -85,39 +90,69 @@ class Transport:
         for _ in range(MAX_REDIRECTS):
             if answer.status not in _REDIRECTS or not answer.location:
                 return answer
-            answer = await self.get(_target(answer), {}, limit=limit)
+            answer = await self.get(_joined(answer.url, answer.location), {}, limit=limit)
         return answer
 
     def _is_insecure(self, authority: str) -> bool:
         return authority in self._insecure or authority.rpartition(":")[0] in self._insecure
 
-    async def _fetch(
-        self, url: URL, address: str, headers: Mapping[str, str], limit: int
-    ) -> Answer:
+    @asynccontextmanager
+    async def stream(
+        self, url: URL, headers: Mapping[str, str], *, piece: int
+    ) -> AsyncIterator[Stream]:
+        """Give the body at the end of at most three redirects, in pieces of at most ``piece`` bytes.
+
+        Raises what ``get`` raises, also while it is read.
+        """
+        for _ in range(MAX_REDIRECTS + 1):
+            async with self._opened(url, headers, STREAM_TIMEOUT) as response:
+                location = response.headers.get("Location", "")
+                if response.status not in _REDIRECTS or not location:
+                    yield Stream(status=response.status, pieces=_pieces(response, piece))
+                    return
+            url, headers = _joined(url, location), {}
+        raise UnavailableError(f"{_shown(url)}: redirects more than {MAX_REDIRECTS} times")
+
+    @asynccontextmanager
+    async def _opened(
+        self, url: URL, headers: Mapping[str, str], patience: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to a GET at a screened address; what goes wrong is translated."""
+        insecure = self._is_insecure(_authority(url))
+        if not url.host or url.scheme != ("http" if insecure else "https"):
+            raise UnsafeDestinationError(
+                f"{_shown(url)} is not https; plain HTTP is only for registries listed as insecure"
+            )
+        destination = await self._screen.destination(
+            url.host, url.port or 443, allow_private=self._allow_private or insecure
+        )
         connector = aiohttp.TCPConnector(ssl=self._context, force_close=True, limit=1)
         sent = {**headers, "host": _authority(url), "accept-encoding": "identity"}
-        async with (
-            aiohttp.ClientSession(
-                connector=connector,
-                timeout=self._timeout,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-            ) as session,
-            session.get(
-                url.with_host(address),
-                headers=sent,
-                allow_redirects=False,
-                server_hostname=url.host if url.scheme == "https" else None,
-            ) as response,
-        ):
-            return Answer(
-                url=url,
-                status=response.status,
-                body=await _bounded(response, limit),
-                location=response.headers.get("Location", ""),
-                challenges=response.headers.getall("WWW-Authenticate", []),
-                retry_after=response.headers.get("Retry-After", ""),
-            )
+        try:
+            async with (
+                aiohttp.ClientSession(
+                    connector=connector,
+                    timeout=patience,
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    auto_decompress=False,
+                ) as session,
+                session.get(
+                    url.with_host(destination.address),
+                    headers=sent,
+                    allow_redirects=False,
+                    server_hostname=url.host if url.scheme == "https" else None,
+                ) as response,
+            ):
+                yield response
+        except TimeoutError as error:
+            raise UnavailableError(f"{_shown(url)}: no answer in time") from error
+        except (aiohttp.ClientError, ValueError) as error:
+            raise UnavailableError(f"{_shown(url)}: {error}") from error
+
+
+async def _pieces(response: aiohttp.ClientResponse, size: int) -> AsyncIterator[bytes]:
+    async for piece in response.content.iter_chunked(size):
+        yield piece
 
 
 async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -129,11 +164,11 @@ async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return bytes(kept)
 
 
-def _target(answer: Answer) -> URL:
+def _joined(url: URL, location: str) -> URL:
     try:
-        return answer.url.join(URL(answer.location, encoded=True))
+        return url.join(URL(location, encoded=True))
     except ValueError as error:
-        raise UnavailableError(f"{_shown(answer.url)}: redirects nowhere: {error}") from error
+        raise UnavailableError(f"{_shown(url)}: redirects nowhere: {error}") from error
 
 
 def _authority(url: URL) -> str:

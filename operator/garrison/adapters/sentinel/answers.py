@@ -10,7 +10,15 @@ from pydantic.alias_generators import to_camel
 from pydantic.dataclasses import dataclass
 
 from garrison.errors import UnavailableError
-from garrison.ports.sentinel import Denied, EgressView, ProcessView, SentinelState, View
+from garrison.ports.sentinel import (
+    Denied,
+    EgressView,
+    Evidence,
+    ProcessEvidence,
+    ProcessView,
+    SentinelState,
+    View,
+)
 
 _ANSWER = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
 Text = Annotated[str, Field(max_length=1024)]
@@ -69,8 +77,35 @@ class StatusAnswer:
     sealed_because: Text | None = None
 
 
+File = Annotated[str, Field(max_length=4200)]
+"""A path of Linux, with what the agent adds to it."""
+Hash = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|unreadable)$")]
+Hashes = Annotated[dict[File, Hash], Field(max_length=20_000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_ANSWER)
+class ProcessAnswer:
+    pid: Count
+    ppid: Count
+    uid: Annotated[int, Field(ge=-1, le=2**32)] = -1
+    exe: File = ""
+    argv0: Text = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_ANSWER)
+class IntegrityAnswer:
+    files: Hashes = Field(default_factory=dict)
+    missing: Annotated[tuple[Text, ...], Field(max_length=256)] = ()
+    executables: Hashes = Field(default_factory=dict)
+    libraries: Hashes = Field(default_factory=dict)
+    sentinel: Text = ""
+    processes: Annotated[tuple[ProcessAnswer, ...], Field(max_length=5000)] = ()
+    truncated: bool = False
+
+
 _STATUS: TypeAdapter[StatusAnswer] = TypeAdapter(StatusAnswer)
 _EGRESS: TypeAdapter[EgressAnswer] = TypeAdapter(EgressAnswer)
+_INTEGRITY: TypeAdapter[IntegrityAnswer] = TypeAdapter(IntegrityAnswer)
 
 
 def view_of(answer: Mapping[str, Any], *, digest: str, key: str | None) -> View:
@@ -92,6 +127,30 @@ def view_of(answer: Mapping[str, Any], *, digest: str, key: str | None) -> View:
 def egress_view(answer: Mapping[str, Any]) -> EgressView:
     """Return the answer to a change of policy. Raises UnavailableError."""
     return _view(_valid(_EGRESS, answer))
+
+
+def evidence_of(answer: Mapping[str, Any], *, instance: str) -> Evidence:
+    """Return a signed answer as evidence. Raises UnavailableError for one that makes no sense."""
+    found: IntegrityAnswer = _valid(_INTEGRITY, answer)
+    return Evidence(
+        instance=instance,
+        sentinel=found.sentinel,
+        files=found.files,
+        missing=found.missing,
+        executables=found.executables,
+        libraries=found.libraries,
+        processes=tuple(
+            ProcessEvidence(
+                pid=each.pid,
+                parent=each.ppid,
+                uid=each.uid,
+                executable=each.exe,
+                name=each.argv0,
+            )
+            for each in found.processes
+        ),
+        truncated=found.truncated,
+    )
 
 
 def _view(answer: EgressAnswer) -> EgressView:

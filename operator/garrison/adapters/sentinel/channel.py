@@ -90,29 +90,38 @@ class Channel:
             self._session = None
 
     async def call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        seconds: float = CALL_SECONDS,
     ) -> dict[str, Any]:
-        """Return the JSON object of an answer.
+        """Return the JSON object of an answer that comes within ``seconds``.
 
         Raises UnavailableError, AuthError (not this lease's sentinel), ConflictError (wrong state: look
         again), RejectedError.
         """
-        with translated(where_of(self._door.destination), CALL_SECONDS):
-            raw = await asyncio.wait_for(self._exchange(method, path, body), CALL_SECONDS)
+        with translated(where_of(self._door.destination), seconds):
+            raw = await asyncio.wait_for(self._exchange(method, path, body, seconds), seconds)
             return _object(raw)
 
     async def text(self, path: str) -> str:
         """Return the text that a GET answers; bytes that are no UTF-8 are replaced. Raises like ``call``."""
         with translated(where_of(self._door.destination), CALL_SECONDS):
-            raw = await asyncio.wait_for(self._exchange("GET", path, None), CALL_SECONDS)
+            raw = await asyncio.wait_for(
+                self._exchange("GET", path, None, CALL_SECONDS), CALL_SECONDS
+            )
             return raw.decode("utf-8", "replace")
 
-    async def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> bytes:
+    async def _exchange(
+        self, method: str, path: str, body: Mapping[str, Any] | None, seconds: float
+    ) -> bytes:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=1, keepalive_timeout=60),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=CALL_SECONDS, sock_connect=CONNECT_SECONDS),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
                 auto_decompress=False,
             )
         async with self._session.request(
@@ -122,6 +131,7 @@ class Channel:
             ssl=self._context,
             allow_redirects=False,
             headers={"accept-encoding": "identity"},
+            timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),
         ) as response:
             raw = await bounded(response)
             if response.status >= 400:

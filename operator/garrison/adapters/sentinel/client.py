@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
+import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +15,7 @@ from urllib.parse import quote
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from garrison.adapters.sentinel.answers import egress_view, view_of
+from garrison.adapters.sentinel.answers import egress_view, evidence_of, view_of
 from garrison.adapters.sentinel.authority import AuthorityStore
 from garrison.adapters.sentinel.certificates import (
     Subject,
@@ -32,9 +34,19 @@ from garrison.errors import AuthError, GarrisonError, UnavailableError
 from garrison.ports.clock import Clock
 from garrison.ports.identity import lease_dns, lease_id
 from garrison.ports.samples import Samples
-from garrison.ports.sentinel import Delivery, Door, EgressView, Enrolment, Launch, View
+from garrison.ports.sentinel import (
+    Delivery,
+    Door,
+    EgressView,
+    Enrolment,
+    Evidence,
+    Launch,
+    View,
+)
 
 CERTIFICATE_LIFE = timedelta(hours=12)
+LOOK_SECONDS = 660.0
+"""The agent itself stops hashing after ten minutes."""
 
 
 class SentinelClient:
@@ -211,6 +223,24 @@ class SentinelClient:
         path = f"/v1/secrets/{quote(delivery.name, safe='')}"
         await self._enrolled_call(door, "PUT", path, body)
 
+    async def attest(self, door: Door, paths: Sequence[str], nonce: str | None = None) -> Evidence:
+        """Return what the enrolled instance says is inside, signed by its key under our nonce."""
+        fresh = nonce or self._nonce()
+        instance = door.instance or ""
+        async with await self._enrolled(door) as channel:
+            body = {"nonce": fresh, "paths": list(paths)}
+            answer = await channel.call("POST", "/v1/integrity", body, seconds=LOOK_SECONDS)
+            key = channel.peer.public_key()
+        proof = _bytes(answer, "proof")
+        rest = {name: value for name, value in answer.items() if name != "proof"}
+        digest = hashlib.sha256(_canonical(rest)).hexdigest()
+        text = f"garrison-integrity-v1\n{door.lease.uid}\n{instance}\n{fresh}\n{digest}"
+        if answer.get("nonce") != fresh:
+            raise AuthError("it is under another nonce than ours", reason="EvidenceRefused")
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not is_signed(key, proof, text):
+            raise AuthError("its proof is wrong", reason="EvidenceRefused")
+        return evidence_of(answer, instance=instance)
+
     async def start(self, door: Door, launch: Launch) -> None:
         """Start the workload under the guard."""
         body = {
@@ -263,6 +293,11 @@ class SentinelClient:
 
 def _key(channel: Channel) -> str | None:
     return channel.key if channel.is_enrolled else None
+
+
+def _canonical(value: Mapping[str, Any]) -> bytes:
+    """The JSON text that is signed: keys sorted, no spaces, other characters escaped."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _hex(answer: Mapping[str, Any], field: str) -> str:

@@ -28,6 +28,8 @@ class RegistryServer:
     token: str | None = None
     basic: bool = False
     blob_redirect: str | None = None
+    token_uses: int | None = None
+    """how many blobs a token is good for"""
     seen: list[tuple[str, str | None]] = field(default_factory=list)
 
     def app(self) -> web.Application:
@@ -57,6 +59,20 @@ class RegistryServer:
             }
         )
 
+    def layered(self, *layers: bytes) -> str:
+        """Keep an image of these layers; returns its manifest's digest."""
+        for layer in layers:
+            self.blobs[digest_of(layer)] = layer
+        config = self.put({"os": "linux", "architecture": "amd64"})
+        return self.put(
+            {
+                "schemaVersion": 2,
+                "mediaType": OCI_MANIFEST,
+                "config": self.descriptor(config),
+                "layers": [self.descriptor(digest_of(layer)) for layer in layers],
+            }
+        )
+
     def index(self, **digests: str) -> str:
         """Keep an index of images by architecture; returns its digest."""
         entries = [
@@ -82,13 +98,22 @@ class RegistryServer:
         return self._refusal(request) or self._found(request)
 
     async def _blob(self, request: web.Request) -> web.Response:
-        refusal = self._refusal(request)
+        refusal = self._refusal(request) or self._spent(request)
         if refusal is not None:
             return refusal
         if self.blob_redirect is not None:
             target = self.blob_redirect.format(digest=request.match_info["digest"])
             return web.Response(status=307, headers={"Location": target})
         return self._found(request)
+
+    def _spent(self, request: web.Request) -> web.Response | None:
+        if self.token_uses is None:
+            return None
+        self.token_uses -= 1
+        if self.token_uses >= 0:
+            return None
+        self.token, self.token_uses = f"{self.token}+", 100
+        return self._refusal(request)
 
     async def _storage(self, request: web.Request) -> web.Response:
         self.seen.append((request.path, request.headers.get("Authorization")))

@@ -13,6 +13,7 @@ from aiohttp import web
 from akash_sandbox.tls import Authority
 from garrison.adapters.net.screen import NetScreen
 from garrison.adapters.registry.client import OciRegistry
+from garrison.adapters.registry.layers import Bounds
 from garrison.errors import (
     AuthError,
     GarrisonError,
@@ -49,11 +50,14 @@ class Pull:
 
 
 @asynccontextmanager
-async def pulling(server: RegistryServer | Handler) -> AsyncIterator[Pull]:
+async def pulling(
+    server: RegistryServer | Handler, *, bounds: Bounds | None = None
+) -> AsyncIterator[Pull]:
     serving = serve(server.app()) if isinstance(server, RegistryServer) else serve_handler(server)
     async with serving as port:
         insecure = {f"127.0.0.1:{port}"}
-        yield Pull(port, OciRegistry(screen=NetScreen(), insecure_hosts=insecure))
+        registry = OciRegistry(screen=NetScreen(), insecure_hosts=insecure, bounds=bounds)
+        yield Pull(port, registry)
 
 
 async def test_an_image() -> None:
