@@ -312,6 +312,7 @@ def test_every_step_keeps_the_laws(phase: str, world: World) -> None:
         law(o, taken)
 
 
+@pytest.mark.timeout(180)
 def test_the_random_worlds_reach_every_action() -> None:
     wanted = {each.__name__ for each in get_args(Action)}
     seen: Counter[str] = Counter()
