@@ -74,6 +74,7 @@ down: venv ## Stop what 'make up' left running
 bench: venv provision ## Measure the operator, the demo, and GuideLLM beside our benchmark
 	python -m devenv.bench_sdl
 	python -m devenv.bench_guard
+	python -m devenv.bench_relay
 	python -m devenv.bench
 
 sentinel: venv ## Write dist/sentinel.pyz, the agent inside rented containers; prints its digest

@@ -81,10 +81,12 @@ class Counters:
         )
 
 
-def observe(slot: memoryview, histogram: int, seconds: float) -> None:
-    """Count one latency in the histogram that begins at index ``histogram``."""
-    slot[histogram + bisect_left(BUCKETS, seconds)] += 1
-    slot[histogram + _HISTOGRAM - 1] += int(seconds * _MICROSECONDS)
+def observe(slot: memoryview, seconds: float, *histograms: int) -> None:
+    """Count one latency in the histograms that begin at these indexes."""
+    bucket, microseconds = bisect_left(BUCKETS, seconds), int(seconds * _MICROSECONDS)
+    for histogram in histograms:
+        slot[histogram + bucket] += 1
+        slot[histogram + _HISTOGRAM - 1] += microseconds
 
 
 def _histogram(words: Sequence[int]) -> Histogram:

@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Callable
 
 if TYPE_CHECKING:
@@ -19,11 +20,16 @@ _RESET = struct.pack("ii", 1, 0)
 _ALERT_BYTES = 4096
 
 
+Turn = Callable[["End", int], None]
+"""What is done with a socket's events in the stage that it is in. Raises OSError."""
+
+
 class End:
     """The side of the client (``secure``) or of the workload.
 
     ``out``: bytes this socket has not taken yet; its peer is paused meanwhile. ``ended``: it sends
-    no more. ``finished``: it was told that no more comes. ``events``: what epoll watches.
+    no more. ``finished``: it was told that no more comes. ``events``: what epoll watches. ``read`` and
+    ``write`` are the socket's own, for speed.
     """
 
     __slots__ = (
@@ -34,32 +40,28 @@ class End:
         "finished",
         "out",
         "peer",
+        "read",
         "secure",
         "since",
         "socket",
+        "turn",
         "write",
     )
 
-    def __init__(self, sock: socket.socket, now: float) -> None:
+    def __init__(self, sock: socket.socket, now: float, turn: Turn) -> None:
         self.socket, self.fd, self.since = sock, sock.fileno(), now
         self.secure = isinstance(sock, ssl.SSLSocket)
-        self.write: Callable[[memoryview], int] = (
-            sock.write if isinstance(sock, ssl.SSLSocket) else sock.send
-        )
+        self.read: Callable[[memoryview], int] = sock.recv_into
+        self.write: Callable[[memoryview], int] = sock.send
+        if isinstance(sock, ssl.SSLSocket):
+            self.read = partial(sock.read, RECORD)  # type: ignore[assignment]  # into a buffer
+            self.write = sock.write
+        self.turn = turn
         self.peer: End | None = None
         self.exchange: Exchange | None = None
         self.out: memoryview | None = None
         self.ended = self.finished = False
         self.events = 0
-
-    def read(self, view: memoryview) -> int:
-        """Read into ``view``; 0 at the end. Raises what ``WAIT`` holds, and OSError."""
-        if not isinstance(self.socket, ssl.SSLSocket):
-            return self.socket.recv_into(view)
-        try:
-            return self.socket.read(len(view), view)  # type: ignore[return-value]
-        except ssl.SSLZeroReturnError:  # the peer's close_notify, once ours is out
-            return 0
 
     def done(self) -> bool:
         """Tell whether both directions have ended, and all that was read is written."""

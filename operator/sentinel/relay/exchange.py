@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import time
 
-from sentinel.relay import counters
-from sentinel.relay.counters import observe
+from sentinel.relay.counters import FIRST_BYTE, IN_FLIGHT, LAST_REQUEST, REQUESTS, TOTAL, observe
 
 _METHODS = frozenset((b"GET ", b"POST", b"PUT ", b"HEAD", b"DELE", b"OPTI", b"PATC"))
-_HEAD_BYTES = 8192
+_HEAD_BYTES = 2048  # a longer head makes the answer's length unknown
 _LAST_CHUNK = b"0\r\n\r\n"
 _IDLE, _WAITING, _ANSWERING, _OPAQUE = range(4)
 _UNKNOWN, _CHUNKED = -1, -2  # what is left of an answer without a length
@@ -59,9 +58,10 @@ class Exchange:
 
     def _begin(self, state: int) -> None:
         self._state, self._used, self._began = state, True, time.monotonic()
-        self._slot[counters.REQUESTS] += 1
-        self._slot[counters.IN_FLIGHT] += 1
-        self._slot[counters.LAST_REQUEST] = int(self._began)
+        slot = self._slot
+        slot[REQUESTS] += 1
+        slot[IN_FLIGHT] += 1
+        slot[LAST_REQUEST] = int(self._began)
 
     def _answer(self, view: memoryview) -> None:
         head = bytes(view[:_HEAD_BYTES])
@@ -69,12 +69,17 @@ class Exchange:
             if head.startswith(b"HTTP/1.1 101"):
                 self._state = _OPAQUE
             return
-        observe(self._slot, counters.FIRST_BYTE, time.monotonic() - self._began)
+        slot, passed = self._slot, time.monotonic() - self._began
+        end = head.find(b"\r\n\r\n")
+        left = self._length(head[:end].lower()) if end >= 0 else _UNKNOWN
+        if 0 <= left <= len(view) - end - 4:  # all of it in one piece, as most are
+            self._state = _IDLE
+            slot[IN_FLIGHT] -= 1
+            observe(slot, passed, FIRST_BYTE, TOTAL)
+            return
+        observe(slot, passed, FIRST_BYTE)
         self._state = _ANSWERING
-        head, separator, _ = head.partition(b"\r\n\r\n")
-        self._left = self._length(head.lower()) if separator else _UNKNOWN
-        if self._left >= 0:
-            self._left += len(head) + 4
+        self._left = left + end + 4 if left >= 0 else left
         self._more(view)
 
     def _length(self, head: bytes) -> int:
@@ -96,5 +101,5 @@ class Exchange:
 
     def _end(self) -> None:
         self._state = _IDLE
-        self._slot[counters.IN_FLIGHT] -= 1
-        observe(self._slot, counters.TOTAL, time.monotonic() - self._began)
+        self._slot[IN_FLIGHT] -= 1
+        observe(self._slot, time.monotonic() - self._began, TOTAL)

@@ -11,14 +11,14 @@ import select
 import socket
 import ssl
 import time
-from contextlib import suppress
 from typing import Callable
 
 from sentinel.relay import counters
-from sentinel.relay.counters import Counters
-from sentinel.relay.end import RECORD, WAIT, End
+from sentinel.relay.counters import BYTES_IN, BYTES_OUT, PENDING, Counters
+from sentinel.relay.end import RECORD, WAIT, End, Turn
 from sentinel.relay.exchange import Exchange
 from sentinel.relay.settings import Identity, Settings
+from sentinel.relay.sockets import listener, upstream_socket
 from sentinel.tls.context import ALPN, is_named, server_context
 
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
@@ -27,15 +27,10 @@ _BUFFER = 256 * 1024
 _RECORDS_PER_TURN = 8
 _ACCEPTS_PER_TURN = 4  # a handshake costs about 1 ms: more would stall streams
 _EVENTS = 256
-_BACKLOG = 1024
 _TICK, _RETRY = 1.0, 0.1
-_KEEPALIVE = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-)
-_CONNECTING = (0, errno.EINPROGRESS, errno.EAGAIN)
+_CONNECTED = (0, errno.EISCONN)
+_CONNECTING = (*_CONNECTED, errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN)
+_NAMED = 64  # certificates whose name is remembered
 
 
 class Loop:
@@ -51,6 +46,7 @@ class Loop:
         self._connecting: dict[int, End] = {}
         self._refused: dict[int, End] = {}
         self._stalled: dict[int, End] = {}
+        self._named: dict[bytes, bool] = {}
         self._others: dict[int, Callable[[], None]] = {}
         self._buffer = memoryview(bytearray(_BUFFER))
         self._record = self._buffer[:RECORD]
@@ -58,7 +54,7 @@ class Loop:
         for spare in self._spare:
             spare.setblocking(False)
         self._stopped = False
-        self._listener: socket.socket | None = _listen(settings.host, settings.port)
+        self._listener: socket.socket | None = listener(settings.host, settings.port)
         self.watch(self._listener, self._accept)
 
     def watch(self, sock: socket.socket, call: Callable[[], None]) -> None:
@@ -86,14 +82,18 @@ class Loop:
 
     def run(self) -> None:
         """Serve. Errors of one connection end that connection only."""
-        ends, tick = self._ends, time.monotonic()
+        ends, poll, tick = self._ends, self._poll.poll, time.monotonic()
         while not self._stopped:
-            for fd, event in self._poll.poll(_RETRY if self._refused else _TICK, _EVENTS):
+            for fd, event in poll(_RETRY if self._refused else _TICK, _EVENTS):
                 end = ends.get(fd)
-                if end is not None:
-                    self._turn(end, event)
-                elif fd in self._others:
-                    self._others[fd]()
+                if end is None:
+                    if fd in self._others:
+                        self._others[fd]()
+                    continue
+                try:
+                    end.turn(end, event)
+                except OSError:  # TLS errors too: truncation, alert, reset
+                    self._broken(end)
             now = time.monotonic()
             if self._refused or now - tick > _TICK:
                 tick = now
@@ -101,24 +101,22 @@ class Loop:
         for end in list(ends.values()):
             self._drop(end)
 
-    def _turn(self, end: End, event: int) -> None:
-        try:
-            if end.fd in self._shaking:
-                self._shake(end)
-                return
-            if end.fd in self._connecting:
-                self._connected(end)
-                return
-            if end.out is not None and event & (_OUT | _BROKEN):
-                self._writable(end)
-            if event & _IN or (event & _BROKEN and not end.ended):
-                self._readable(end)
-            elif event & _BROKEN:
-                self._drop(end)
-        except OSError:  # TLS errors too: truncation, alert, reset
-            exchange = end.exchange
-            # many clients hang up between two requests without TLS' farewell: nothing is cut then
-            self._drop(end, cut=exchange is None or not exchange.is_between())
+    def _broken(self, end: End) -> None:
+        """Drop; many clients hang up between two requests without TLS' farewell: no cut then."""
+        exchange = end.exchange
+        self._drop(end, cut=exchange is None or not exchange.is_between())
+
+    def _stream(self, end: End, event: int) -> None:
+        """The turn of a connection that is through."""
+        if event == _IN and end.out is None:
+            self._readable(end)
+            return
+        if end.out is not None and event & (_OUT | _BROKEN):
+            self._writable(end)
+        if event & _IN or (event & _BROKEN and not end.ended):
+            self._readable(end)
+        elif event & _BROKEN:
+            self._drop(end)
 
     # -- connections
 
@@ -140,8 +138,6 @@ class Loop:
         if len(self._shaking) >= self._limits.handshakes:
             self._drop_oldest_handshake()
         try:
-            for option in _KEEPALIVE:
-                raw.setsockopt(*option)
             raw.setblocking(False)
             secured = self._context.wrap_socket(
                 raw,
@@ -149,7 +145,7 @@ class Loop:
                 do_handshake_on_connect=False,
                 suppress_ragged_eofs=False,  # else a cut connection looks like a clean end
             )
-            end = self._add(secured)
+            end = self._add(secured, self._shake)
         except OSError:  # gone already
             raw.close()
             return True
@@ -161,7 +157,7 @@ class Loop:
             self._slot[counters.REFUSED] += 1
             self._drop(next(iter(self._shaking.values())))
 
-    def _shake(self, end: End) -> None:
+    def _shake(self, end: End, _event: int) -> None:
         secured = end.socket
         assert isinstance(secured, ssl.SSLSocket)  # noqa: S101 -- for the type checker
         try:
@@ -173,25 +169,41 @@ class Loop:
             self._slot[counters.REFUSED] += 1
             raise
         full = self._shared.connections() >= self._limits.connections
-        if full or not is_named(secured, self._settings.client):
+        if full or not self._is_client(secured):
             self._slot[counters.REFUSED] += 1
             self._drop(end)
             return
         del self._shaking[end.fd]
         self._slot[counters.CONNECTIONS] += 1
-        end.exchange = Exchange(self._slot)
+        end.exchange, end.turn = Exchange(self._slot), self._stream
         self._watch(end, 0)
         self._connect(end)
 
+    def _is_client(self, secured: ssl.SSLSocket) -> bool:
+        """Tell whether the name is right; the handshake has checked everything else, each time."""
+        presented = secured.getpeercert(binary_form=True) or b""
+        if presented not in self._named:
+            if len(self._named) >= _NAMED:
+                self._named.clear()
+            self._named[presented] = is_named(secured, self._settings.client)
+        return self._named[presented]
+
     def _connect(self, end: End) -> None:
         """Connect to the workload; one that is just restarting is tried again for a while."""
-        upstream = _upstream(self._settings.vendor)
-        failure = upstream.connect_ex(("127.0.0.1", self._settings.upstream))
+        upstream = upstream_socket(self._settings.vendor)
+        upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        address = "127.0.0.1", self._settings.upstream
+        failure = upstream.connect_ex(address)
+        if failure == errno.EINPROGRESS:  # on the loopback it is over already, one way or the other
+            failure = upstream.connect_ex(address)
         if failure in _CONNECTING:
-            peer = self._add(upstream)
+            peer = self._add(upstream, self._connected)
             end.peer, peer.peer = peer, end
             self._connecting[peer.fd] = peer
-            self._watch(peer, _OUT)
+            if failure in _CONNECTED:
+                self._connected(peer, 0)
+            else:
+                self._watch(peer, _OUT)
             return
         upstream.close()
         self._wait_for_workload(end)
@@ -200,7 +212,7 @@ class Loop:
         if end.fd not in self._refused:
             self._refused[end.fd], end.since = end, time.monotonic()
 
-    def _connected(self, peer: End) -> None:
+    def _connected(self, peer: End, _event: int) -> None:
         end = peer.peer
         assert end is not None  # noqa: S101 -- both were made together
         del self._connecting[peer.fd]
@@ -211,13 +223,12 @@ class Loop:
             self._wait_for_workload(end)
             return
         self._refused.pop(end.fd, None)
-        peer.exchange = end.exchange
+        peer.exchange, peer.turn = end.exchange, self._stream
         self._interest(end)
         self._interest(peer)
 
-    def _add(self, sock: socket.socket) -> End:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        end = End(sock, time.monotonic())
+    def _add(self, sock: socket.socket, turn: Turn) -> End:
+        end = End(sock, time.monotonic(), turn)
         self._ends[end.fd] = end
         self._watch(end, _IN)
         return end
@@ -261,11 +272,11 @@ class Loop:
         """Set what ``end`` has not taken yet."""
         slot = self._slot
         if end.out is not None:
-            slot[counters.PENDING] -= len(end.out)
+            slot[PENDING] -= len(end.out)
             if rest is None:
                 self._stalled.pop(end.fd, None)
         if rest is not None:
-            slot[counters.PENDING] += len(rest)
+            slot[PENDING] += len(rest)
             if end.out is None:
                 self._stalled[end.fd], end.since = end, time.monotonic()
         end.out = rest
@@ -274,37 +285,36 @@ class Loop:
         peer = end.peer
         if peer is None:
             return
-        narrow = end.secure or self._slot[counters.PENDING] > self._limits.pending
-        view = self._record if narrow else self._buffer
+        secure, slot, write = end.secure, self._slot, peer.write
+        narrow = secure or slot[PENDING] > self._limits.pending
+        buffer = self._record if narrow else self._buffer
+        exchange = end.exchange
+        note = exchange and (exchange.from_client if secure else exchange.from_workload)
         for _ in range(_RECORDS_PER_TURN):
             try:
-                size = end.read(view)
+                size = end.read(buffer)
             except WAIT:
                 return
+            except ssl.SSLZeroReturnError:  # the peer's close_notify, once ours is out
+                size = 0
             if not size:
                 end.ended = True
                 self._after(end, peer)
                 return
-            self._pass_on(end, peer, view[:size])
-            if peer.out is not None or not end.secure or size < RECORD:
+            view = buffer[:size]
+            slot[BYTES_IN if secure else BYTES_OUT] += size
+            if note:
+                note(view)
+            try:
+                sent = write(view)
+            except WAIT:
+                sent = 0
+            if sent < size:  # a retried TLS write must offer the same bytes
+                self._keep(peer, memoryview(bytes(view[sent:])))
+                self._after(end, peer)
                 return
-
-    def _pass_on(self, end: End, peer: End, view: memoryview) -> None:
-        exchange = end.exchange
-        if end.secure:
-            self._slot[counters.BYTES_IN] += len(view)
-            if exchange:
-                exchange.from_client(view)
-        else:
-            self._slot[counters.BYTES_OUT] += len(view)
-            if exchange:
-                exchange.from_workload(view)
-        sent = 0
-        with suppress(*WAIT):
-            sent = peer.write(view)
-        if sent < len(view):  # a retried TLS write must offer the same bytes
-            self._keep(peer, memoryview(bytes(view[sent:])))
-            self._after(end, peer)
+            if not secure or size < RECORD:
+                return
 
     def _writable(self, end: End) -> None:
         if end.out is None:
@@ -356,36 +366,3 @@ class Loop:
 
 def _context(identity: Identity) -> ssl.SSLContext:
     return server_context(identity.chain, identity.key, identity.authorities, alpn=ALPN)
-
-
-def _upstream(vendor: str) -> socket.socket:
-    """Return an unconnected socket of the network that the workload is in. Raises OSError."""
-    if not vendor:
-        return socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
-        asking.settimeout(_TICK)
-        asking.connect(f"\0{vendor}")
-        _, given, _, _ = socket.recv_fds(asking, 1, 1)
-        if not given:
-            raise OSError(errno.ECONNREFUSED, "the agent gives no socket")
-        made = socket.socket(fileno=given[0])
-        made.setblocking(False)
-        return made
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a listener that several workers may open; on all addresses when ``host`` is empty."""
-    family = socket.AF_INET6 if ":" in host or (not host and socket.has_dualstack_ipv6()) else 2
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET6 and not host:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        sock.bind((host, port))
-        sock.listen(_BACKLOG)
-    except OSError:
-        sock.close()
-        raise
-    sock.setblocking(False)
-    return sock

@@ -80,7 +80,7 @@ def test_latencies_fall_into_their_buckets() -> None:
 
     counters = Counters(2)
     for seconds in (0.0, 0.005, 0.0051, 1.0, 500.0):
-        observe(counters.slots[1], FIRST_BYTE, seconds)
+        observe(counters.slots[1], seconds, FIRST_BYTE)
     histogram = counters.totals().first_byte
     assert histogram.counts[0] == 2
     assert histogram.counts[1] == 1
