@@ -20,7 +20,7 @@ from akash_proto.schema.cosmos_base_v1beta1_pb2 import Coin
 from akash_proto.schema.cosmos_feegrant_v1beta1_pb2 import BasicAllowance, MsgGrantAllowance
 from akash_proto.wire import pack
 from garrison.api.money import MicroUSD
-from garrison.errors import AlreadyExistsError, FundsError, RejectedError
+from garrison.errors import AlreadyExistsError, FundsError, RejectedError, UnavailableError
 from garrison.ports.market import Bid, BidState, DeploymentState, LeaseState, Market
 from tests.akash_node.ground import Ground, ground_in, signer_of
 from tests.akash_node.opening import exchange_of
@@ -198,3 +198,26 @@ def _grants(granter: str, grantee: str, limit: int) -> list[MsgGrant | MsgGrantA
         ),
         MsgGrantAllowance(granter=granter, grantee=grantee, allowance=pack(fees)),
     ]
+
+
+async def test_credit_is_minted_from_coins_and_comes_once(ground: Ground) -> None:
+    """At a real node nobody feeds the oracle: nothing is minted there, and the reason is told."""
+    async with exchange_of(ground.url, "treasury") as exchange:
+        minter = exchange.minter
+        assert minter is not None
+        offer = await minter.mintage()
+        if ground.is_real:
+            assert "oracle" in offer.problem
+            return
+        assert (offer.least, offer.problem, offer.is_pending) == (10 * DOLLAR, "", False)
+        before = (await exchange.market.balance()).available
+        await minter.mint(MicroUSD(20 * DOLLAR))
+        with pytest.raises(UnavailableError):
+            await minter.mint(MicroUSD(20 * DOLLAR))
+
+        async def decided() -> bool | None:
+            return None if (await minter.mintage()).is_pending else True
+
+        await eventually(decided)
+        gained = (await exchange.market.balance()).available - before
+        assert 20 * DOLLAR <= gained <= 21 * DOLLAR

@@ -13,13 +13,14 @@ from garrison.core import lifecycle
 from garrison.ports.credentials import Issuer
 from garrison.ports.identity import Identities
 from garrison.ports.kube import Kube
-from garrison.ports.market import LeaseGateway, Market
+from garrison.ports.market import LeaseGateway, Market, Minter
 from garrison.ports.probe import Prober, Screen
 from garrison.ports.registry import Registry
 from garrison.ports.sentinel import Bootstraps, Sentinel
 
 PORTS = {
     "market": Market,
+    "minter": Minter,
     "gateway": LeaseGateway,
     "kube": Kube,
     "prober": Prober,

@@ -15,6 +15,10 @@ from tests.simulation.coverage import Reached
 
 LATENCY = 0.4
 SLOW_CALL = 20.0
+CRASH = 0.008
+"""the chance that an operator dies right after a call"""
+CRASHES = {"minter.mint": 0.2}
+"""where a call is so rare that nobody would ever die of it"""
 
 
 class Process(Protocol):
@@ -57,7 +61,7 @@ class Weather:
         if call.stage is Stage.BEFORE:
             return await self._before(call, process)
         self._check()
-        if self.chaos and self._chance.random() < 0.008:
+        if self.chaos and self._chance.random() < CRASHES.get(name, CRASH):
             self._reached.crashed_after.add(name)
             self._crash(process)
             await _never()

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from garrison.adapters.memory.market import EXHAUSTED, DeploymentRecord, MemoryMarket
+from garrison.adapters.memory.minter import MemoryMinter
 from garrison.core.marker import parse_marker
+from garrison.core.minting import MINT_EVERY
 from garrison.core.order import MIN_DEPOSIT
 from kube_light.store import Store
 from tests.simulation.operator import INSTALLATION
@@ -21,6 +24,8 @@ from tests.simulation.scenario import (
 )
 
 SURGE = 1
+SLACK = timedelta(minutes=3)
+"""how much later than its intent a mint may take effect"""
 WINDING = frozenset({"Draining", "Closing", "Closed", "Failed"})
 
 
@@ -38,8 +43,9 @@ def mine(record: DeploymentRecord) -> str | None:
 class Invariants:
     """Checks the truth of market and store, never what an operator believes."""
 
-    def __init__(self, market: MemoryMarket, store: Store) -> None:
+    def __init__(self, market: MemoryMarket, store: Store, minter: MemoryMinter) -> None:
         self._market = market
+        self._minter = minter
         self._store = store
         self.released: set[str] = set()
         """uids of leases that were deleted with deletionPolicy Orphan"""
@@ -61,6 +67,9 @@ class Invariants:
         ]
         yield from self._ceilings(ours, now)
         yield from self._escrows()
+        for (before, _), (at, amount) in pairwise(self._minter.asked):
+            if at - before < MINT_EVERY - SLACK:
+                yield f"{amount} minted {at - before} after the last mint"
 
     def _escrows(self) -> Iterator[str]:
         """No escrow runs out while there is money, and none is filled that needed nothing."""

@@ -56,15 +56,23 @@ def providers(chance: random.Random) -> Sequence[MemoryProvider]:
     return found
 
 
-def account() -> Object:
-    """Return the account that pays."""
+def account(*, chain: bool = False) -> Object:
+    """Return the account that pays; one on the chain mints what it lacks."""
+    backend: Object = {"type": "Console", "console": {"apiKeySecretRef": {"name": "key"}}}
+    if chain:
+        settings = {
+            "keySecretRef": {"name": "key"},
+            "autoMint": True,
+            "outcomeHorizonSeconds": 120,
+        }
+        backend = {"type": "Chain", "chain": settings}
     return {
         "apiVersion": API_VERSION,
         "kind": ACCOUNT.kind,
         "metadata": {"name": ACCOUNT_NAME},
         "spec": {
             "default": True,
-            "backend": {"type": "Console", "console": {"apiKeySecretRef": {"name": "key"}}},
+            "backend": backend,
             "limits": {
                 "maxPricePerHour": "20",
                 "maxLeases": MAX_LEASES,

@@ -11,6 +11,7 @@ import pytest
 from garrison.api.lease import Lease
 from garrison.controllers import lease as lease_controller
 from garrison.controllers import workload as workload_controller
+from garrison.controllers.mints import Mints
 from garrison.core import budget, ordering, traffic, treasury, winding
 from garrison.core.lifecycle import CreateDeployment, DepositEscrow, Observation, Step
 from tests.simulation.run import LONG_SEED, run_seed
@@ -120,6 +121,16 @@ def _no_deposits(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(treasury, "is_due", lambda _o: False)
 
 
+def _doubled_mint(patch: pytest.MonkeyPatch) -> None:
+    mint = Mints._mint
+
+    async def twice(self: Any, *details: Any) -> Any:
+        await mint(self, *details)
+        return await mint(self, *details)
+
+    patch.setattr(Mints, "_mint", twice)
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("patch", "complaint"),
@@ -131,6 +142,7 @@ def _no_deposits(patch: pytest.MonkeyPatch) -> None:
         pytest.param(_eager_routing, "was never Ready", id="routed before Ready"),
         pytest.param(_forgetful_ledger, "is in no ledger", id="ledger after the fact"),
         pytest.param(_doubled_deposit, "went into deployment", id="deposit doubled"),
+        pytest.param(_doubled_mint, "after the last mint", id="mint doubled"),
         pytest.param(_hasty_deposit, "went into deployment", id="outcome not awaited"),
     ],
 )

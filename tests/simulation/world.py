@@ -14,6 +14,7 @@ from garrison.adapters.memory.gateway import MemoryGateway
 from garrison.adapters.memory.issuer import MemoryIssuer
 from garrison.adapters.memory.kube import MemoryKube, register
 from garrison.adapters.memory.market import MemoryMarket
+from garrison.adapters.memory.minter import MemoryMinter
 from garrison.adapters.memory.probe import MemoryProber, MemoryScreen
 from garrison.adapters.memory.registry import MemoryRegistry
 from garrison.adapters.memory.sentinel import (
@@ -32,6 +33,7 @@ from garrison.api.meta import (
     SERVICE,
     SLICE,
 )
+from garrison.api.money import MicroUSD
 from garrison.controllers.assembly import Ports
 from garrison.ports.kube import Object
 from kube_light.history import Change
@@ -62,6 +64,8 @@ class World:
 
     def __init__(self, seed: int, say: Callable[[str], None]) -> None:
         self.chance = random.Random(seed)
+        self.chain = seed % 3 == 0
+        """whether the operator names deployments itself, and mints its credit"""
         self.clock = LoopClock()
         self.reached = Reached()
         self.broken: list[str] = []
@@ -76,8 +80,10 @@ class World:
             clock=self.clock,
             providers=providers(self.chance),
             hook=self.weather,
-            chooses_id=seed % 3 == 0,
+            chooses_id=self.chain,
+            balance=MicroUSD(60_000_000 if self.chain else 1_000_000_000),
         )
+        self.minter = MemoryMinter(self.market)
         self.gateway = MemoryGateway(clock=self.clock, market=self.market)
         self.gateway.crashing.add(CRASHING)
         self.sentinel = MemorySentinel(market=self.market, gateway=self.gateway)
@@ -87,8 +93,8 @@ class World:
         self.registry = MemoryRegistry(self.market.faults)
         self.registry.missing.add(MISSING)
         self.registry.large.add(NEWER)
-        self.exchanges = MemoryExchanges(self.market, self.gateway)
-        self.invariants = Invariants(self.market, self.store)
+        self.exchanges = MemoryExchanges(self.market, self.gateway, self.minter)
+        self.invariants = Invariants(self.market, self.store, self.minter)
         self.operators: list[Operator] = []
         self.ever_ready: set[str] = set()
         self.orphaned: set[str] = set()
@@ -100,7 +106,7 @@ class World:
     async def open(self) -> None:
         """Create what every seed has."""
         self.store.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
-        await self.user.create(ACCOUNT, account())
+        await self.user.create(ACCOUNT, account(chain=self.chain))
         await self.user.create(POLICY, policy())
         await self.user.create(EGRESS, egress_policy())
         for body in rotating_secrets():

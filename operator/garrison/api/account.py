@@ -102,6 +102,11 @@ class ChainBackend:
         description="Pays deposits and fees through grants, so that this wallet can be poor: "
         "its DepositAuthorization (authz) and fee allowance must name this wallet.",
     )
+    auto_mint: bool = Field(
+        default=False,
+        description="Make uact of the wallet's uakt when what can be deposited lasts for less than "
+        "treasury.warningHours or depositHours of all grants; once an hour at most.",
+    )
     ca_bundle: Annotated[str, Field(max_length=65536)] | None = Field(
         default=None,
         description="PEM certificates to trust beside the system's, for nodes and gateways.",
@@ -244,6 +249,20 @@ class EndpointStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class MintStatus:
+    """The newest mint, recorded before it was asked for; ``token`` may be used once.
+
+    "Sent" is not "made": the chain decides later, and the balance shows it.
+    """
+
+    amount: Price
+    token: Annotated[str, Field(max_length=64)]
+    at: AwareDatetime
+    outcome: Literal["Intended", "Sent", "Refused", "Unknown"] = "Intended"
+    message: Annotated[str, Field(max_length=1024)] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
 class AccountStatus:
     """``grants`` is the ledger of the ceilings: an order is placed only under a grant."""
 
@@ -253,6 +272,7 @@ class AccountStatus:
     balance: Price | None = None
     burn_per_hour: Price | None = None
     runway_hours: int | None = None
+    mint: MintStatus | None = None
     open_leases: int = 0
     grants: Annotated[tuple[Grant, ...], Field(max_length=500)] = ()
     granted_at: Annotated[tuple[AwareDatetime, ...], Field(max_length=500)] = Field(

@@ -23,8 +23,9 @@ from garrison.api.money import MicroUSD
 from garrison.api.parsing import dump
 from garrison.controllers.catalog import Catalog
 from garrison.controllers.directory import Directory
+from garrison.controllers.mints import Mints
 from garrison.controllers.surveys import Survey, Surveys
-from garrison.core.budget import has_lapsed
+from garrison.core.budget import has_lapsed, reserved
 from garrison.core.ledger import MarketView, Standing, standing, summarise
 from garrison.core.order import price_ceiling
 from garrison.core.sweep import strangers
@@ -60,7 +61,14 @@ class Introduce:
     provider: str
 
 
-AccountAction: TypeAlias = Hold | Release | CloseOrphan | Introduce
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mint:
+    """Make credit out of the wallet's coins. It is recorded in the status already."""
+
+    amount: MicroUSD
+
+
+AccountAction: TypeAlias = Hold | Release | CloseOrphan | Introduce | Mint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +97,7 @@ class AccountController:
         clock: Clock,
         exchanges: Exchanges,
         surveys: Surveys,
+        mints: Mints,
         directory: Directory,
         installation: str,
     ) -> None:
@@ -98,6 +107,7 @@ class AccountController:
         self._clock = clock
         self._exchanges = exchanges
         self._surveys = surveys
+        self._mints = mints
         self._directory = directory
         self._installation = installation
 
@@ -239,6 +249,8 @@ class AccountController:
             for each in orphans
             if closing and each.deployment in named
         ]
+        due = self._mints.due(account, observed.now)
+        actions += [Mint(amount=due)] if due is not None else []
         return Plan(actions=tuple(actions), requeue_after=self._next_look(observed))
 
     def _next_look(self, books: Books) -> float:
@@ -264,6 +276,8 @@ class AccountController:
             case CloseOrphan():
                 exchange = await self._exchanges.of(account)
                 await exchange.market.close(action.deployment)
+            case Mint():
+                self._mints.start(account, action.amount)
             case Introduce():
                 await self._introduce(action.provider)
             case _:
@@ -317,10 +331,14 @@ class AccountController:
             observed.strangers,
             observed.now,
         )
+        burn = reserved(observed.standing.grants)
+        minted = self._mints.record(observed.account, observed.survey, burn, observed.now)
+        is_new = minted is not None and minted.at == observed.now
+        status = replace(status, mint=minted)
         return Verdict(
             status=dump(STATUS_ADAPTER, status),
             notes=_notes(observed, status),
-            requeue_after=self._next_look(observed),
+            requeue_after=0.0 if is_new else self._next_look(observed),
         )
 
 
@@ -333,6 +351,7 @@ def _market_view(survey: Survey | None) -> MarketView | None:
         error=str(error) if error is not None else "",
         error_reason=error.reason if error is not None else "",
         endpoints=survey.endpoints,
+        mint_problem=survey.mintage.problem if survey.mintage is not None else "",
     )
 
 

@@ -13,6 +13,7 @@ from garrison.controllers.egress import EgressController
 from garrison.controllers.images import Images
 from garrison.controllers.lease import LeaseController
 from garrison.controllers.measurements import Measurements
+from garrison.controllers.mints import Mints
 from garrison.controllers.policy import PolicyController
 from garrison.controllers.provider import ProviderController
 from garrison.controllers.references import PullSecrets, References
@@ -196,6 +197,7 @@ def _accounts(
             clock=ports.clock,
             period=pace.survey,
         ),
+        mints=Mints(jobs=engine.jobs, exchanges=ports.exchanges, chance=ports.chance),
         directory=directory,
         installation=installation,
     )

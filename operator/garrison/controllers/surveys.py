@@ -7,9 +7,18 @@ from datetime import datetime
 
 from garrison.api.account import Account
 from garrison.api.meta import ACCOUNT, Key
-from garrison.errors import GarrisonError
+from garrison.core.minting import is_asked_for
+from garrison.errors import GarrisonError, TransientError
 from garrison.ports.clock import Clock
-from garrison.ports.market import Balance, Deployment, EndpointFact, Exchanges, ProviderFact
+from garrison.ports.market import (
+    Balance,
+    Deployment,
+    EndpointFact,
+    Exchange,
+    Exchanges,
+    Mintage,
+    ProviderFact,
+)
 from garrison.runtime.jobs import Jobs
 
 JOB = "survey"
@@ -23,6 +32,7 @@ class Survey:
     deployments: tuple[Deployment, ...] = ()
     providers: tuple[ProviderFact, ...] = ()
     balance: Balance | None = None
+    mintage: Mintage | None = None
     endpoints: tuple[EndpointFact, ...] = ()
     error: GarrisonError | None = None
 
@@ -85,6 +95,17 @@ class Surveys:
             began=began,
             deployments=deployments,
             balance=await exchange.market.balance(),
+            mintage=await _mintage(account, exchange),
             providers=tuple(await exchange.market.providers()),
             endpoints=tuple(exchange.market.endpoints()),
         )
+
+
+async def _mintage(account: Account, exchange: Exchange) -> Mintage | None:
+    """What can be minted, None when nobody wants to know or it cannot be read now."""
+    if exchange.minter is None or not is_asked_for(account):
+        return None
+    try:
+        return await exchange.minter.mintage()
+    except TransientError:
+        return None

@@ -133,6 +133,7 @@ class MarketView:
     error: str
     error_reason: str
     endpoints: tuple[EndpointFact, ...] = ()
+    mint_problem: str = ""
 
 
 def summarise(
@@ -216,7 +217,7 @@ def _conditions(
     found = [
         _condition(account, "Ready", _ready(market), now),
         _condition(account, "Funded", _funded(market), now),
-        _condition(account, "Runway", _warning(account, shown, burn), now),
+        _condition(account, "Runway", _warning(account, shown, burn, market), now),
         _condition(account, "WithinLimits", _within(now_standing), now),
         _condition(account, "NoOrphans", _orphans(strangers), now),
     ]
@@ -259,7 +260,9 @@ def _funded(market: MarketView | None) -> tuple[ConditionStatus, str, str]:
     return "True", "Funded", "the account can pay for deposits"
 
 
-def _warning(account: Account, balance: str | None, burn: int) -> tuple[ConditionStatus, str, str]:
+def _warning(
+    account: Account, balance: str | None, burn: int, market: MarketView | None
+) -> tuple[ConditionStatus, str, str]:
     """What can still be deposited; the escrow of what runs lasts beside it."""
     hours = account.spec.treasury.warning_hours
     if balance is None:
@@ -271,7 +274,8 @@ def _warning(account: Account, balance: str | None, burn: int) -> tuple[Conditio
         "False",
         "RunwayShort",
         f"what can be deposited lasts for less than {hours} hours (treasury.warningHours) at "
-        f"{format_dollars(burn)} $/h; add credit to the account, or scale something down",
+        f"{format_dollars(burn)} $/h; add credit to the account, or scale something down"
+        + (f"; nothing is minted: {market.mint_problem}" if market and market.mint_problem else ""),
     )
 
 

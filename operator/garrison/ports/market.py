@@ -218,6 +218,28 @@ class Market(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mintage:
+    """How much credit can be made of the account's other coins in one go.
+
+    ``is_pending``: an earlier mint is not decided yet. ``problem``: why none is possible, "" when one is.
+    """
+
+    least: MicroUSD
+    most: MicroUSD
+    is_pending: bool = False
+    problem: str = ""
+
+
+class Minter(Protocol):
+    """Makes credit for rent out of other coins, where a market has two sorts of money."""
+
+    async def mintage(self) -> Mintage: ...
+
+    async def mint(self, amount: MicroUSD) -> None:
+        """Ask for so much credit, or a little more. It comes later, or the coins come back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseTarget:
     """Where a lease's container is managed: the provider's gateway."""
 
@@ -261,6 +283,7 @@ class Exchange:
 
     market: Market
     gateway: LeaseGateway
+    minter: Minter | None = None
 
 
 class Exchanges(Protocol):

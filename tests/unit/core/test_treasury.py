@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from garrison.api.account import Treasury
+from garrison.api.account import (
+    Account,
+    AccountStatus,
+    Backend,
+    ChainBackend,
+    MintStatus,
+    Treasury,
+)
 from garrison.api.lease import (
     DeploymentStatus,
     Intent,
@@ -19,10 +26,11 @@ from garrison.api.lease import (
     LeaseStatus,
     TopUpStatus,
 )
-from garrison.api.meta import condition
+from garrison.api.meta import SecretKeyRef, condition
 from garrison.api.money import MicroUSD, parse_dollars
 from garrison.controllers.stories import lease_notes
 from garrison.core.lifecycle import DepositEscrow, Observation, Step, settled_by
+from garrison.core.minting import MINT_EVERY, Funds, wanted
 from garrison.core.order import MIN_DEPOSIT
 from garrison.core.treasury import (
     FUNDED,
@@ -36,7 +44,7 @@ from garrison.core.treasury import (
     wanted_runway,
 )
 from garrison.errors import AuthError, FundsError, UnavailableError, UnknownOutcomeError
-from garrison.ports.market import DeploymentState, LeaseState
+from garrison.ports.market import DeploymentState, LeaseState, Mintage
 from tests.builders import NOW, account, at, deployment, lease, market_lease, observation
 
 HOUR = timedelta(hours=1)
@@ -286,6 +294,49 @@ def test_a_long_horizon_makes_the_least_runway_longer() -> None:
     assert least_runway(treasury, timedelta(seconds=150)) == HOUR
     assert least_runway(treasury, HOUR) == 4 * HOUR
     assert wanted_runway(Treasury(deposit_hours=1, min_runway_hours=6)) == 7 * HOUR
+
+
+def chain_account(mint: MintStatus | None = None, *, auto_mint: bool = True) -> Account:
+    chain = ChainBackend(key_secret_ref=SecretKeyRef(name="key"), auto_mint=auto_mint)
+    return account(AccountStatus(mint=mint), backend=Backend(type="Chain", chain=chain))
+
+
+def funds(available: int, looked: datetime = NOW, **offer: Any) -> Funds:
+    made = {"least": MicroUSD(10_000_000), "most": MicroUSD(500_000_000), **offer}
+    return Funds(at=looked, available=MicroUSD(available), mintage=Mintage(**made))
+
+
+SENT = MintStatus(amount="10.00", token="t", at=NOW, outcome="Sent")
+LATER = NOW + MINT_EVERY
+
+
+@pytest.mark.parametrize(
+    ("case", "of", "found", "now", "amount"),
+    [
+        ("48 dollars a day, 8 are there", chain_account(), funds(8_000_000), NOW, 40_000_000),
+        ("enough", chain_account(), funds(48_000_000), NOW, None),
+        ("the least", chain_account(), funds(47_000_000), NOW, 10_000_000),
+        (
+            "as far as the coins go",
+            chain_account(),
+            funds(0, most=MicroUSD(20_000_000)),
+            NOW,
+            20_000_000,
+        ),
+        ("too few coins", chain_account(), funds(0, most=MicroUSD(9_999_999)), NOW, None),
+        ("not asked for", chain_account(auto_mint=False), funds(0), NOW, None),
+        ("Console", account(), funds(0), NOW, None),
+        ("one is being decided", chain_account(), funds(0, is_pending=True), NOW, None),
+        ("halted", chain_account(), funds(0, problem="halted"), NOW, None),
+        ("just minted", chain_account(SENT), funds(0, LATER), LATER - HOUR / 60, None),
+        ("an old look", chain_account(SENT), funds(0, NOW), LATER, None),
+        ("an hour later", chain_account(SENT), funds(0, LATER), LATER, 48_000_000),
+    ],
+)
+def test_what_is_minted(
+    case: str, of: Account, found: Funds, now: datetime, amount: int | None
+) -> None:
+    assert wanted(of, found, MicroUSD(2_000_000), now) == amount, case
 
 
 prices = st.integers(1, 10**13).map(MicroUSD)

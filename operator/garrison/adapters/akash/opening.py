@@ -11,6 +11,7 @@ from garrison.adapters.akash.chain.broadcast import Broadcaster
 from garrison.adapters.akash.chain.certificates import ChainCertificates
 from garrison.adapters.akash.chain.directory import ProviderDirectory
 from garrison.adapters.akash.chain.market import ChainMarket
+from garrison.adapters.akash.chain.minter import ChainMinter
 from garrison.adapters.akash.chain.networks import endpoints_of
 from garrison.adapters.akash.chain.node import Node
 from garrison.adapters.akash.chain.nodes import Nodes
@@ -108,24 +109,26 @@ class Opener:
             clock=self.clock,
             fee_granter=granter,
         )
+        purse = Purse(nodes=nodes, clock=self.clock, address=signer.address, granter=granter)
         market = ChainMarket(
             nodes=nodes,
             pace=pace,
             watch=Watch(nodes=nodes, pace=pace, owner=signer.address),
             outbox=outbox,
             terms=terms,
-            purse=Purse(nodes=nodes, clock=self.clock, address=signer.address, granter=granter),
+            purse=purse,
             directory=ProviderDirectory(nodes),
             clock=self.clock,
             address=signer.address,
             granter=granter,
             outcome_horizon=timedelta(seconds=chain.outcome_horizon_seconds),
         )
+        minter = ChainMinter(nodes=nodes, purse=purse, outbox=outbox, address=signer.address)
         issuer = WalletIssuer(signer=signer, clock=self.clock)
         certificates = ChainCertificates(nodes=nodes, clock=self.clock)
         gateway = self._gateway(account, market, issuer, context, certificates)
         return Opened(
-            exchange=Exchange(market=market, gateway=gateway),
+            exchange=Exchange(market=market, gateway=gateway, minter=minter),
             console=self._console_of(account, issuer, context, certificates),
             closers=(outbox.close, nodes.close, gateway.close),
         )

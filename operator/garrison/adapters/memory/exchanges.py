@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from garrison.api.account import Account
 from garrison.errors import AuthError
-from garrison.ports.market import Exchange, LeaseGateway, Market
+from garrison.ports.market import Exchange, LeaseGateway, Market, Minter
 
 
 class MemoryExchanges:
     """Implements ``Exchanges``: every account trades at the same market."""
 
-    def __init__(self, market: Market, gateway: LeaseGateway) -> None:
-        self._exchange = Exchange(market=market, gateway=gateway)
+    def __init__(self, market: Market, gateway: LeaseGateway, minter: Minter | None = None) -> None:
+        self._exchange = Exchange(market=market, gateway=gateway, minter=minter)
         self.locked: set[str] = set()
         """accounts whose Secret is missing"""
 

@@ -111,7 +111,7 @@ class MemoryMarket:
     ) -> None:
         self._clock = clock
         self._pending: list[tuple[datetime, int, Callable[[datetime], object]]] = []
-        self.faults = Faults(clock, hook, self._later, horizon)
+        self.faults = Faults(clock, hook, self.later, horizon)
         self.providers_by_id = {each.id: each for each in providers}
         self.alive: dict[str, Timeline[bool]] = {
             each: Timeline(first=True) for each in self.providers_by_id
@@ -133,8 +133,13 @@ class MemoryMarket:
         self._ids += 1
         return str(self._ids)
 
-    def _later(self, at: datetime, effect: Callable[[datetime], object]) -> None:
+    def later(self, at: datetime, effect: Callable[[datetime], object]) -> None:
+        """Let something happen at a time."""
         self._pending.append((at, len(self._pending), effect))
+
+    def credit(self, amount: MicroUSD) -> None:
+        """Add to what can be deposited."""
+        self.balance_available = MicroUSD(self.balance_available + amount)
 
     def now(self) -> datetime:
         """Return the market's time."""

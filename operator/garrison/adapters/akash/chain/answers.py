@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
@@ -199,6 +200,44 @@ class Grants:
     grants: tuple[Any, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class BmeParams:
+    """``mint_spread_bps``: the ten-thousandths of a mint that the chain keeps."""
+
+    min_mint: tuple[Coin, ...] = ()
+    mint_spread_bps: Annotated[int, Field(ge=0, lt=10_000)] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class BmeParamsAnswer:
+    params: BmeParams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class BmeStatus:
+    status: Text = ""
+    mints_allowed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class AggregatedPrice:
+    median_price: Annotated[Decimal, Field(max_digits=60)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class PriceHealth:
+    is_healthy: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class PriceAnswer:
+    aggregated_price: AggregatedPrice
+    price_health: PriceHealth
+
+
+BME_PARAMS: TypeAdapter[BmeParamsAnswer] = TypeAdapter(BmeParamsAnswer)
+BME_STATUS: TypeAdapter[BmeStatus] = TypeAdapter(BmeStatus)
+PRICE: TypeAdapter[PriceAnswer] = TypeAdapter(PriceAnswer)
 BLOCK: TypeAdapter[BlockAnswer] = TypeAdapter(BlockAnswer)
 ACCOUNT: TypeAdapter[AccountAnswer] = TypeAdapter(AccountAnswer)
 NODE_CONFIG: TypeAdapter[NodeConfig] = TypeAdapter(NodeConfig)
