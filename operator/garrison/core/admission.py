@@ -253,7 +253,7 @@ def _delivering(o: Observation, view: View) -> Step | None:
 def _delivered(o: Observation, view: View, wanted: WantedSecret) -> Step | None:
     record = next((each for each in o.status.secrets if each.name == wanted.name), None)
     if wanted.version is None:
-        return _awaited(o, wanted) if record is None else None
+        return None if view.state is SentinelState.RUNNING else _awaited(o, wanted)
     if record is None or record.wanted < wanted.version:
         return Step(status=_offered(o, record, wanted), requeue=0.0)
     if view.secrets.get(wanted.name, 0) < record.wanted:
