@@ -48,7 +48,7 @@ provision: venv
 	@python -m devenv.provision
 
 test: static provision ## Everything but the long tests; ends with what was left out and why
-	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m "not long" $(PYTEST_ARGS)
+	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m "not long" -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 test-long: venv provision ## The long tests: a quarter of an hour of two cores; shows how far it is
 	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m long \
