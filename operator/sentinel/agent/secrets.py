@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import signal
+import tempfile
 from contextlib import suppress
 from typing import Dict, NamedTuple, Optional  # noqa: UP035 -- evaluated at run time on Python 3.9
 
@@ -16,7 +18,7 @@ FOLDER_VARIABLE = "GARRISON_SECRETS"
 """Tells the workload which folder holds its secret files."""
 MAX_VALUE, MAX_SECRETS = 64 * 1024, 64
 _PLACES = ("/dev/shm", "/run", "/tmp")  # noqa: S108 -- only where they are memory
-_FOLDER = "garrison-secrets"
+_PREFIX = "garrison-secrets-"
 _IN_MEMORY = ("tmpfs", "ramfs")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _ENV = re.compile(r"(?!GARRISON_)[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -80,6 +82,7 @@ class Secrets:
     def __init__(self) -> None:
         self._held: Dict[str, Secret] = {}  # noqa: UP006
         self._folder = ""
+        self._lock = -1
         self._owner = (-1, -1)
 
     def check(self, secret: Secret) -> bool:
@@ -107,13 +110,14 @@ class Secrets:
             self._make_folder()
 
     def _make_folder(self) -> None:
-        self._folder = folder_in_memory()
+        place = memory_place()
         try:
-            shutil.rmtree(self._folder, ignore_errors=True)  # of the container's former life
-            os.mkdir(self._folder, 0o700)
+            _remove_abandoned(place)
+            self._folder = tempfile.mkdtemp(prefix=_PREFIX, dir=place)
+            self._lock = _locked(self._folder)
             self._own(self._folder)
         except OSError as error:
-            raise Refusal(409, "NoSecretFolder", f"{self._folder}: {error.strerror}") from error
+            raise Refusal(409, "NoSecretFolder", f"{place}: {error.strerror}") from error
         for secret in self._held.values():
             if secret.file:
                 self._write(secret)
@@ -160,21 +164,44 @@ class Secrets:
         self._held.clear()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
+            os.close(self._lock)
             self._folder = ""
 
 
-def folder_in_memory() -> str:
-    """Return the folder for secret files: in memory only. Raises Refusal when there is none."""
+def memory_place() -> str:
+    """Return where secret files may be: in memory only. Raises Refusal when there is no place."""
     with open("/proc/self/mounts", encoding="utf-8", errors="replace") as file:
         mounts = dict(line.split()[1:3] for line in file)
     for place in _PLACES:
         if mounts.get(place) in _IN_MEMORY and os.access(place, os.W_OK | os.X_OK):
-            return f"{place}/{_FOLDER}"
+            return place
     raise Refusal(
         409,
         "NoMemoryFolder",
         f"none of {', '.join(_PLACES)} is a tmpfs that this user may write; deliver it as env",
     )
+
+
+def _remove_abandoned(place: str) -> None:
+    """Remove what the container's former life left; live agents hold a lock on their folders."""
+    for name in os.listdir(place):
+        if name.startswith(_PREFIX):
+            folder = f"{place}/{name}"
+            with suppress(OSError):  # another's, or gone already
+                lock = _locked(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
+
+
+def _locked(folder: str) -> int:
+    """Return a descriptor that holds the folder's lock. Raises OSError when it is held."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def _write_all(fd: int, data: bytes) -> None:

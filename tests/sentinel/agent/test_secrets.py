@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -167,7 +168,31 @@ def test_no_answer_and_no_log_of_ours_shows_one(enrolled: AgentProcess) -> None:
         assert enrolled.born.key.encode()[40:80] not in each
 
 
+def test_two_agents_on_one_machine_keep_their_files(enrolled: AgentProcess, tmp_path: Path) -> None:
+    """As in containers that share a /dev/shm, and as tests that run side by side."""
+    enrolled.call("PUT", "/v1/secrets/token", _body(1, "first"))
+    enrolled.start()
+    folder = tmp_path / "second"
+    folder.mkdir()
+    with AgentProcess(folder) as second:
+        second.enrol()
+        second.call("PUT", "/v1/secrets/token", _body(1, "second"))
+        second.start()
+        assert (enrolled.get("/file"), second.get("/file")) == ("first", "second")
+        second.call("POST", "/v1/seal", {})
+        assert enrolled.get("/file") == "first"
+
+
+def test_files_of_a_former_life_are_removed(enrolled: AgentProcess) -> None:
+    """A container that is killed and restarted may keep its /dev/shm."""
+    left = Path(tempfile.mkdtemp(prefix="garrison-secrets-", dir=secrets.memory_place()))
+    (left / "token.txt").write_text(CANARY)
+    enrolled.call("PUT", "/v1/secrets/token", _body(1, "new"))
+    enrolled.start()
+    assert not left.exists()
+
+
 def test_the_folder_is_in_memory() -> None:
-    assert secrets.folder_in_memory().startswith("/dev/shm/")
+    assert secrets.memory_place() == "/dev/shm"
     assert "version=3" in repr(secrets.parse("a", _body(3, CANARY)))
     assert CANARY not in repr(secrets.parse("a", _body(3, CANARY)))
