@@ -3,12 +3,15 @@
  * flip: another thread changes the address between an allowed and a forbidden one meanwhile.
  * swap: another thread puts a TCP socket in place of a Unix one, and an inet address in place of a
  * Unix one, while the call is being decided.
- * Prints how many calls did not fail with EACCES. */
+ * Both threads make progress on any machine: the attempts begin once the other thread has turned, give
+ * way now and then, and go on until it has turned often. Prints how many calls did not fail with
+ * EACCES. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +27,7 @@ static volatile union {
 static struct sockaddr_in forbidden, allowed;
 static struct sockaddr_un local = {.sun_family = AF_UNIX, .sun_path = "/no/such/socket/anywhere"};
 static volatile int over;
+static volatile unsigned turns;
 static const int place = 500;
 
 static void put(const void *from, size_t size) {
@@ -34,6 +38,7 @@ static void *flip(void *unused) {
     while (!over) {
         address.inet.sin_addr = allowed.sin_addr;
         address.inet.sin_addr = forbidden.sin_addr;
+        turns++;
     }
     return unused;
 }
@@ -48,13 +53,14 @@ static void *swap(void *unused) {
         dup2(stream, place);
         close(stream);
         close(unix_socket);
+        turns++;
     }
     return unused;
 }
 
 int main(int count, char **given) {
     if (count < 6) return 64;
-    int swapping = !strcmp(given[1], "swap"), passed = 0;
+    int swapping = !strcmp(given[1], "swap"), tries = atoi(given[2]), passed = 0;
     forbidden = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(atoi(given[4]))};
     allowed = forbidden;
     inet_pton(AF_INET, given[3], &forbidden.sin_addr);
@@ -62,7 +68,9 @@ int main(int count, char **given) {
     put(swapping ? (void *)&local : (void *)&allowed, sizeof forbidden);
     pthread_t thread;
     pthread_create(&thread, 0, swapping ? swap : flip, 0);
-    for (int i = 0; i < atoi(given[2]); i++) {
+    while (!turns) sched_yield();
+    for (int i = 0; i < tries || turns < (unsigned)tries / 20; i++) {
+        if (i % 16 == 0) sched_yield();
         int one = swapping ? place : socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         int failed = connect(one, (void *)&address, swapping ? 26 : sizeof forbidden) < 0;
         passed += !(failed && errno == EACCES);
