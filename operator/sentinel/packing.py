@@ -1,22 +1,21 @@
-"""Makes the sentinel's zipapp (PEP 441) from its own package; the only module that is not inside.
+"""Makes the sentinel's zipapp (PEP 441) from its own package; not inside itself, like ``minify``.
 
 The same sources give the same bytes, on any machine with the same zlib: names sorted, one
-timestamp, fixed attributes. It has to fit into an environment variable, so the sources go in bare:
-without comments, docstrings, annotations of functions and what only those import; one space for each
-level and none between operators, numbers for private names. Every statement keeps its line, for tracebacks.
+timestamp, fixed attributes. It has to fit into an environment variable, so the sources go in bare
+(see ``minify``), as one text in which a single character stands for each of the commonest words.
 """
 
 from __future__ import annotations
 
-import ast
 import io
 import os
 import re
-import tokenize
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
-from typing import Tuple, Union  # noqa: UP035 -- evaluated at run time on Python 3.9
+
+from sentinel.minify import bare, keywords, with_short_locals, with_short_private_names
 
 SOURCES = os.path.dirname(os.path.abspath(__file__))
 GOAL_BYTES = 64 * 1024
@@ -49,7 +48,9 @@ class Modules:
         return self.sources[self.path(name)]
 
 archive = __loader__.archive
-parts = __loader__.get_data(archive + "/modules").decode().split("\\0")
+words, text = __loader__.get_data(archive + "/modules").split(b"\\1")
+table = [*map(chr, range(128)), *words.decode().split("\\0")]
+parts = "".join(map(table.__getitem__, text)).split("\\0")
 sys.meta_path.insert(0, Modules(archive, dict(zip(parts[::2], parts[1::2]))))
 from sentinel.__main__ import main
 sys.exit(main(sys.argv[1:]))
@@ -57,17 +58,9 @@ sys.exit(main(sys.argv[1:]))
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE = 0o100644 << 16
 _UNIX = 3
-_INDENT = 4
-_FOR_ANNOTATIONS = ("collections.abc", "types", "typing")
-_LAYOUT = (tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE, tokenize.NL)
-_FSTRING_START = getattr(tokenize, "FSTRING_START", -1)  # from Python 3.12 on
-_FSTRING_END = getattr(tokenize, "FSTRING_END", -1)
-_WORD = re.compile(r"[\w\"'.]")
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-_PRIVATE = re.compile(r"(?<![\w}])_[A-Za-z]\w+(?<!_)\b")
-_FOREIGN = {"_asdict", "_exit", "_fields", "_make", "_replace"}  # also names of Python's own
-_Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
-_Place = Tuple[int, int]  # noqa: UP006
+_OUTSIDE = ("packing.py", "minify.py")
+_WORD = re.compile(r"\w+")
+_CODES = range(128, 256)
 
 
 def zipapp(sources: str = SOURCES) -> bytes:
@@ -96,180 +89,36 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 
 def _modules(sources: str, folder: str) -> bytes:
-    """Return path and bare source of each module below ``folder``, zero bytes between."""
+    """Return path and short source of each module below ``folder``, zero bytes between; coded."""
     parent = os.path.dirname(sources)
-    parts = []
-    for path in sorted(_paths(folder)):
+    paths = sorted(_paths(folder))
+    texts = []
+    for path in paths:
         with open(path, encoding="utf-8") as file:
-            parts += [os.path.relpath(path, parent), bare(file.read())]
-    return _shortened("\0".join(parts), parts[1::2]).encode()
+            texts.append(bare(file.read()))
+    kept = {name for text in texts for name in keywords(text)}
+    short = with_short_private_names([with_short_locals(text, kept) for text in texts])
+    names = [os.path.relpath(path, parent) for path in paths]
+    return _coded("\0".join(part for pair in zip(names, short) for part in pair))
 
 
-def _shortened(text: str, sources: list[str]) -> str:
-    """Number the private names that the package itself defines; the same name is the same number.
+def _coded(text: str) -> bytes:
+    """Return the words that got a code, and the text in which the codes stand for them.
 
-    A name that is also a part of a text stays: the text is for others. A text that is the whole name
-    follows it, as in ``__slots__``.
+    Deflate alone spends two bytes and more on each repetition; a code costs it one.
     """
-    defined: set[str] = set()
-    shown: set[str] = set()
-    for source in sources:
-        for node in ast.walk(ast.parse(source)):
-            shown.update(_shown(node))
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                defined.add(node.name)
-            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                defined.add(node.attr)
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                defined.add(node.id)
-    private = sorted(name for name in defined - shown - _FOREIGN if _PRIVATE.fullmatch(name))
-    numbers = {name: f"_{number}" for number, name in enumerate(private)}
-    return _PRIVATE.sub(lambda found: numbers.get(found[0], found[0]), text)
-
-
-def _shown(node: ast.AST) -> list[str]:
-    """Return what looks like a private name within a text."""
-    if isinstance(node, ast.JoinedStr):
-        texts = [each.value for each in node.values if isinstance(each, ast.Constant)]
-    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-        texts = [] if _PRIVATE.fullmatch(node.value) else [node.value]
-    else:
-        texts = []
-    return [name for text in texts for name in _PRIVATE.findall(str(text))]
+    counts = Counter(_WORD.findall(text.encode("ascii").decode()))
+    saving = sorted((-(len(word) - 1) * (count - 1), word) for word, count in counts.items())
+    words = [word for _, word in saving[: len(_CODES)]]
+    codes = dict(zip(words, map(chr, _CODES)))
+    coded = _WORD.sub(lambda found: codes.get(found[0], found[0]), text)
+    return "\1".join(("\0".join(words), coded)).encode("latin-1")
 
 
 def _paths(folder: str) -> Iterator[str]:
+    outside = [os.path.join(SOURCES, name) for name in _OUTSIDE]
     for place, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(place, name)
-            if name.endswith(".py") and path != os.path.join(SOURCES, "packing.py"):
+            if name.endswith(".py") and path not in outside:
                 yield path
-
-
-def bare(source: str) -> str:
-    """Return Python source that does the same, in fewer bytes; every statement on its line."""
-    tree = ast.parse(source)
-    lines = source.splitlines()
-    quoted: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column].rstrip()
-        elif token.start[0] != token.end[0] and token.string.strip():
-            quoted.update(range(token.start[0], token.end[0]))
-    for begin, end in sorted(_annotations(tree, lines), reverse=True):
-        _cut(lines, begin, end)
-    _blank_texts(tree, lines)
-    _thin_imports(tree, lines)
-    shallow = [line if row in quoted else _shallow(line) for row, line in enumerate(lines)]
-    return _tight("\n".join(shallow) + "\n")
-
-
-def _shallow(line: str) -> str:
-    rest = line.lstrip(" ")
-    return " " * ((len(line) - len(rest)) // _INDENT) + rest
-
-
-def _tight(source: str) -> str:
-    """Leave out spaces that part nothing. f-strings stay: not all Pythons look into them."""
-    lines = source.split("\n")
-    spaces, inside = [], 0
-    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
-    for token, following in zip(tokens, tokens[1:]):
-        inside += (token.type == _FSTRING_START) - (token.type == _FSTRING_END)
-        (row, end), (next_row, begin) = token.end, following.start
-        if inside or row != next_row or begin <= end or token.type in _LAYOUT:
-            continue
-        if not (_WORD.match(token.string[-1:]) and _WORD.match(following.string[:1])):
-            spaces.append((row - 1, end, begin))
-    for row, end, begin in reversed(spaces):
-        lines[row] = lines[row][:end] + lines[row][begin:]
-    return "\n".join(lines)
-
-
-def _annotations(tree: ast.AST, lines: list[str]) -> set[tuple[_Place, _Place]]:
-    """Return where annotations of functions and inside them are: nothing reads those."""
-    found = set()
-    functions = [
-        node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    ]
-    for function in functions:
-        if function.returns:
-            row, column = function.returns.lineno, function.returns.col_offset
-            arrow = lines[row - 1].rindex("->", 0, column)
-            begin = len(lines[row - 1][:arrow].rstrip())
-            found.add(((row, begin), _end(function.returns)))
-        for argument in _arguments(function):
-            if argument.annotation:
-                begin = argument.col_offset + len(argument.arg)
-                found.add(((argument.lineno, begin), _end(argument.annotation)))
-        for node in ast.walk(function):
-            if isinstance(node, ast.AnnAssign) and node.value:
-                found.add((_end(node.target), _end(node.annotation)))
-    return found
-
-
-def _arguments(function: _Function) -> list[ast.arg]:
-    given = function.args
-    rest = [each for each in (given.vararg, given.kwarg) if each]
-    return [*given.posonlyargs, *given.args, *given.kwonlyargs, *rest]
-
-
-def _end(node: ast.expr) -> _Place:
-    return node.end_lineno or node.lineno, node.end_col_offset or 0
-
-
-def _cut(lines: list[str], begin: _Place, end: _Place) -> None:
-    (first, left), (last, right) = begin, end
-    rest = lines[last - 1][right:]
-    if first == last:
-        lines[first - 1] = lines[first - 1][:left] + rest
-        return
-    lines[first - 1] = lines[first - 1][:left]
-    lines[first : last - 1] = [""] * (last - first - 1)
-    lines[last - 1] = rest
-
-
-def _blank_texts(tree: ast.AST, lines: list[str]) -> None:
-    """Blank docstrings, and the texts that stand after what they explain."""
-    for node in ast.walk(tree):
-        if not isinstance(node, _DOCUMENTED):
-            continue
-        for statement in node.body:
-            if _is_text(statement):
-                first, last = statement.lineno - 1, statement.end_lineno or statement.lineno
-                lines[first:last] = [""] * (last - first)
-                if len(node.body) == 1:
-                    lines[first] = " " * statement.col_offset + "pass"
-
-
-def _thin_imports(tree: ast.Module, lines: list[str]) -> None:
-    """Leave out imported names that only annotations use."""
-    used = _used(tree)
-    for statement in tree.body:
-        if isinstance(statement, ast.ImportFrom) and statement.module in _FOR_ANNOTATIONS:
-            kept = [each.name for each in statement.names if each.name in used]
-            first, last = statement.lineno - 1, statement.end_lineno or statement.lineno
-            lines[first:last] = [""] * (last - first)
-            if kept:
-                lines[first] = f"from {statement.module} import {', '.join(kept)}"
-
-
-def _used(tree: ast.Module) -> set[str]:
-    """Return the names that are looked up when the module runs."""
-    annotations: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.arg, ast.AnnAssign)) and node.annotation:
-            annotations.update(map(id, ast.walk(node.annotation)))
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.returns:
-            annotations.update(map(id, ast.walk(node.returns)))
-    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
-    return {node.id for node in names if id(node) not in annotations}
-
-
-def _is_text(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from devenv.sentinel import SOURCES, write
-from sentinel.packing import GOAL_BYTES, bare, zipapp
+from sentinel.minify import bare, keywords, with_short_locals
+from sentinel.packing import GOAL_BYTES, zipapp
 
 OLDEST = (3, 9)
 FILES = sorted(SOURCES.rglob("*.py"))
@@ -33,10 +35,19 @@ def test_it_teaches(tmp_path: Path) -> None:
     assert "probe" in shown
 
 
+@functools.cache
+def _packed() -> dict[str, str]:
+    """Return the modules as the zipapp's own entry finds them."""
+    with zipfile.ZipFile(io.BytesIO(zipapp())) as archive:
+        words, coded = archive.read("modules").split(b"\1")
+    table = [*map(chr, range(128)), *words.decode().split("\0")]
+    parts = "".join(table[code] for code in coded).split("\0")
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
 def test_names_within_texts_stay_as_they_are() -> None:
     """A family of metrics that ends in ``_count`` must not be renamed with a field of that name."""
-    with zipfile.ZipFile(io.BytesIO(zipapp())) as archive:
-        text = b"".join(archive.read(each) for each in archive.namelist()).decode()
+    text = _packed()["sentinel/agent/metrics.py"]
     assert "_count = 0" in (SOURCES / "agent" / "metrics.py").read_text()
     for suffix in ("_count", "_sum", "_bucket"):
         assert f'f"{{name}}{suffix}"' in text
@@ -76,14 +87,63 @@ def _places(tree: ast.Module) -> set[tuple[str, int]]:
     return {(type(node).__name__, node.lineno) for node in nodes}
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCES)))
+def test_short_names_change_no_statement(path: Path) -> None:
+    """But for names, the tree is the same: calls, attributes of others, keywords, texts."""
+    source = bare(path.read_text())
+    short = with_short_locals(source, keywords(source))
+    assert _nameless(ast.parse(short)) == _nameless(ast.parse(source))
+
+
+def _nameless(tree: ast.Module) -> str:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = ""
+        elif isinstance(node, ast.arg):
+            node.arg = ""
+    return ast.dump(tree)
+
+
+HARD = """
+from os import path as places
+width = 3
+class Box:
+    height = 4
+    def area(self, given, *, factor=1, height=height):
+        total = sum(given * height for given in range(given))
+        def add(amount):
+            nonlocal total
+            total += amount * width * factor
+            return total
+        try:
+            return [add(amount) for amount in (1, 2)], f"{total!r}", places.join("a", str(given))
+        except ValueError as error:
+            return error
+def swap(first, second, width=width):
+    first, second = second, first
+    return lambda third: (first, second, third, width)
+result = Box().area(5, factor=2), swap(1, 2)(3)
+"""
+
+
+def test_short_names_mean_the_same() -> None:
+    short = with_short_locals(HARD, keywords(HARD))
+    assert "amount" not in short
+    assert "factor" in short
+    assert len(short) < len(HARD)
+    plain: dict[str, object] = {}
+    shortened: dict[str, object] = {}
+    exec(HARD, plain)
+    exec(short, shortened)
+    assert shortened["result"] == plain["result"]
+
+
 def test_packing_changes_no_text() -> None:
-    """Private names get numbers; a text that looks like one, as in a metric's name, must not."""
-    with zipfile.ZipFile(io.BytesIO(zipapp())) as archive:
-        parts = archive.read("modules").decode().split("\0")
-    packed = dict(zip(parts[::2], parts[1::2], strict=True))
+    """Private names are shortened; a text that looks like one, as in a metric's name, must not be."""
+    packed = _packed()
     for path in FILES:
         name = str(path.relative_to(SOURCES.parent))
-        if name != "sentinel/packing.py":
+        if path.name not in ("packing.py", "minify.py"):
             assert _texts(packed[name]) == _texts(bare(path.read_text())), name
 
 
