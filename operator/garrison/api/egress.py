@@ -90,6 +90,15 @@ class DeniedStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class SuggestedAllow:
+    """A rule for what was reached in Audit, as it can be taken over into ``allow``."""
+
+    host: Text | None = None
+    cidr: Annotated[str, Field(max_length=49)] | None = None
+    ports: Annotated[tuple[int, ...], Field(max_length=32)] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
 class ReplicaEgress:
     """What one replica enforces."""
 
@@ -114,7 +123,7 @@ class EgressPolicyStatus:
     )
     denied_total: int = 0
     denied: Annotated[tuple[DeniedStatus, ...], Field(max_length=50)] = ()
-    suggested_allow: Annotated[tuple[Allow, ...], Field(max_length=50)] = ()
+    suggested_allow: Annotated[tuple[SuggestedAllow, ...], Field(max_length=50)] = ()
     mining_total: int = 0
     conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = ()
 

@@ -247,6 +247,13 @@ _OBJECT_RULES: Mapping[str, Sequence[tuple[str, str]]] = {
             workload.NEEDS_FILE,
         ),
     ),
+    "WorkloadSpec": (
+        (
+            "!has(self.secrets) || self.secrets.all(a, self.secrets.exists_one(b, "
+            "a.rotatingSecretRef.name == b.rotatingSecretRef.name))",
+            workload.REPEATED_USE,
+        ),
+    ),
     "LeaseSpec": (("self == oldSelf", _IMMUTABLE),),
 }
 

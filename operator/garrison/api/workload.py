@@ -47,7 +47,7 @@ THRESHOLDS = (
 )
 ONE_WAY = "a secret is seen as env or as file: set exactly one of the two"
 NEEDS_FILE = "a variable changes only at start: use file, or onRotate: Restart"
-REPEATED_USE = "secrets names {name} twice; remove one"
+REPEATED_USE = "secrets names the same RotatingSecret twice; remove one"
 REPEATED_ENV = "env sets {name} twice; remove one"
 REPEATED_PULL = "imagePullSecrets names {name} twice; remove one"
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
-from garrison.api.egress import Allow, DeniedStatus, EgressPolicy, EgressPolicyStatus, ReplicaEgress
+from garrison.api.egress import (
+    HOST,
+    DeniedStatus,
+    EgressPolicy,
+    EgressPolicyStatus,
+    ReplicaEgress,
+    SuggestedAllow,
+)
 from garrison.api.lease import Lease, LeaseEgress
 from garrison.api.workload import Workload
 
+_NAME = re.compile(HOST)
 MAX_WORKLOADS, MAX_REPLICAS, MAX_DENIED, MAX_SUGGESTED = 50, 100, 50, 50
 
 
@@ -78,20 +87,25 @@ def merged(denied: Iterable[DeniedStatus]) -> tuple[DeniedStatus, ...]:
     )
 
 
-def suggested(denied: Sequence[DeniedStatus]) -> tuple[Allow, ...]:
-    """Return rules that would have let through what an Audit saw; never a mining pool."""
+def suggested(denied: Sequence[DeniedStatus]) -> tuple[SuggestedAllow, ...]:
+    """Return rules that would have let through what an Audit saw; never a mining pool.
+
+    A name that no rule could hold, such as one with an underscore, is left out.
+    """
     ports: dict[str, set[int]] = {}
     for each in denied:
         if each.mining is None and each.port and each.protocol == "tcp":
             ports.setdefault(each.destination, set()).add(each.port)
-    rules = []
-    for destination, found in sorted(ports.items()):
-        listed = tuple(sorted(found)[:32])
-        network = _network(destination)
-        rules.append(
-            Allow(cidr=network, ports=listed) if network else Allow(host=destination, ports=listed)
-        )
-    return tuple(rules[:MAX_SUGGESTED])
+    rules = [_rule(destination, ports[destination]) for destination in sorted(ports)]
+    return tuple(each for each in rules if each is not None)[:MAX_SUGGESTED]
+
+
+def _rule(destination: str, ports: set[int]) -> SuggestedAllow | None:
+    listed = tuple(sorted(ports)[:32])
+    network = _network(destination)
+    if network:
+        return SuggestedAllow(cidr=network, ports=listed)
+    return SuggestedAllow(host=destination, ports=listed) if _NAME.match(destination) else None
 
 
 def _network(destination: str) -> str:

@@ -275,7 +275,7 @@ RULED: tuple[Case, ...] = (
         WORKLOAD,
         "secrets",
         [{"rotatingSecretRef": {"name": "hub"}, "file": each} for each in ("a", "b")],
-        "secrets names hub twice; remove one",
+        "secrets names the same RotatingSecret twice; remove one",
         named=(),
     ),
     *(

@@ -146,6 +146,7 @@ _CHAIN: Mapping[str, Any] = {
     "chainId": "local",
     "blockTime": "Nominal",
     "granter": "akash19rl4cm2hmr8afy4kldpxz3fka4jguq0a3mq6x0",
+    "autoMint": True,
     "caBundle": "-----BEGIN CERTIFICATE-----",
     "outcomeHorizonSeconds": 10,
 }
