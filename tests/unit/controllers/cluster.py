@@ -27,11 +27,13 @@ from garrison.adapters.memory.sentinel import (
 from garrison.api.meta import (
     ACCOUNT,
     API_VERSION,
+    EVENT,
     LEASE,
     OWN_KINDS,
     POLICY,
     PROVIDER,
     REVISION,
+    ROTATING,
     SECRET,
     SERVICE,
     SLICE,
@@ -96,6 +98,12 @@ def policy(name: str = "eu", **spec: Any) -> Object:
     return _object(POLICY, name, spec, NAMESPACE)
 
 
+def rotating(name: str = "token", **spec: Any) -> Object:
+    """A credential beside the workloads that rotates every hour, without a grace."""
+    rotation = {"everySeconds": 3600, "graceSeconds": 0, "jitterPercent": 0}
+    return _object(ROTATING, name, {"rotation": rotation, **spec}, NAMESPACE)
+
+
 def _object(kind: Kind, name: str, spec: Object, namespace: str = "") -> Object:
     meta = {"name": name, **({"namespace": namespace} if namespace else {})}
     return {"apiVersion": API_VERSION, "kind": kind.kind, "metadata": meta, "spec": spec}
@@ -110,7 +118,7 @@ class Cluster:
         self.calls: list[str] = []
         self.clock = LoopClock()
         self.store = Store(now=self.clock.now, uid=lambda: str(uuid.UUID(int=next(numbers))))
-        register(self.store, [*OWN_KINDS, REVISION, SECRET, SERVICE, SLICE])
+        register(self.store, [*OWN_KINDS, EVENT, REVISION, SECRET, SERVICE, SLICE])
         self.market = MemoryMarket(
             clock=self.clock,
             providers=[provider(f"p{n}", 1_000_000 + 100_000 * n) for n in range(3)],
@@ -122,6 +130,7 @@ class Cluster:
         self.prober = MemoryProber(market=self.market, gateway=self.gateway, sentinel=self.sentinel)
         self.registry = MemoryRegistry(self.market.faults)
         self.exchanges = MemoryExchanges(self.market, self.gateway)
+        self.issuer = MemoryIssuer(self.market)
         self.kube = MemoryKube(self.store)
         self.engine: Engine | None = None
         self._running: asyncio.Task[None] | None = None
@@ -160,7 +169,7 @@ class Cluster:
                 sentinel=self.sentinel,
                 bootstraps=self.bootstraps,
                 identities=MemoryIdentities(self.market),
-                issuer=MemoryIssuer(self.market),
+                issuer=self.issuer,
             ),
             installation=INSTALLATION,
             pace=Pace(workers=2),
@@ -205,6 +214,11 @@ class Cluster:
     async def leases(self) -> list[Object]:
         """Return the AkashLeases."""
         return list(await self.kube.list(LEASE))
+
+    async def events(self, name: str) -> list[Object]:
+        """Return the Events about the objects of a name."""
+        found = await self.kube.list(EVENT)
+        return [each for each in found if each["regarding"]["name"] == name]
 
     async def providers(self) -> list[str]:
         """Return the names of the AkashProviders."""
