@@ -21,6 +21,7 @@ BUGS = re.compile(r"Traceback|was never awaited|bug in Garrison|Task exception w
 SCRIPT = Script(runtime="synthetic", survey_seconds=1.0, bid_seconds=6.0, debug=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests beside this file; those in folders below have their own stage."""
     for item in items:
@@ -31,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """Everything real but the containers, with an operator that has the chart's rights."""
     async with open_stage(tmp_path_factory.mktemp("stage"), SCRIPT) as stage:
@@ -39,7 +40,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
         yield stage
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def admin(stage: Stage) -> AsyncIterator[SandboxAdmin]:
     """The market's admin API."""
     async with stage.market.admin() as admin:

@@ -23,6 +23,7 @@ CHEAP = {"price_low": 0.01, "price_high": 0.011, "region": "eu-west"}
 DEAR = {"price_low": 0.05, "price_high": 0.06, "region": "eu-west"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of this folder."""
     for item in items:
@@ -33,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """As the stage of the other end-to-end tests, with real containers."""
     found = await ensure_container_runtime()
@@ -51,7 +52,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
         yield stage
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def admin(stage: Stage) -> AsyncIterator[SandboxAdmin]:
     """The admin API of this stage's market."""
     async with stage.market.admin() as admin:

@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 PROVIDERS = ("frost", "harbor", "prairie")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of this folder."""
     for item in items:
@@ -28,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def network() -> AsyncIterator[Network]:
     """One address for the market's servers, and one for each provider."""
     opened = open_network(1 + len(PROVIDERS))
@@ -40,7 +41,7 @@ async def network() -> AsyncIterator[Network]:
     await opened.__aexit__(None, None, None)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def stage(network: Network, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """As the stage of the other end-to-end tests, but each provider has an address of its own."""
     market, *hosts = (str(each) for each in network.addresses)
@@ -61,7 +62,7 @@ async def stage(network: Network, tmp_path_factory: pytest.TempPathFactory) -> A
         yield stage
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def admin(stage: Stage) -> AsyncIterator[SandboxAdmin]:
     """The admin API of this stage's market."""
     async with stage.market.admin() as admin:
