@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -47,13 +48,15 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, settings: Settings, port: int) -> AsyncIterator[Running]:
+async def running(
+    folder: Path, settings: Settings, port: int, clock: Callable[[], float] = time.time
+) -> AsyncIterator[Running]:
     """Run the sandbox as long as the context is open; port 0 means the one of the last time.
 
-    Raises OSError when a port is taken.
+    ``clock`` returns Unix seconds. Raises OSError when a port is taken.
     """
     async with contextlib.AsyncExitStack() as stack:
-        venue = Venue(folder, settings, partial(_workloads, folder, settings))
+        venue = Venue(folder, settings, partial(_workloads, folder, settings), clock)
         stack.push_async_callback(venue.close)
         await venue.open()
         authority = Authority(folder / "tls")

@@ -30,6 +30,7 @@ from garrison.adapters.akash.chain.terms import TermsReader
 from garrison.adapters.net.screen import NetScreen
 from garrison.adapters.system import SystemClock
 from garrison.errors import AlreadyExistsError, GarrisonError
+from garrison.ports.clock import Clock
 from tests.akash_node.ground import Ground, signer_of
 
 ORDERS = "/akash/market/v1beta5/orders/list"
@@ -49,18 +50,19 @@ ATTRIBUTES = (
 class Party:
     """One account with a name."""
 
-    def __init__(self, ground: Ground, name: str) -> None:
+    def __init__(self, ground: Ground, name: str, clock: Clock | None = None) -> None:
         self.name = name
         self.signer = signer_of(name)
         self.address = self.signer.address
+        self._clock = clock or SystemClock()
         node = Node(url=ground.url, screen=NetScreen(), context=ssl.create_default_context())
-        self.nodes = Nodes(nodes=[node], chain_id=None, clock=SystemClock())
+        self.nodes = Nodes(nodes=[node], chain_id=None, clock=self._clock)
         self._outbox = Outbox(
             nodes=self.nodes,
             signer=self.signer,
             terms=TermsReader(nodes=self.nodes, address=self.address),
-            carrier=Broadcaster(nodes=self.nodes, signer=self.signer, clock=SystemClock()),
-            clock=SystemClock(),
+            carrier=Broadcaster(nodes=self.nodes, signer=self.signer, clock=self._clock),
+            clock=self._clock,
         )
 
     async def __aenter__(self) -> Party:
@@ -82,7 +84,7 @@ class Party:
 
     async def coins(self, denom: str) -> int:
         """Return how many coins the account has."""
-        purse = Purse(nodes=self.nodes, clock=SystemClock(), address=self.address, granter="")
+        purse = Purse(nodes=self.nodes, clock=self._clock, address=self.address, granter="")
         return int(await purse.coins(self.address, denom))
 
 

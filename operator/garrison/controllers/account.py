@@ -333,7 +333,7 @@ class AccountController:
         )
         burn = reserved(observed.standing.grants)
         minted = self._mints.record(observed.account, observed.survey, burn, observed.now)
-        is_new = minted is not None and minted.at == observed.now
+        is_new = minted != observed.account.status.mint
         status = replace(status, mint=minted)
         return Verdict(
             status=dump(STATUS_ADAPTER, status),

@@ -1,0 +1,148 @@
+"""Operators that come and go, and what outlives them.
+
+The engine and the adapters are the real ones, HTTP goes through sockets; only time is virtual, so that
+blocks of six seconds, an outcome horizon of minutes and a run of hours pass in a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from garrison.adapters.akash.exchanges import AkashExchanges
+from garrison.adapters.memory.clock import LoopClock, SeededChance
+from garrison.adapters.memory.faults import Faults
+from garrison.adapters.memory.gateway import MemoryGateway
+from garrison.adapters.memory.issuer import MemoryIssuer
+from garrison.adapters.memory.kube import MemoryKube, register
+from garrison.adapters.memory.market import MemoryMarket
+from garrison.adapters.memory.registry import MemoryRegistry
+from garrison.adapters.memory.sentinel import MemoryBootstraps, MemoryIdentities, MemorySentinel
+from garrison.adapters.net.screen import NetScreen
+from garrison.adapters.openai.prober import HttpProber
+from garrison.api.meta import LEASE, OWN_KINDS, REVISION, SECRET, SERVICE, SLICE, Kind
+from garrison.controllers.assembly import Pace, Ports, assemble
+from garrison.runtime.engine import Engine
+from kube_light.history import Change
+from kube_light.store import Store
+from tests.akash_node.mortality import CALLER, Reaper
+from tests.builders import INSTALLATION
+
+SYSTEM = "garrison-system"
+SURVEY = 60.0
+PATIENCE = 3 * 3600
+"""seconds of virtual time"""
+WATCHED = frozenset(each.kind for each in OWN_KINDS)
+
+
+class Operator:
+    """One process of the operator: everything in its memory is its own."""
+
+    def __init__(self, world: World) -> None:
+        self.dead = False
+        self._world = world
+        self._exchanges = AkashExchanges(
+            kube=world.kube, namespace=SYSTEM, screen=NetScreen(), clock=world.clock
+        )
+        self.engine = self._assembled(world)
+        token = CALLER.set(self)
+        self._running = asyncio.create_task(self.engine.run(), name="operator")
+        CALLER.reset(token)
+
+    def _assembled(self, world: World) -> Engine:
+        idle = MemoryMarket(clock=world.clock, providers=())
+        registry = MemoryRegistry(idle.faults)
+        ports = Ports(
+            kube=world.kube,
+            clock=world.clock,
+            chance=SeededChance(world.chance.getrandbits(64)),
+            exchanges=self._exchanges,
+            registry=registry,
+            pull_secrets=registry,
+            screen=NetScreen(),
+            prober=HttpProber(),
+            sentinel=MemorySentinel(
+                market=idle, gateway=MemoryGateway(clock=world.clock, market=idle)
+            ),
+            bootstraps=MemoryBootstraps(idle),
+            identities=MemoryIdentities(idle),
+            issuer=MemoryIssuer(idle),
+        )
+        return assemble(ports, installation=INSTALLATION, pace=Pace(workers=4, survey=SURVEY))
+
+    def die(self) -> None:
+        """End between two turns of the event loop; somebody starts another one later."""
+        if not self.dead:
+            self.dead = True
+            self._world.buried(asyncio.create_task(self.end(), name="burial"))
+
+    async def end(self) -> None:
+        """Cancel everything, and close every connection."""
+        self.dead = True
+        self._running.cancel()
+        await asyncio.gather(self._running, return_exceptions=True)
+        await self.engine.stop(grace=0.0)
+        await self._exchanges.close()
+
+
+@dataclass(kw_only=True)
+class World:
+    """What outlives an operator: the API server's objects, the market, the clock."""
+
+    chance: random.Random
+    clock: LoopClock
+    reaper: Reaper
+    operator: Operator | None = None
+    store: Store = field(init=False)
+    kube: MemoryKube = field(init=False)
+    user: MemoryKube = field(init=False)
+    _burials: list[asyncio.Task[None]] = field(default_factory=list)
+    _next: asyncio.TimerHandle | None = None
+
+    def __post_init__(self) -> None:
+        self.store = Store(now=self.clock.now)
+        register(self.store, [*OWN_KINDS, REVISION, SECRET, SERVICE, SLICE])
+        faults = Faults(self.clock, self.reaper.kube, lambda *_: None, timedelta(minutes=1))
+        self.kube, self.user = MemoryKube(self.store, faults), MemoryKube(self.store)
+        self.store.listen(self._changed)
+
+    def _changed(self, change: Change) -> None:
+        operator = self.operator
+        if operator is not None and not operator.dead and change.object["kind"] in WATCHED:
+            operator.engine.on_event(change.type, change.object)
+
+    def start(self) -> None:
+        """Start an operator with nothing in its memory."""
+        self.operator = Operator(self)
+
+    def buried(self, burial: asyncio.Task[None]) -> None:
+        """Start another one soon, or after so long that every outcome is settled."""
+        self._burials.append(burial)
+        pause = 600.0 if self.chance.random() < 0.1 else self.chance.random() * 20
+        self._next = asyncio.get_running_loop().call_later(pause, self.start)
+
+    async def close(self) -> None:
+        """End the operator that is alive; start none any more."""
+        self.reaper.appoint(())
+        if self._next is not None:
+            self._next.cancel()
+        if self.operator is not None and not self.operator.dead:
+            await self.operator.end()
+        await asyncio.gather(*self._burials)
+
+    async def objects(self, kind: Kind) -> Sequence[Any]:
+        return await self.user.list(kind)
+
+    async def until(self, done: Callable[[], Awaitable[bool]], what: str) -> None:
+        """Wait some virtual hours at most."""
+        for _ in range(PATIENCE):
+            if await done():
+                return
+            await asyncio.sleep(1.0)
+        raise AssertionError(
+            f"never {what}: {[each.get('status') for each in await self.objects(LEASE)]}"
+        )
