@@ -249,6 +249,18 @@ class EndpointStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class EscrowStatus:
+    """What is left for the rent of an open deployment, in dollars."""
+
+    deployment: Short
+    lease: (
+        Annotated[str, Field(max_length=320, description="namespace/name of the AkashLease")] | None
+    ) = None
+    provider: Short | None = None
+    left: Price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
 class MintStatus:
     """The newest mint, recorded before it was asked for; ``token`` may be used once.
 
@@ -269,7 +281,14 @@ class AccountStatus:
     observed_generation: int = 0
     address: Short | None = None
     endpoints: Annotated[tuple[EndpointStatus, ...], Field(max_length=8)] = ()
-    balance: Price | None = None
+    balance: Price | None = Field(default=None, description="What can be deposited, in dollars.")
+    fee_balance: Price | None = Field(
+        default=None,
+        description="What fees can be paid from, in AKT; unset: this account pays none.",
+    )
+    escrowed: Price | None = Field(
+        default=None, description="What is left in all open deployments, in dollars."
+    )
     burn_per_hour: Price | None = None
     runway_hours: int | None = None
     mint: MintStatus | None = None
@@ -280,6 +299,7 @@ class AccountStatus:
     )
     strangers: Annotated[tuple[Stranger, ...], Field(max_length=50)] = ()
     released: Annotated[tuple[Short, ...], Field(max_length=100)] = ()
+    escrows: Annotated[tuple[EscrowStatus, ...], Field(max_length=100)] = ()
     conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = ()
 
 

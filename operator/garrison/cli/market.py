@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -35,7 +35,10 @@ _HOUR = 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rent:
-    """A lease that is paid for. ``so_far``: its price times its age, which escrow may differ from."""
+    """A lease that is paid for. ``so_far``: its price times its age, which escrow may differ from.
+
+    ``escrow``: what is left for its rent, as the account's newest look at the market had it.
+    """
 
     namespace: str
     name: str
@@ -44,6 +47,7 @@ class Rent:
     phase: str = ""
     price_per_hour: str = ""
     so_far: str = ""
+    escrow: str = ""
 
 
 @click.command()
@@ -100,13 +104,22 @@ async def _leases(kube: Kube) -> list[Lease] | None:
 
 def rents(of: Account, leases: Sequence[Lease] | None, now: datetime) -> tuple[Rent, ...]:
     """Return what an account pays for; ``leases`` None: as its ledger has it."""
+    left = {each.lease: each.left for each in of.status.escrows if each.lease is not None}
     if leases is None:
         return tuple(
-            Rent(namespace=each.namespace, name=each.name, price_per_hour=each.price_per_hour)
+            Rent(
+                namespace=each.namespace,
+                name=each.name,
+                price_per_hour=each.price_per_hour,
+                escrow=left.get(f"{each.namespace}/{each.name}", ""),
+            )
             for each in of.status.grants
         )
     mine = [each for each in leases if each.spec.account == of.meta.name and _is_paid(each)]
-    return tuple(_rent(each, now) for each in sorted(mine, key=_by_name))
+    return tuple(
+        replace(_rent(each, now), escrow=left.get("/".join(_by_name(each)), ""))
+        for each in sorted(mine, key=_by_name)
+    )
 
 
 def _is_paid(lease: Lease) -> bool:
@@ -145,6 +158,8 @@ def _account_json(of: Account, mine: Sequence[Rent]) -> dict[str, Any]:
         "backend": of.spec.backend.type,
         "address": status.address,
         "balance": status.balance,
+        "feeBalance": status.fee_balance,
+        "escrowed": status.escrowed,
         "burnPerHour": status.burn_per_hour,
         "runwayHours": status.runway_hours,
         "openLeases": status.open_leases,
@@ -162,6 +177,7 @@ def _account_json(of: Account, mine: Sequence[Rent]) -> dict[str, Any]:
                 "phase": each.phase or None,
                 "pricePerHour": each.price_per_hour or None,
                 "costSoFar": each.so_far or None,
+                "escrow": each.escrow or None,
             }
             for each in mine
         ],
@@ -173,6 +189,10 @@ def _print_account(of: Account, mine: Sequence[Rent]) -> None:
     runway = f"{status.runway_hours} h" if status.runway_hours is not None else "-"
     click.echo(f"{of.meta.name}  {of.spec.backend.type}  {status.address or ''}".rstrip())
     click.echo(f"  balance  {status.balance or '-'} $")
+    if status.fee_balance is not None:
+        click.echo(f"  fees     {status.fee_balance} AKT to pay them from")
+    if status.escrowed is not None:
+        click.echo(f"  escrow   {status.escrowed} $ in open deployments")
     click.echo(
         f"  burn     {status.burn_per_hour or '-'} $/h of {limits.max_price_per_hour} allowed"
     )
@@ -181,7 +201,16 @@ def _print_account(of: Account, mine: Sequence[Rent]) -> None:
     for each in status.strangers:
         click.echo(f"  {each.kind.lower()}  deployment {each.deployment}: no AkashLease owns it")
     if mine:
-        titles = ("NAMESPACE", "LEASE", "WORKLOAD", "PROVIDER", "PHASE", "PRICE/H", "SO FAR")
+        titles = (
+            "NAMESPACE",
+            "LEASE",
+            "WORKLOAD",
+            "PROVIDER",
+            "PHASE",
+            "PRICE/H",
+            "SO FAR",
+            "ESCROW",
+        )
         rows = [
             (
                 each.namespace,
@@ -191,6 +220,7 @@ def _print_account(of: Account, mine: Sequence[Rent]) -> None:
                 each.phase,
                 each.price_per_hour,
                 each.so_far,
+                each.escrow,
             )
             for each in mine
         ]

@@ -26,6 +26,7 @@ from garrison.controllers.directory import Directory
 from garrison.controllers.mints import Mints
 from garrison.controllers.surveys import Survey, Surveys
 from garrison.core.budget import has_lapsed, reserved
+from garrison.core.holdings import escrows
 from garrison.core.ledger import MarketView, Standing, standing, summarise
 from garrison.core.order import price_ceiling
 from garrison.core.sweep import strangers
@@ -327,7 +328,7 @@ class AccountController:
         status = summarise(
             observed.account,
             observed.standing,
-            _market_view(observed.survey),
+            _market_view(observed.survey, observed.leases),
             observed.strangers,
             observed.now,
         )
@@ -342,7 +343,7 @@ class AccountController:
         )
 
 
-def _market_view(survey: Survey | None) -> MarketView | None:
+def _market_view(survey: Survey | None, leases: tuple[Lease, ...]) -> MarketView | None:
     if survey is None:
         return None
     error = survey.error
@@ -351,6 +352,7 @@ def _market_view(survey: Survey | None) -> MarketView | None:
         error=str(error) if error is not None else "",
         error_reason=error.reason if error is not None else "",
         endpoints=survey.endpoints,
+        escrows=escrows(survey.deployments, leases) if error is None else None,
         mint_problem=survey.mintage.problem if survey.mintage is not None else "",
     )
 

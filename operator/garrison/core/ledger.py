@@ -6,11 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from garrison.api.account import Account, AccountStatus, EndpointStatus, Grant, Stranger
+from garrison.api.account import (
+    Account,
+    AccountStatus,
+    EndpointStatus,
+    EscrowStatus,
+    Grant,
+    Stranger,
+)
 from garrison.api.lease import Lease
 from garrison.api.meta import Condition, ConditionStatus
 from garrison.api.money import MicroUSD, format_dollars, parse_dollars, shown_dollars
 from garrison.core.budget import Refusal, Request, grant_all, rate_window, reserved
+from garrison.core.holdings import steady
 from garrison.core.lifecycle import unresolved_create
 from garrison.core.winding import RELEASED
 from garrison.ports.market import Balance, EndpointFact
@@ -22,6 +30,8 @@ MAX_RELEASED = 100
 MAX_ENDPOINTS = 8
 MAX_URL = 512
 SHOWN_EVERY_BLOCKS = 100
+LEAST_FEES = 100_000
+"""Millionths of an AKT: some ten transactions at the usual price of gas."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +137,13 @@ def _released(status: AccountStatus, leases: Sequence[Lease]) -> tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketView:
-    """What the newest survey said. ``error`` "" when it worked; None balance when never read."""
+    """What the newest survey said. ``error`` "" when it worked; None: never read, or not now."""
 
     balance: Balance | None
     error: str
     error_reason: str
     endpoints: tuple[EndpointFact, ...] = ()
+    escrows: tuple[EscrowStatus, ...] | None = None
     mint_problem: str = ""
 
 
@@ -147,12 +158,16 @@ def summarise(
     old = account.status
     burn = reserved(now_standing.grants)
     balance = market.balance if market is not None else None
-    shown = _shown_balance(old, balance)
+    shown = _shown(old.balance, balance.available if balance is not None else None)
+    read = market.escrows if market is not None else None
     return replace(
         old,
         observed_generation=account.meta.generation,
         address=(balance.address or None) if balance is not None else old.address,
         balance=shown,
+        fee_balance=_shown(old.fee_balance, balance.fees if balance is not None else None),
+        escrowed=_shown(old.escrowed, balance.escrowed if balance is not None else None, 10),
+        escrows=steady(old.escrows, read) if read is not None else old.escrows,
         endpoints=_shown_endpoints(old, market),
         burn_per_hour=shown_dollars(burn),
         runway_hours=_runway(shown, burn),
@@ -165,15 +180,15 @@ def summarise(
     )
 
 
-def _shown_balance(old: AccountStatus, balance: Balance | None) -> str | None:
-    """The balance, rewritten only at a change of 1 % or more: a status is no ticker."""
-    if balance is None:
-        return old.balance
-    if old.balance is not None:
-        known = parse_dollars(old.balance)
-        if abs(balance.available - known) * 100 < max(known, 1):
-            return old.balance
-    return shown_dollars(balance.available)
+def _shown(old: str | None, new: int | None, percent: int = 1) -> str | None:
+    """An amount, rewritten only at a change of so much or more: a status is no ticker."""
+    if new is None:
+        return old
+    if old is not None:
+        known = parse_dollars(old)
+        if abs(new - known) * 100 < max(known * percent, 1):
+            return old
+    return shown_dollars(new)
 
 
 def _shown_endpoints(old: AccountStatus, market: MarketView | None) -> tuple[EndpointStatus, ...]:
@@ -255,9 +270,18 @@ def _ready(market: MarketView | None) -> tuple[ConditionStatus, str, str]:
 def _funded(market: MarketView | None) -> tuple[ConditionStatus, str, str]:
     if market is None or market.balance is None:
         return "Unknown", "NotRead", "the balance has not been read yet"
+    if market.balance.fees is not None and market.balance.fees < LEAST_FEES:
+        return "False", "FeesShort", _fees_short(market.balance)
     if market.balance.available <= 0:
         return "False", "Empty", "nothing is left to deposit; add credit to the account"
     return "True", "Funded", "the account can pay for deposits"
+
+
+def _fees_short(balance: Balance) -> str:
+    return (
+        f"{shown_dollars(balance.fees or 0)} AKT are left for fees, enough for a few transactions; "
+        f"send some uakt to {balance.address or 'the account'}, or nothing can be closed any more"
+    )
 
 
 def _warning(

@@ -161,10 +161,14 @@ class ProviderFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """``available`` can be deposited; ``escrowed`` lies in open deployments."""
+    """``available`` can be deposited; ``escrowed`` lies in open deployments.
+
+    ``fees``: millionths of an AKT that transactions can be paid from, None where the account pays none.
+    """
 
     available: MicroUSD
     escrowed: MicroUSD | None = None
+    fees: int | None = None
     address: str = ""
 
 

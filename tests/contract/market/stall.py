@@ -56,6 +56,10 @@ class Stall(Protocol):
     def has_gateways(self) -> bool:
         """Whether the providers run anything."""
 
+    @property
+    def checks_tokens(self) -> bool:
+        """Whether a provider lets in only who shows a token for it."""
+
     async def pause(self) -> None:
         """Let a little time pass."""
 
@@ -91,6 +95,7 @@ class MemoryStall:
     resolves_lost_answers = False
     knows_who_is_online = True
     has_gateways = True
+    checks_tokens = False
 
     def __init__(
         self, exchange: Exchange, market: MemoryMarket, clock: ManualClock, lost: LostAnswers
@@ -123,7 +128,7 @@ class SandboxStall:
         self.exchange = exchange
         self.resolves_lost_answers = scope != CONSOLE
         self.knows_who_is_online = scope == CONSOLE
-        self.has_gateways = True
+        self.has_gateways = self.checks_tokens = True
         self._admin = admin
         self._scope = scope
 
@@ -155,7 +160,7 @@ class NodeStall:
 
     resolves_lost_answers = True
     knows_who_is_online = False
-    has_gateways = False
+    has_gateways = checks_tokens = False
 
     def __init__(
         self, exchange: Exchange, proxy: LossyProxy, bidders: Sequence[Bidder], block: float

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from garrison.errors import RejectedError, TransientError, UnavailableError
@@ -116,6 +118,28 @@ async def test_the_container_runs_behind_a_forwarded_port(stall: Stall) -> None:
     status = await eventually(stall, running)
     assert sorted(each.port for each in status.ports) == sorted(wanted.ports)
     assert all(each.host and each.external_port for each in status.ports)
+
+
+async def test_a_token_for_one_provider_is_refused_at_another(stall: Stall) -> None:
+    """Whatever it is shown for, and though the same account has a lease there too."""
+    market, gateway = stall.exchange.market, stall.exchange.gateway
+    wanted, other = order(), order()
+    _, bid = await leased(stall, wanted)
+    created = await market.create(other, market.propose_id())
+    bids = await open_bids(stall, created.id)
+    elsewhere_bid = next(each for each in bids if each.provider != bid.provider)
+    await market.accept(elsewhere_bid, other)
+    here, elsewhere = await target(stall, bid), await target(stall, elsewhere_bid)
+    if not stall.checks_tokens:
+        pytest.skip("providers in memory take no tokens")
+    for deployment in (here.deployment, elsewhere.deployment):
+        shown = replace(here, host_uri=elsewhere.host_uri, deployment=deployment)
+        with pytest.raises(UnavailableError, match="401"):
+            await gateway.status(shown)
+        with pytest.raises(UnavailableError, match="401"):
+            await gateway.send_manifest(shown, other)
+    await gateway.send_manifest(here, wanted)
+    await gateway.send_manifest(elsewhere, other)
 
 
 async def test_a_dead_provider_answers_nothing_and_is_still_paid(stall: Stall) -> None:

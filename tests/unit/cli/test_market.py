@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from garrison.api.account import AccountStatus, Grant, Stranger
+from garrison.api.account import AccountStatus, EscrowStatus, Grant, Stranger
 from garrison.api.lease import BidStatus, DeploymentStatus, Lease, TimingStatus
 from garrison.api.meta import LEASE
 from tests.builders import NOW, account, lease, provider, workload
@@ -16,6 +16,9 @@ from tests.unit.cli.cluster import Cluster, document, invoked
 STATUS = AccountStatus(
     address="akash1treasury",
     balance="123.45",
+    fee_balance="6.5",
+    escrowed="31.25",
+    escrows=(EscrowStatus(deployment="100", lease="prod/chat-1", provider="p1", left="30.75"),),
     burn_per_hour="1.5",
     runway_hours=82,
     open_leases=1,
@@ -58,6 +61,9 @@ def test_an_account_with_what_each_lease_costs() -> None:
     for each in ("treasury", "akash1treasury", "123.45", "82", "chat-1", "p1", "Ready"):
         assert each in words
     assert "1.5 $/h of 10 allowed" in result.output
+    assert "fees     6.5 AKT" in result.output
+    assert "escrow   31.25 $" in result.output
+    assert "30.75" in words
     assert "foreign  deployment 77: no AkashLease owns it" in result.output
     assert "chat-2" not in result.output
     (found,) = json.loads(invoked(cluster(rented(), closed), "account", "-o", "json").output)
@@ -65,6 +71,7 @@ def test_an_account_with_what_each_lease_costs() -> None:
     (lease_found,) = found["leases"]
     assert lease_found["pricePerHour"] == "1.5"
     assert 3.0 <= float(lease_found["costSoFar"]) < 3.01
+    assert (found["escrowed"], lease_found["escrow"]) == ("31.25", "30.75")
 
 
 def test_without_the_right_to_list_leases_the_ledger_is_shown() -> None:

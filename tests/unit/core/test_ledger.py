@@ -15,6 +15,7 @@ from garrison.api.account import (
     STATUS_ADAPTER,
     Account,
     AccountStatus,
+    EscrowStatus,
     Grant,
     Limits,
     Stranger,
@@ -167,6 +168,54 @@ def test_the_balance_is_written_at_a_change_of_one_percent() -> None:
     for available, shown in ((49_500_001, "50.00"), (49_500_000, "49.50"), (50_500_000, "50.50")):
         market = replace(REACHED, balance=Balance(available=MicroUSD(available)))
         assert summarise(of, looked(of, []), market, (), NOW).balance == shown
+
+
+def held(*amounts: str, provider: str = "p1") -> tuple[EscrowStatus, ...]:
+    return tuple(
+        EscrowStatus(deployment=str(number), lease=None, provider=provider, left=each)
+        for number, each in enumerate(amounts)
+    )
+
+
+@pytest.mark.parametrize(
+    ("case", "new", "is_written"),
+    [
+        ("less than a tenth was paid", held("9.60", "9.50"), False),
+        ("a tenth was paid", held("9.00", "9.00"), True),
+        ("one was topped up, one has paid", held("9.00", "11.00"), True),
+        ("another provider", held("10.00", "10.00", provider="p2"), True),
+        ("one was closed", held("10.00"), True),
+        ("none is left", (), True),
+        ("it could not be read", None, False),
+    ],
+)
+def test_what_is_escrowed_where_is_written_when_it_matters(
+    case: str, new: tuple[EscrowStatus, ...] | None, is_written: bool
+) -> None:
+    of = account(AccountStatus(escrows=held("10.00", "10.00")))
+    found = summarise(of, looked(of, []), replace(REACHED, escrows=new), (), NOW).escrows
+    assert found == (new if is_written else of.status.escrows), case
+
+
+@pytest.mark.parametrize(
+    ("fees", "reason", "shown"),
+    [
+        (None, "Funded", None),
+        (0, "FeesShort", "0.00"),
+        (99_999, "FeesShort", "0.099999"),
+        (100_000, "Funded", "0.10"),
+    ],
+)
+def test_what_fees_are_paid_from_is_shown_and_watched(
+    fees: int | None, reason: str, shown: str | None
+) -> None:
+    balance = Balance(available=MicroUSD(50_000_000), fees=fees, address="akash1treasury")
+    of = account()
+    status = summarise(of, looked(of, []), replace(REACHED, balance=balance), (), NOW)
+    found = condition(status.conditions, "Funded")
+    assert found is not None
+    assert (found.reason, status.fee_balance) == (reason, shown)
+    assert ("akash1treasury" in found.message) == (reason == "FeesShort")
 
 
 def test_an_absurd_balance_fits_the_status() -> None:

@@ -179,11 +179,13 @@ class ChainMarket:
         await self._send(message, f"deposit to {deployment_id}")
 
     async def balance(self) -> Balance:
-        """Return what can be deposited, and what is left in escrow."""
+        """Return what can be deposited, what fees can be paid from, and what is left in escrow."""
         deployments = await self._watch.all()
         escrowed = sum(each.escrow or 0 for each in deployments)
+        terms = await self._terms.terms()
         return Balance(
             available=await self._purse.available(),
+            fees=await self._purse.fees(terms.gas_price.denom),
             escrowed=MicroUSD(escrowed),
             address=self._address,
         )

@@ -37,6 +37,10 @@ class Purse:
         lent = min(granted, await self.coins(self._granter, DENOM)) if granted else Decimal(0)
         return MicroUSD(int(own + lent))
 
+    async def fees(self, denom: str) -> int:
+        """Return how many coins there are to pay fees from: the granter's, where there is one."""
+        return int(await self.coins(self._granter or self._address, denom))
+
     async def coins(self, address: str, denom: str) -> Decimal:
         """Return how many coins an address has; none for an address that the chain does not know."""
         path = f"{BALANCES}/{address}/by_denom"

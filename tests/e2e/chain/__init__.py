@@ -1,0 +1,1 @@
+"""The operator's process, trading on the chain with a wallet."""
