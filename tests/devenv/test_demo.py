@@ -48,6 +48,14 @@ async def test_it_runs_on_the_light_api_server_and_says_so(home: Home) -> None:
     assert home.left() == []
 
 
+@pytest.mark.long
+async def test_it_trades_on_the_chain_with_a_wallet(home: Home) -> None:
+    ended = await home.run(*PYTHON, "--runtime", "synthetic", MARKET="chain")
+    assert ended.code == 0, ended.output
+    assert PROOF in ended.output
+    assert home.left() == []
+
+
 REFUSED = {
     "KUBECONFIG is missing": ({"GARRISON_USE_CLUSTER": "1"}, "needs KUBECONFIG"),
     "the file is missing": (

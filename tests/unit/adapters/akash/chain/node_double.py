@@ -19,7 +19,8 @@ from garrison.adapters.system import SystemClock
 from tests.unit.adapters.serving import Handler, serve_handler
 
 Answer: TypeAlias = tuple[int, Any] | Handler
-TIMEOUT = aiohttp.ClientTimeout(total=0.5)
+PATIENCE, IMPATIENCE = 15.0, 0.5
+"""Seconds for an answer, and for one that will not come."""
 
 
 class NodeDouble:
@@ -33,6 +34,7 @@ class NodeDouble:
         self.answers: dict[str, Answer] = {}
         self.everything: Handler | None = None
         self.asked: list[str] = []
+        self.patience = PATIENCE
 
     def count(self, path: str) -> int:
         """Return how often a path was asked for."""
@@ -71,9 +73,10 @@ def _json(status: int, body: Any, height: int | None) -> web.Response:
     )
 
 
-def node_at(url: str) -> Node:
+def node_at(url: str, patience: float = PATIENCE) -> Node:
     """Return a client of a node at a URL."""
-    return Node(url=url, screen=NetScreen(), context=ssl.create_default_context(), timeout=TIMEOUT)
+    timeout = aiohttp.ClientTimeout(total=patience)
+    return Node(url=url, screen=NetScreen(), context=ssl.create_default_context(), timeout=timeout)
 
 
 @asynccontextmanager
@@ -82,7 +85,10 @@ async def nodes_of(*doubles: NodeDouble, chain_id: str | None = "local") -> Asyn
     async with AsyncExitStack() as stack:
         ports = [await stack.enter_async_context(serve_handler(each.handle)) for each in doubles]
         nodes = Nodes(
-            nodes=[node_at(f"http://127.0.0.1:{port}") for port in ports],
+            nodes=[
+                node_at(f"http://127.0.0.1:{port}", double.patience)
+                for port, double in zip(ports, doubles, strict=True)
+            ],
             chain_id=chain_id,
             clock=SystemClock(),
         )

@@ -22,7 +22,12 @@ from garrison.adapters.akash.wallet.signer import LocalSigner
 from garrison.adapters.system import SystemClock
 from garrison.errors import UnavailableError, UnknownOutcomeError
 from tests.conformance.akash.recordings import body
-from tests.unit.adapters.akash.chain.node_double import NodeDouble, nodes_of
+from tests.unit.adapters.akash.chain.node_double import (
+    IMPATIENCE,
+    PATIENCE,
+    NodeDouble,
+    nodes_of,
+)
 from tests.unit.adapters.serving import Handler, answering, hanging, resetting
 
 SIGNER = LocalSigner(PrivateKey(7))
@@ -111,6 +116,7 @@ async def test_a_replay_is_looked_up(case: str) -> None:
 )
 async def test_after_a_lost_answer_the_same_bytes_go_to_another_node(fault: Handler) -> None:
     lossy, other = accepting(first=fault), accepting()
+    lossy.patience = IMPATIENCE if fault is hanging else PATIENCE
     async with broadcaster(lossy, other) as sender:
         assert (await sender.send(await transaction(30))).code == 0
     assert (lossy.count(TXS), other.count(TXS)) == (1, 1)

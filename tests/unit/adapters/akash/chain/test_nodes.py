@@ -11,7 +11,13 @@ from garrison.adapters.akash.chain.nodes import LATEST, Nodes
 from garrison.adapters.system import SystemClock
 from garrison.errors import NotFoundError, UnavailableError, UnsafeDestinationError
 from tests.conformance.akash.recordings import body
-from tests.unit.adapters.akash.chain.node_double import NodeDouble, node_at, nodes_of
+from tests.unit.adapters.akash.chain.node_double import (
+    IMPATIENCE,
+    PATIENCE,
+    NodeDouble,
+    node_at,
+    nodes_of,
+)
 from tests.unit.adapters.serving import (
     Handler,
     answering,
@@ -51,6 +57,7 @@ def sound(height: int = 1000) -> NodeDouble:
 async def test_another_node_is_asked_when_one_answers_nonsense(fault: Handler) -> None:
     bad, good = sound(), sound()
     bad.answers[PATH] = fault
+    bad.patience = IMPATIENCE if fault is hanging else PATIENCE
     async with nodes_of(bad, good) as nodes:
         assert await nodes.get(PATH) == PARAMS
         asked = len(bad.asked)
