@@ -3,10 +3,14 @@
 Settings by environment: HOST (0.0.0.0), PORT (8080), MODEL_NAME (synthetic), SYNTHETIC_TOKENS_PER_SECOND (50),
 SYNTHETIC_TTFT_MS (50), SYNTHETIC_START_SECONDS (0: time before the port opens),
 SYNTHETIC_LOAD_MS (0: time for which /health says 503), SYNTHETIC_CRASH (1: end at once, status 1).
+
+GET /metrics counts answers. GET /secrets shows which secret files it has read, by their SHA-256, at the
+start and at SIGHUP, and its process id.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -14,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 _WORDS = ("the", "river", "keeps", "its", "own", "slow", "time", "and", "carries", "light")
@@ -34,6 +39,8 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     ready_at = 0.0
+    secrets: Json = {}  # noqa: RUF012 -- replaced whole
+    asked = 0
 
     def do_GET(self) -> None:
         loaded = time.monotonic() >= self.ready_at
@@ -42,6 +49,10 @@ class Handler(BaseHTTPRequestHandler):
             self._reply(200 if loaded else 503, state)
         elif self.path == "/v1/models":
             self._reply(200, {"object": "list", "data": [{"id": _MODEL, "object": "model"}]})
+        elif self.path == "/metrics":
+            self._metrics()
+        elif self.path == "/secrets":
+            self._reply(200, {"pid": os.getpid(), "read": self.secrets})
         else:
             self._reply(404, _error(f"no such path: {self.path}"))
 
@@ -69,6 +80,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _complete(self, body: Json, *, chat: bool) -> None:
         count = _token_count(body)
+        type(self).asked += 1
         if body.get("stream"):
             self._stream(body, count, chat=chat)
             return
@@ -100,10 +112,17 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
         self.wfile.flush()
 
+    def _metrics(self) -> None:
+        counted = f'synthetic_requests_total{{model="{_MODEL}"}} {self.asked}\n'
+        text = f"# TYPE synthetic_requests_total counter\n{counted}"
+        self._answer(200, "text/plain; version=0.0.4", text.encode())
+
     def _reply(self, status: int, value: Json) -> None:
-        data = json.dumps(value).encode()
+        self._answer(status, "application/json", json.dumps(value).encode())
+
+    def _answer(self, status: int, kind: str, data: bytes) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -149,8 +168,19 @@ def _stop(_number: int, _frame: object) -> None:
     sys.exit(0)
 
 
+def _read_secrets(*_signal: object) -> None:
+    """Read every file of the folder that the sentinel names; dotted ones are its own."""
+    folder = os.environ.get("GARRISON_SECRETS")
+    files = [each for each in Path(folder).iterdir() if each.name[0] != "."] if folder else []
+    Handler.secrets = {
+        each.name: hashlib.sha256(each.read_bytes()).hexdigest() for each in sorted(files)
+    }
+
+
 def main() -> None:
     signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGHUP, _read_secrets)
+    _read_secrets()
     if os.environ.get("SYNTHETIC_CRASH") == "1":
         sys.exit("crashing, as SYNTHETIC_CRASH asks")
     time.sleep(_START_SECONDS)

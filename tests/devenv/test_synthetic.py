@@ -1,9 +1,13 @@
 """The make-believe model, run as the image runs it."""
 
+import hashlib
+import os
+import signal
 import socket
 import sys
 from pathlib import Path
 
+import aiohttp
 import openai
 
 from devenv.checkout import WORKLOADS
@@ -56,3 +60,35 @@ async def test_it_crashes_when_asked(tmp_path: Path) -> None:
         env={"SYNTHETIC_CRASH": "1"},
     )
     assert await crashing.wait() == 1
+
+
+async def test_it_reads_its_secrets_again_at_a_signal_and_counts_answers(tmp_path: Path) -> None:
+    port, folder = _free_port(), tmp_path / "secrets"
+    folder.mkdir()
+    (folder / "token").write_text("one")
+    server = await Process.start(
+        "synthetic",
+        (sys.executable, str(_SCRIPT)),
+        log=tmp_path / "log",
+        env={"PORT": str(port), "GARRISON_SECRETS": str(folder), "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        await server.ready(limit_seconds=20, word="serving")
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            async with session.get("/secrets") as answer:
+                first = await answer.json()
+            (folder / "token").write_text("two")
+            os.kill(server.pid, signal.SIGHUP)
+            async with session.get("/secrets") as answer:
+                second = await answer.json()
+            async with session.post("/v1/completions", json={"max_tokens": 1}) as answer:
+                await answer.read()
+            async with session.get("/metrics") as answer:
+                page = await answer.text()
+    finally:
+        await server.stop()
+    assert [each["read"]["token"] for each in (first, second)] == [
+        hashlib.sha256(each).hexdigest() for each in (b"one", b"two")
+    ]
+    assert first["pid"] == second["pid"] == server.pid
+    assert 'synthetic_requests_total{model="synthetic"} 1' in page.splitlines()

@@ -33,7 +33,7 @@ class Scene:
     async def wait_ready(self, name: str) -> None:
         """Wait as a person does."""
         await self.kubectl(
-            "wait", "--for=condition=Ready", f"iw/{name}", "--timeout=60s", limit_seconds=70
+            "wait", "--for=condition=Ready", f"iw/{name}", "--timeout=120s", limit_seconds=130
         )
 
     async def serve(self, name: str, **spec: Any) -> None:

@@ -12,7 +12,7 @@ from garrison.api.lease import Lease
 from garrison.controllers import lease as lease_controller
 from garrison.controllers import workload as workload_controller
 from garrison.controllers.mints import Mints
-from garrison.core import budget, ordering, traffic, treasury, winding
+from garrison.core import budget, ordering, proving, traffic, treasury, winding
 from garrison.core.lifecycle import CreateDeployment, DepositEscrow, Observation, Step
 from tests.simulation.run import LONG_SEED, run_seed
 
@@ -131,6 +131,11 @@ def _doubled_mint(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Mints, "_mint", twice)
 
 
+def _no_look(patch: pytest.MonkeyPatch) -> None:
+    """A replica serves before anybody has looked at what runs in it."""
+    patch.setattr(proving, "before_ready", lambda _o: None)
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("patch", "complaint"),
@@ -140,6 +145,7 @@ def _doubled_mint(patch: pytest.MonkeyPatch) -> None:
         pytest.param(_unverified_close, "still paid", id="close not verified"),
         pytest.param(_no_ceilings, "the ceiling is", id="ceilings ignored"),
         pytest.param(_eager_routing, "was never Ready", id="routed before Ready"),
+        pytest.param(_no_look, "nobody has looked inside", id="no look at what runs"),
         pytest.param(_forgetful_ledger, "is in no ledger", id="ledger after the fact"),
         pytest.param(_doubled_deposit, "went into deployment", id="deposit doubled"),
         pytest.param(_doubled_mint, "after the last mint", id="mint doubled"),

@@ -11,49 +11,24 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 
 from devenv.checkout import ROOT
 from devenv.processes import Process
 from tests.e2e.bodies import Body, condition
+from tests.e2e.guarded.replicas import models, serve, the_lease
 from tests.e2e.scene import Scene
 from tests.e2e.test_serving import connected
 from tests.e2e.waiting import eventually
 from tests.unit.adapters.credentials.test_issuer import certificate
 
 TOKEN = "planted-webhook-token"
-PATIENT = {
-    "periodSeconds": 1,
-    "timeoutSeconds": 5,
-    "failureThreshold": 5,
-    "startupGraceSeconds": 60,
-}
-
-
-async def serve(scene: Scene, **spec: Any) -> Body:
-    """Serve with the agent; returns the lease."""
-    await scene.serve("chat", trust="Verified", health=PATIENT, **spec)
-    (lease,) = await scene.leases()
-    return lease
-
-
-async def the_lease(scene: Scene) -> Body:
-    (lease,) = await scene.leases()
-    return lease
 
 
 def endpoint(lease: Body) -> tuple[str, int]:
     found = lease["status"]["endpoint"]
     return found["host"], found["port"]
-
-
-async def models(url: str) -> int:
-    async with aiohttp.ClientSession() as session, session.get(f"{url}/v1/models") as answer:
-        await answer.read()
-        return answer.status
 
 
 async def test_a_replica_starts_sealed_and_takes_its_own_clients_only(scene: Scene) -> None:
@@ -95,6 +70,7 @@ async def test_a_restarted_container_comes_back_sealed_and_serves_again(scene: S
             lease["status"]["phase"] == "Ready"
             and lease["status"]["sentinel"]["instance"] != before["status"]["sentinel"]["instance"]
         ),
+        limit_seconds=120,
     )
     assert after["metadata"]["name"] == before["metadata"]["name"]
     assert after["status"]["sentinel"]["restarts"] == 1
