@@ -39,6 +39,7 @@ from garrison.runtime.engine import GRACE_SECONDS, Engine
 from garrison.settings import Settings
 from garrison.telemetry.endpoint import Endpoint, serve
 from garrison.telemetry.metrics import EngineMeter, StateCollector
+from garrison.telemetry.relayed import RelayedCollector
 from garrison.telemetry.replicas import ReplicaCollector
 from garrison.telemetry.trust import TrustCollector
 
@@ -244,6 +245,7 @@ def _collect(registry: CollectorRegistry, engine: Engine, board: Board) -> None:
     )
     registry.register(TrustCollector(engine.cache.list))
     registry.register(ReplicaCollector(board.pages))
+    registry.register(RelayedCollector(board.pages))
 
 
 def healthy(engine: Engine) -> str:

@@ -206,11 +206,7 @@ def _left(world: World) -> str:
     ]
     if paid:
         return f"deployments {paid} are still paid"
-    kept = sorted(
-        name
-        for name, (lease, _) in world.bootstraps.kept.items()
-        if lease.uid not in world.invariants.stripped
-    )
+    kept = sorted(name for name in world.bootstraps.held)
     if kept:
         return f"bootstraps {kept} are left"
     live = sorted(world.issuer.live)

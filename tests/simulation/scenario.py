@@ -151,6 +151,7 @@ def workload(name: str, chance: random.Random) -> Object:
         spec["trust"] = "Unverified"
     else:
         spec["trust"] = "Verified"
+        spec["metrics"] = {"path": "/metrics"}
         if chance.random() < 0.5:
             drift = chance.choice(("Alert", "Replace"))
             spec["integrity"] = {"paths": ["/app/**"], "everySeconds": LOOKS, "onDrift": drift}

@@ -252,6 +252,20 @@ class Benchmark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class Metrics:
+    """Where the workload tells about itself, in Prometheus' text format."""
+
+    path: Annotated[
+        str,
+        Field(max_length=512),
+        Form(r"^/[!-~]*$", "must start with / and hold no spaces, such as /metrics"),
+    ] = Field(
+        default="/metrics",
+        description="Asked for inside the container, at spec.port; a change rolls the replicas.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class Integrity:
     """What is hashed inside a replica, how often, and what a difference leads to."""
 
@@ -365,6 +379,11 @@ class WorkloadSpec:
         default=None,
         description="Compares what runs with the image; needs trust: Verified. Default: not done.",
     )
+    metrics: Metrics | None = Field(
+        default=None,
+        description="Relays the workload's own metrics to the operator's /metrics as "
+        "garrison_relayed_*; needs trust: Verified. Default: not relayed.",
+    )
     traffic: Traffic = Field(default_factory=Traffic)
     budget: Budget = Field(default_factory=Budget)
     deletion_policy: Literal["Delete", "Orphan"] = Field(
@@ -462,6 +481,7 @@ class Template:
     env: tuple[EnvVar, ...] = ()
     secrets: tuple[SecretUse, ...] = ()
     trust: Literal["Verified", "Unverified"] = "Verified"
+    metrics: Metrics | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
@@ -502,4 +522,5 @@ def template_of(spec: WorkloadSpec) -> Template:
         env=spec.env,
         secrets=spec.secrets,
         trust=spec.trust,
+        metrics=spec.metrics,
     )

@@ -12,6 +12,7 @@ from garrison.controllers.directory import Directory
 from garrison.controllers.egress import EgressController
 from garrison.controllers.images import Images
 from garrison.controllers.lease import LeaseController
+from garrison.controllers.leftovers import Leftovers
 from garrison.controllers.measurements import Measurements
 from garrison.controllers.mints import Mints
 from garrison.controllers.policy import PolicyController
@@ -112,6 +113,7 @@ def assemble(
             EgressController(cache=engine.cache, catalog=catalog, clock=ports.clock),
         )
     )
+    engine.after_resync(Leftovers(bootstraps=ports.bootstraps, kube=ports.kube).sweep)
     return engine
 
 
@@ -165,7 +167,11 @@ def _leases(
         ),
         sentinels=sentinels,
         scrapes=Scrapes(
-            jobs=engine.jobs, samples=sentinels.samples, board=board, clock=ports.clock
+            jobs=engine.jobs,
+            samples=sentinels.samples,
+            relayed=sentinels.relayed,
+            board=board,
+            clock=ports.clock,
         ),
         attestations=Attestations(
             jobs=engine.jobs, references=references, sentinels=sentinels, clock=ports.clock

@@ -528,6 +528,7 @@ def _launch(o: Observation, process: ImageProcess) -> Launch | None:
         env=environment(template),
         port=template.port,
         drain_seconds=o.drain_seconds,
+        metrics_path=template.metrics.path if template.metrics is not None else None,
     )
 
 

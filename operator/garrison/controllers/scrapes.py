@@ -11,8 +11,9 @@ from garrison.api.meta import LEASE, Key
 from garrison.api.quantity import parse_millicores
 from garrison.core.anomaly import Vigil, finding, reading_of, watched
 from garrison.core.lifecycle import Observation, entered
+from garrison.errors import GarrisonError
 from garrison.ports.clock import Clock
-from garrison.ports.samples import Page, Replica, Samples
+from garrison.ports.samples import Page, Relayed, Replica, Samples
 from garrison.runtime.jobs import Jobs, Result
 
 SCRAPE = "scrape"
@@ -53,11 +54,13 @@ class Scrapes:
         *,
         jobs: Jobs,
         samples: Callable[[Observation], Awaitable[Samples]],
+        relayed: Callable[[Observation], Awaitable[Samples]],
         board: Board,
         clock: Clock,
     ) -> None:
         self._jobs = jobs
         self._samples = samples
+        self._relayed = relayed
         self._board = board
         self._clock = clock
         self._tried: dict[Key, datetime] = {}
@@ -93,7 +96,18 @@ class Scrapes:
 
     async def _scrape(self, o: Observation) -> Page:
         samples = await self._samples(o)
-        return Page(replica=_replica(o), samples=samples, taken_at=self._clock.now())
+        relayed = await self._told(o)
+        now = self._clock.now()
+        return Page(replica=_replica(o), samples=samples, taken_at=now, relayed=relayed)
+
+    async def _told(self, o: Observation) -> Relayed | None:
+        """What the workload says of itself; its silence says nothing about the sentinel."""
+        if o.template is None or o.template.metrics is None:
+            return None
+        try:
+            return Relayed(samples=await self._relayed(o), reachable=True)
+        except GarrisonError:
+            return Relayed()
 
     def _fold(self, key: Key, o: Observation, result: Result) -> None:
         if isinstance(result.value, Page):
@@ -104,7 +118,11 @@ class Scrapes:
         known = self._board.get(key) or blank
         fresh = o.now - known.taken_at < STALE
         samples = known.samples if fresh else Samples()
-        self._board.put(key, replace(known, samples=samples, reachable=False))
+        relayed = replace(known.relayed, reachable=False) if known.relayed is not None else None
+        if relayed is not None and not fresh:
+            relayed = Relayed()
+        page = replace(known, samples=samples, reachable=False, relayed=relayed)
+        self._board.put(key, page)
 
     def _watch(self, key: Key, o: Observation, page: Page) -> None:
         reading = reading_of(page.samples, page.taken_at, o.track.heard)

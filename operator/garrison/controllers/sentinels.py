@@ -152,6 +152,10 @@ class Sentinels:
         """Return figures from inside the enrolled instance."""
         return await self._sentinel.metrics(await self._door(o))
 
+    async def relayed(self, o: Observation) -> Samples:
+        """Return what the workload of the enrolled instance says of itself."""
+        return await self._sentinel.workload_metrics(await self._door(o))
+
     async def deliver(self, delivery: Delivery, o: Observation) -> None:
         """Hand one version of a secret over; the next pass waits for a fresh look."""
         try:

@@ -325,8 +325,11 @@ def launch_of(
     env: tuple[tuple[str, str], ...],
     port: int,
     drain_seconds: int,
+    metrics_path: str | None = None,
 ) -> Launch:
     """Return how the process is started: as Kubernetes combines a Pod's fields with the image's."""
     own = (*image_entrypoint, *(args or image_command))
     argv = (*command, *args) if command else own
-    return Launch(argv=argv, env=env, port=port, drain_seconds=drain_seconds)
+    return Launch(
+        argv=argv, env=env, port=port, drain_seconds=drain_seconds, metrics_path=metrics_path
+    )

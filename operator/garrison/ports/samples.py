@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -10,6 +10,10 @@ Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 
 MAX_GPUS, MAX_DESTINATIONS, MAX_BUCKETS = 16, 50, 16
+MAX_RELAYED = 1000
+"""Series of its own that a workload may have relayed, for each replica."""
+PLACE = ("namespace", "workload", "lease", "provider")
+"""The labels that say whose figures they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +71,25 @@ class Replica:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Relayed:
+    """What a workload said of itself. ``reachable``: whether it said anything at the newest scrape."""
+
+    samples: Samples = field(default_factory=Samples)
+    reachable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """The newest figures of one replica. ``reachable``: whether the newest scrape worked."""
+    """The newest figures of one replica. ``reachable``: whether the newest scrape worked.
+
+    ``relayed`` is None where the workload names no metrics of its own.
+    """
 
     replica: Replica
     samples: Samples
     taken_at: datetime
     reachable: bool = True
+    relayed: Relayed | None = None
 
 
 def _gpu(name: str, text: str, source: str = "", scale: float = 1.0) -> Family:

@@ -126,6 +126,7 @@ class Launch:
     working_dir: str | None = None
     port: int
     drain_seconds: int = 30
+    metrics_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,8 +204,22 @@ class Sentinel(Protocol):
     async def metrics(self, door: Door) -> Samples:
         """Return figures from inside: only families of the closed list, validated and bounded."""
 
+    async def workload_metrics(self, door: Door) -> Samples:
+        """Return what the workload's own metrics path says: bounded, under names of its choice.
+
+        Raises RejectedError with the reason NoMetricsPath where the launch named none.
+        """
+
     async def seal(self, door: Door, reason: str) -> None:
         """Stop the workload and forget secrets and keys, at every instance that answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptBootstrap:
+    """The Secret ``name`` with the bootstrap of the lease with the uid ``lease``."""
+
+    name: str
+    lease: str
 
 
 class Bootstraps(Protocol):
@@ -227,3 +242,6 @@ class Bootstraps(Protocol):
 
     async def discard(self, name: str) -> None:
         """Delete the Secret; a missing one is no error."""
+
+    async def kept(self) -> Sequence[KeptBootstrap]:
+        """Return every bootstrap that exists now, read afresh."""

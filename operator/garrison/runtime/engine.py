@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from garrison.api.meta import Key, Raw, key_of
@@ -67,12 +67,17 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
         self._synced = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._chores: list[Callable[[], Awaitable[None]]] = []
         self.cache.subscribe(self._changed)
 
     def register(self, controllers: Sequence[Controller[Any, Any]]) -> None:
         """Add controllers, one per kind."""
         for controller in controllers:
             self._controllers[controller.kind.kind] = controller
+
+    def after_resync(self, chore: Callable[[], Awaitable[None]]) -> None:
+        """Add what is done after every full listing but the first; a GarrisonError is only logged."""
+        self._chores.append(chore)
 
     @property
     def synced(self) -> bool:
@@ -152,6 +157,14 @@ class Engine:
                 log.warning("resync failed: %s: %s", error.reason, error)
                 continue
             self._look_at_everything()
+            await self._do_chores()
+
+    async def _do_chores(self) -> None:
+        for chore in self._chores:
+            try:
+                await chore()
+            except GarrisonError as error:
+                log.warning("a chore failed, and comes again: %s: %s", error.reason, error)
 
     async def _resync(self) -> None:
         kinds = {name: each.kind for name, each in self._controllers.items()}

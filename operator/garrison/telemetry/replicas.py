@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from garrison.ports.samples import FAMILIES, Family, Page, Replica, Sample
+from garrison.ports.samples import FAMILIES, PLACE, Family, Page, Replica, Sample
 
 PREFIX = "garrison_replica_"
-PLACE = ("namespace", "workload", "lease", "provider")
 
 
 class ReplicaCollector(Collector):
@@ -32,12 +31,27 @@ class ReplicaCollector(Collector):
             "Lines of the newest page that are not in the closed list, or make no sense.",
             [(each.replica, each.samples.dropped) for each in pages],
         )
+        yield from _relays(pages)
         by_family: dict[str, list[tuple[Replica, Sample]]] = {}
         for page in pages:
             for sample in page.samples.samples:
                 by_family.setdefault(sample.family, []).append((page.replica, sample))
         for family in FAMILIES:
             yield _family(family, by_family.get(family.name, ()))
+
+
+def _relays(pages: Iterable[Page]) -> Iterable[Metric]:
+    found = [(each.replica, each.relayed) for each in pages if each.relayed is not None]
+    yield _gauge(
+        "relayed_up",
+        "Whether the workload's own metrics answered at the newest scrape.",
+        [(replica, int(each.reachable)) for replica, each in found],
+    )
+    yield _gauge(
+        "relayed_dropped_samples",
+        "Lines of the workload's newest page that are too many, too long, or make no sense.",
+        [(replica, each.samples.dropped) for replica, each in found],
+    )
 
 
 def place_of(replica: Replica) -> tuple[str, str, str, str]:

@@ -15,12 +15,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from garrison.adapters.memory.bootstraps import MemoryBootstraps
 from garrison.adapters.memory.clock import LoopClock
 from garrison.adapters.memory.gateway import MemoryGateway
 from garrison.adapters.memory.market import MemoryMarket
 from garrison.adapters.memory.provider import MemoryProvider
 from garrison.adapters.memory.registry import PROGRAM
-from garrison.adapters.memory.sentinel import MemoryBootstraps, MemorySentinel
+from garrison.adapters.memory.sentinel import MemorySentinel
 from garrison.adapters.sentinel.bootstrap import KubeBootstraps
 from garrison.adapters.sentinel.bundle import bundle
 from garrison.adapters.sentinel.client import SentinelClient
@@ -34,11 +35,17 @@ from tests.contract.market.stall import order
 from tests.unit.adapters.sentinel.trust import DOMAIN, LEASE, SYSTEM, trust
 
 SECRET = "bootstrap-1"
-SERVE = (
-    "import http.server, sys;"
-    "http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])),"
-    " http.server.SimpleHTTPRequestHandler).serve_forever()"
-)
+SERVE = """
+import http.server, sys
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'requests_total{path="%s"} 1\\n' % self.path.encode())
+
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
 
 
 class Post(Protocol):
@@ -198,11 +205,11 @@ class RealPost:
     async def copy(self) -> None:
         await self._started(SentinelPorts(data=free_port(), control=free_port()))
 
-    async def alternate(self) -> None:
-        """Let another container answer every other connection, with the same bootstrap."""
+    async def alternate(self, turns: int = 1) -> None:
+        """Let a copy with the same bootstrap answer one connection after every ``turns`` others."""
         first = self._pipe.targets
         await self.copy()
-        self._pipe.targets = (*first, *self._pipe.targets)
+        self._pipe.targets = (*(first * turns), *self._pipe.targets)
 
     def swap(self, path: str) -> None:
         Path(path).write_text("swapped")

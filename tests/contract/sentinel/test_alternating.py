@@ -50,6 +50,24 @@ async def test_looks_and_calls_that_always_meet_another_one(real: RealPost) -> N
     assert seen
 
 
+async def test_both_are_sealed_whichever_the_provider_shows(real: RealPost) -> None:
+    """The kept connection leads to the one, and so do the three that are made next."""
+    door = await enrolled(real, await real.door())
+    await real.alternate(3)
+    for _ in range(4):
+        if await doubled(real, door):
+            break
+    await real.sentinel.seal(door, "SecondSession")
+    reasons: dict[str, str] = {}
+    for _ in range(2 * LOOKS):
+        reasons |= {
+            each.instance: each.sealed_because
+            for each in await real.sentinel.look(await real.door())
+        }
+    assert len(reasons) == 2
+    assert set(reasons.values()) == {"SecondSession"}
+
+
 async def test_nothing_is_sealed_where_there_is_one(real: RealPost) -> None:
     door = await enrolled(real, await real.door())
     assert not await doubled(real, door)

@@ -173,3 +173,12 @@ async def test_a_door_of_another_lease_is_refused(post: Post) -> None:
     other = replace(door, lease=replace(door.lease, uid="66666666-7777-8888-9999-000000000000"))
     with pytest.raises(AuthError):
         await post.sentinel.look(other)
+
+
+async def test_a_bootstrap_is_listed_with_its_lease_until_it_is_discarded(post: Post) -> None:
+    (kept,) = await post.bootstraps.kept()
+    assert kept.lease == post.lease.uid
+    assert await post.bootstraps.fingerprint(kept.name) is not None
+    await post.bootstraps.discard(kept.name)
+    assert list(await post.bootstraps.kept()) == []
+    assert await post.bootstraps.fingerprint(kept.name) is None

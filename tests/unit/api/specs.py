@@ -68,6 +68,7 @@ FULL: Mapping[str, dict[str, Any]] = {
             "repeatEverySeconds": 3600,
         },
         "integrity": {"paths": ["/app/**"], "everySeconds": 60, "onDrift": "Replace"},
+        "metrics": {"path": "/stats"},
         "traffic": {"drainSeconds": 0},
         "budget": {"maxPricePerHour": "6.50"},
         "deletionPolicy": "Orphan",

@@ -9,21 +9,19 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
+from garrison.adapters.memory.bootstraps import MemoryBootstraps
 from garrison.adapters.memory.clock import LoopClock, SeededChance
 from garrison.adapters.memory.exchanges import MemoryExchanges
 from garrison.adapters.memory.faults import Call, Fail, Fault, Pass
 from garrison.adapters.memory.gateway import MemoryGateway
+from garrison.adapters.memory.identities import MemoryIdentities
 from garrison.adapters.memory.issuer import MemoryIssuer
 from garrison.adapters.memory.kube import MemoryKube, register
 from garrison.adapters.memory.market import MemoryMarket
 from garrison.adapters.memory.probe import MemoryProber, MemoryScreen
 from garrison.adapters.memory.provider import MemoryProvider
 from garrison.adapters.memory.registry import MemoryRegistry
-from garrison.adapters.memory.sentinel import (
-    MemoryBootstraps,
-    MemoryIdentities,
-    MemorySentinel,
-)
+from garrison.adapters.memory.sentinel import MemorySentinel
 from garrison.api.meta import (
     ACCOUNT,
     API_VERSION,

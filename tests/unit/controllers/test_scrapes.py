@@ -9,14 +9,15 @@ from typing import Any
 from garrison.adapters.memory.clock import LoopClock
 from garrison.api.lease import LeaseStatus, SentinelRef
 from garrison.api.meta import LEASE, Key, LocalRef
+from garrison.api.workload import Metrics, template_of
 from garrison.controllers.scrapes import PERIOD, STALE, Board, Scrapes
 from garrison.core.anomaly import WARM_UP, WINDOW
 from garrison.core.lifecycle import Observation
 from garrison.core.phase import enter
-from garrison.errors import UnavailableError
-from garrison.ports.samples import Replica, Sample, Samples
+from garrison.errors import RejectedError, UnavailableError
+from garrison.ports.samples import Page, Relayed, Replica, Sample, Samples
 from garrison.runtime.jobs import Jobs
-from tests.builders import lease, observation
+from tests.builders import lease, observation, spec
 
 KEY = Key(kind=LEASE.kind, namespace="prod", name="chat-1")
 LONG = 600.0
@@ -25,21 +26,27 @@ LONG = 600.0
 class Bench:
     """A Ready lease whose replica answers as ``answer`` says."""
 
-    def __init__(self) -> None:
+    def __init__(self, **fields: Any) -> None:
+        self.template = template_of(spec(**fields))
         self.clock = LoopClock()
         self.board = Board()
         self.asked = 0
         self.silent = False
+        self.mute = False
         self.cores = 0.0
         self.scrapes = Scrapes(
-            jobs=Jobs(lambda _: None), samples=self._samples, board=self.board, clock=self.clock
+            jobs=Jobs(lambda _: None),
+            samples=self._samples,
+            relayed=self._relayed,
+            board=self.board,
+            clock=self.clock,
         )
         base = lease("Ready", provider="p1")
         status = enter(base.status, "Ready", self.clock.now())
-        spec = replace(
+        verified = replace(
             base.spec, sentinel=SentinelRef(digest="a" * 64, secret_ref=LocalRef(name="boot"))
         )
-        self.lease = replace(base, spec=spec, status=status)
+        self.lease = replace(base, spec=verified, status=status)
 
     async def _samples(self, _o: Observation) -> Samples:
         self.asked += 1
@@ -57,10 +64,26 @@ class Bench:
             )
         )
 
+    async def _relayed(self, o: Observation) -> Samples:
+        if self.mute:
+            raise RejectedError("404", reason="WorkloadRefused")
+        assert o.template is not None
+        assert o.template.metrics is not None
+        sample = Sample(family=o.template.metrics.path, name="hits_total", value=1.0)
+        return Samples(samples=(sample,))
+
     def look(self, **changes: Any) -> Observation:
         """One pass over the lease."""
         now = self.clock.now()
-        return self.scrapes.observe(replace(observation(self.lease), now=now, **changes))
+        o = replace(observation(self.lease), now=now, template=self.template, **changes)
+        return self.scrapes.observe(o)
+
+    async def page(self, seconds: float) -> Page:
+        """Return what is shown after a while."""
+        await self.watch(seconds)
+        found = self.board.get(KEY)
+        assert found is not None
+        return found
 
     async def watch(self, seconds: float) -> list[bool | None]:
         """Look every second; returns what the figures told, where they told anything."""
@@ -94,6 +117,28 @@ async def test_a_replica_that_goes_silent_is_shown_as_such_and_its_figures_age_o
     page = bench.board.get(KEY)
     assert page is not None
     assert (page.reachable, page.samples.samples) == (False, ())
+
+
+async def test_what_a_workload_says_is_shown_only_while_it_says_it() -> None:
+    bench = Bench(metrics=Metrics(path="/stats"))
+    page = await bench.page(2 * PERIOD)
+    assert page.relayed is not None
+    assert page.relayed.reachable
+    (sample,) = page.relayed.samples.samples
+    assert (sample.family, sample.name) == ("/stats", "hits_total")
+    bench.mute = True
+    page = await bench.page(2 * PERIOD)
+    assert page.reachable
+    assert page.samples.samples
+    assert page.relayed == Relayed()
+    bench.mute, bench.silent = False, True
+    page = await bench.page(STALE.total_seconds() + 2 * PERIOD)
+    assert (page.reachable, page.relayed) == (False, Relayed())
+
+
+async def test_a_workload_that_names_no_metrics_is_not_asked_for_them() -> None:
+    page = await Bench().page(PERIOD)
+    assert page.relayed is None
 
 
 async def test_nothing_is_shown_of_a_lease_that_is_not_ready_any_more() -> None:

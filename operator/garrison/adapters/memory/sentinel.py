@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from ssl import SSLContext
 from typing import TypeVar
 
+from garrison.adapters.memory.bootstraps import BOOTSTRAP, DIGEST
 from garrison.adapters.memory.faults import Call
 from garrison.adapters.memory.gateway import MemoryGateway
 from garrison.adapters.memory.market import LeaseRecord, MemoryMarket
@@ -16,7 +16,7 @@ from garrison.adapters.memory.registry import INTERPRETER, LIBRARY, PROGRAM, fil
 from garrison.api.egress import DENY_ALL, EgressPolicySpec
 from garrison.api.glob import matcher
 from garrison.errors import AuthError, ConflictError, RejectedError, UnavailableError
-from garrison.ports.identity import ClientIdentity, LeaseIdentity, Peer
+from garrison.ports.identity import Peer
 from garrison.ports.samples import Sample, Samples
 from garrison.ports.sentinel import (
     Delivery,
@@ -24,11 +24,9 @@ from garrison.ports.sentinel import (
     EgressView,
     Enrolment,
     Evidence,
-    Injection,
     Launch,
     ProcessEvidence,
     ProcessView,
-    SentinelPorts,
     SentinelState,
     View,
 )
@@ -36,8 +34,7 @@ from garrison.ports.sentinel import (
 T = TypeVar("T")
 
 LIFE = timedelta(hours=12)
-DIGEST = hashlib.sha256(b"sentinel").hexdigest()
-BOOTSTRAP = "GARRISON_BOOTSTRAP"
+ALTERED = hashlib.sha256(b"another sentinel").hexdigest()
 MINED_CORES = 64.0
 INTRUDER = "/tmp/miner"  # noqa: S108 - a path in a container that does not exist
 
@@ -57,13 +54,14 @@ class Instance:
     held: dict[str, str] = field(default_factory=dict)
     """the credentials' keys by the secrets' names"""
     sealed_because: str = ""
+    metrics_path: str | None = None
 
 
 class MemorySentinel:
     """Implements ``Sentinel`` for every container that a bootstrap was injected into.
 
     ``weak`` are providers whose machine enforces nothing, ``cloning`` those that run a copy beside
-    the original, ``foreign`` those where something else answers, ``stale`` those that repeat an old
+    the original, ``foreign`` those where something else answers, ``altered`` those that run another agent, ``stale`` those that repeat an old
     answer about what is inside, ``mining`` those where the CPUs are busy whatever is asked. ``swapped`` are deployments whose program was overwritten, ``invaded``
     those with a process that nobody started; a restart clears them. ``started`` are all instances
     that were ever told to start: the truth, for checks.
@@ -78,6 +76,7 @@ class MemorySentinel:
         self.weak: set[str] = set()
         self.cloning: set[str] = set()
         self.foreign: set[str] = set()
+        self.altered: set[str] = set()
         self.stale: set[str] = set()
         self.swapped: set[str] = set()
         self.invaded: set[str] = set()
@@ -220,14 +219,13 @@ class MemorySentinel:
 
     async def start(self, door: Door, launch: Launch) -> None:
         """Start the workload."""
-        del launch
 
         def effect(now: datetime) -> None:
             found, lease = self._enrolled(door, now)
             needs = found.policy.require_enforced and found.policy.mode == "Enforce"
             if needs and lease.provider in self.weak:
                 raise RejectedError("the guard is not enforced", reason="EgressNotEnforced")
-            found.state = SentinelState.RUNNING
+            found.state, found.metrics_path = SentinelState.RUNNING, launch.metrics_path
             self.started.add(found.instance)
 
         await self._written("start", door, effect)
@@ -250,6 +248,22 @@ class MemorySentinel:
             )
 
         return await self._market.faults.read(self._call("metrics", door, write=False), answer)
+
+    async def workload_metrics(self, door: Door) -> Samples:
+        """Return one figure, and the path at which it was asked for."""
+
+        def answer(moment: datetime) -> Samples:
+            found, _ = self._enrolled(door, moment)
+            if found.state is not SentinelState.RUNNING:
+                raise ConflictError("the workload does not run")
+            if found.metrics_path is None:
+                raise RejectedError("the workload has no metricsPath", reason="NoMetricsPath")
+            labels = (("path", found.metrics_path),)
+            sample = Sample(family="requests_total", name="requests_total", labels=labels, value=1)
+            return Samples(samples=(sample,))
+
+        call = self._call("workload_metrics", door, write=False)
+        return await self._market.faults.read(call, answer)
 
     async def seal(self, door: Door, reason: str) -> None:
         """Stop the workload for good."""
@@ -298,7 +312,7 @@ class MemorySentinel:
         return View(
             instance=found.instance,
             state=found.state,
-            digest=DIGEST,
+            digest=ALTERED if lease.provider in self.altered else DIGEST,
             key=found.key,
             certificate_until=found.until,
             egress=self._guard(found, lease),
@@ -316,90 +330,6 @@ class MemorySentinel:
             rung="none" if weak else "memory",
             mode=found.policy.mode,
         )
-
-
-class MemoryBootstraps:
-    """Implements ``Bootstraps``. ``kept`` is what exists: the truth, for checks."""
-
-    def __init__(self, market: MemoryMarket) -> None:
-        self._market = market
-        self.kept: dict[str, tuple[LeaseIdentity, SentinelPorts]] = {}
-
-    @property
-    def digest(self) -> str:
-        """Return the digest of the only sentinel there is."""
-        return DIGEST
-
-    async def prepare(
-        self, name: str, lease: LeaseIdentity, ports: SentinelPorts, egress: EgressPolicySpec
-    ) -> None:
-        """Keep a bootstrap unless there is one."""
-        del egress
-
-        def effect(_now: datetime) -> None:
-            self.kept.setdefault(name, (lease, ports))
-
-        await self._market.faults.write(self._call("prepare", name, write=True), effect)
-
-    async def injection(self, name: str) -> Injection | None:
-        """Return an environment that names the lease."""
-
-        def answer(_moment: datetime) -> Injection | None:
-            if name not in self.kept:
-                return None
-            lease, ports = self.kept[name]
-            return Injection(command=("sentinel",), env=((BOOTSTRAP, lease.uid),), ports=ports)
-
-        return await self._market.faults.read(self._call("injection", name, write=False), answer)
-
-    async def fingerprint(self, name: str) -> str | None:
-        """Return the fingerprint of a bootstrap."""
-
-        def answer(_moment: datetime) -> str | None:
-            return hashlib.sha256(name.encode()).hexdigest() if name in self.kept else None
-
-        return await self._market.faults.read(self._call("fingerprint", name, write=False), answer)
-
-    async def discard(self, name: str) -> None:
-        """Forget a bootstrap."""
-
-        def effect(_now: datetime) -> None:
-            self.kept.pop(name, None)
-
-        await self._market.faults.write(self._call("discard", name, write=True), effect)
-
-    def _call(self, operation: str, name: str, *, write: bool) -> Call:
-        return Call(port="bootstraps", operation=operation, write=write, subject=name)
-
-
-class MemoryIdentities:
-    """Implements ``Identities``, without any certificate."""
-
-    def __init__(self, market: MemoryMarket) -> None:
-        self._market = market
-
-    async def context(self, peer: Peer) -> SSLContext:
-        """There is no TLS in memory."""
-        raise UnavailableError(f"no TLS context for lease {peer.lease.uid} in memory")
-
-    async def client(self, namespace: str, workload: str, turn: int) -> ClientIdentity:
-        """Return an identity that says whose it is."""
-        return await self._issued("client", namespace, workload, turn)
-
-    async def console(self, namespace: str, workload: str, turn: int) -> ClientIdentity:
-        """Return an identity that says whose it is."""
-        return await self._issued("console", namespace, workload, turn)
-
-    async def _issued(
-        self, operation: str, namespace: str, workload: str, turn: int
-    ) -> ClientIdentity:
-        def answer(_moment: datetime) -> ClientIdentity:
-            text = f"{namespace}/{workload}/{operation}/{turn}"
-            return ClientIdentity(certificate=text, key=text, lease_authorities=text)
-
-        subject = f"{namespace}/{workload}"
-        call = Call(port="identities", operation=operation, write=False, subject=subject)
-        return await self._market.faults.read(call, answer)
 
 
 def _named(text: str, door: Door) -> str:

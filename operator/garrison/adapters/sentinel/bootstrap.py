@@ -6,7 +6,7 @@ import base64
 import contextlib
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -30,9 +30,10 @@ from garrison.errors import AlreadyExistsError
 from garrison.ports.clock import Clock
 from garrison.ports.identity import LeaseIdentity, bootstrap_id
 from garrison.ports.kube import Kube, Object
-from garrison.ports.sentinel import Injection, SentinelPorts
+from garrison.ports.sentinel import Injection, KeptBootstrap, SentinelPorts
 
 KEY = "bootstrap.json"
+TYPE = "garrison.dev/bootstrap"
 LIFE = timedelta(days=400)
 CHUNK = 120_000
 """Linux refuses a single string of the environment from 128 KiB on (MAX_ARG_STRLEN)."""
@@ -110,7 +111,7 @@ class KubeBootstraps:
                 "namespace": self._namespace,
                 "labels": {LABEL_MANAGED_BY: MANAGED_BY, LABEL_LEASE: lease.uid},
             },
-            "type": "garrison.dev/bootstrap",
+            "type": TYPE,
             "data": {KEY: base64.b64encode(text.encode()).decode()},
         }
 
@@ -146,6 +147,19 @@ class KubeBootstraps:
     async def _read(self, name: str) -> bytes | None:
         raw = await self._kube.get(SECRET, self._namespace, name)
         return base64.b64decode(raw["data"][KEY]) if raw is not None else None
+
+    async def kept(self) -> Sequence[KeptBootstrap]:
+        """Return every bootstrap that exists now, read afresh."""
+        found = await self._kube.list(
+            SECRET, namespace=self._namespace, labels={LABEL_MANAGED_BY: MANAGED_BY}
+        )
+        return [
+            KeptBootstrap(
+                name=each["metadata"]["name"], lease=each["metadata"]["labels"][LABEL_LEASE]
+            )
+            for each in found
+            if each.get("type") == TYPE and LABEL_LEASE in each["metadata"]["labels"]
+        ]
 
     async def discard(self, name: str) -> None:
         """Delete the Secret; a missing one is no error."""

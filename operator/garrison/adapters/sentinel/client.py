@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -27,6 +28,7 @@ from garrison.adapters.sentinel.certificates import (
 from garrison.adapters.sentinel.channel import Channel
 from garrison.adapters.sentinel.identities import CertificateIdentities
 from garrison.adapters.sentinel.page import samples_of
+from garrison.adapters.sentinel.relayed import relayed_of
 from garrison.adapters.sentinel.request import request_digest, requested_key
 from garrison.api.egress import SPEC_ADAPTER, EgressPolicySpec
 from garrison.api.parsing import dump
@@ -44,6 +46,7 @@ from garrison.ports.sentinel import (
     View,
 )
 
+SEAL_TRIES, SEAL_SECONDS = 8, 30.0
 CERTIFICATE_LIFE = timedelta(hours=12)
 LOOK_SECONDS = 660.0
 """The agent itself stops hashing after ten minutes."""
@@ -249,6 +252,7 @@ class SentinelClient:
             "cwd": launch.working_dir,
             "port": launch.port,
             "drainSeconds": launch.drain_seconds,
+            "metricsPath": launch.metrics_path,
         }
         await self._enrolled_call(door, "POST", "/v1/start", body)
 
@@ -257,15 +261,32 @@ class SentinelClient:
         async with await self._enrolled(door) as channel:
             return samples_of(await channel.text("/v1/metrics"))
 
+    async def workload_metrics(self, door: Door) -> Samples:
+        """Return what the workload of the enrolled instance says of itself."""
+        async with await self._enrolled(door) as channel:
+            text = await channel.text("/v1/workload-metrics")
+        return await asyncio.to_thread(relayed_of, text)
+
     async def seal(self, door: Door, reason: str) -> None:
-        """Seal every instance that answers, also the one behind the kept connection."""
+        """Seal every instance that answers, also the one behind the kept connection.
+
+        Which one answers a new connection is the provider's choice, so several are made. Raises what
+        the last one met when none was sealed.
+        """
+        sealed: set[str] = set()
+        failure: GarrisonError = UnavailableError("no sentinel answered in time to be sealed")
         held = self._held.pop(door.lease.uid, None)
-        if held is not None:
-            with contextlib.suppress(GarrisonError):
-                await held[1].call("POST", "/v1/seal", {"reason": reason})
-            await held[1].close()
-        async with await self._opened(door) as channel:
-            await channel.call("POST", "/v1/seal", {"reason": reason})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SEAL_SECONDS):
+                for turn in range(SEAL_TRIES):
+                    try:
+                        known = held[1] if held is not None and turn == 0 else None
+                        async with known or await self._opened(door) as channel:
+                            await _sealed(channel, reason, sealed)
+                    except GarrisonError as error:
+                        failure = error
+        if not sealed:
+            raise failure
 
     async def _enrolled_call(
         self, door: Door, method: str, path: str, body: Mapping[str, Any]
@@ -289,6 +310,14 @@ class SentinelClient:
             await channel.close()
             raise
         raise UnavailableError("another instance answers now; it has to be enrolled first")
+
+
+async def _sealed(channel: Channel, reason: str, sealed: set[str]) -> None:
+    """Seal the instance at the other end unless that is done; both calls take one connection."""
+    instance = _hex(await channel.call("GET", "/v1/status"), "instance")
+    if instance not in sealed:
+        await channel.call("POST", "/v1/seal", {"reason": reason})
+        sealed.add(instance)
 
 
 def _key(channel: Channel) -> str | None:

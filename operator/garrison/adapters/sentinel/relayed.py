@@ -1,0 +1,60 @@
+"""A page of the workload's own metrics: what is relayed of it, since anybody may have written it."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from garrison.ports.samples import MAX_RELAYED, PLACE, Labels, Sample, Samples
+
+MAX_LINES = 4000
+MAX_LINE = 1024
+MAX_LABELS = 10
+MAX_VALUE = 128
+EXPORTED = "exported_"
+"""Prometheus' prefix for a label whose name the scraper needs itself."""
+_NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]{0,127}")
+_LABEL = re.compile(r"(?!__|exported_)[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+
+def relayed_of(text: str) -> Samples:
+    """Return the first ``MAX_RELAYED`` series of a page; every other line is counted as dropped.
+
+    Types, help and times are not taken. A series stands once; a label of ours is renamed as
+    Prometheus does; a line with a name or value that is too long, or with too many, is dropped.
+    """
+    lines = [each for each in text.split("\n") if each.strip() and not each.startswith("#")]
+    taken: dict[tuple[str, Labels], Sample] = {}
+    for line in islice(lines, MAX_LINES):
+        sample = _read(line) if len(line) <= MAX_LINE else None
+        if sample is not None and len(taken) < MAX_RELAYED:
+            taken.setdefault((sample.name, sample.labels), sample)
+    return Samples(samples=tuple(taken.values()), dropped=len(lines) - len(taken))
+
+
+def _read(line: str) -> Sample | None:
+    try:
+        families = list(text_string_to_metric_families(line))
+    except (ValueError, IndexError, KeyError):
+        return None
+    samples = [each for family in families for each in family.samples]
+    if len(samples) != 1 or _NAME.fullmatch(samples[0].name) is None:
+        return None
+    found = samples[0]
+    labels = _labels(found.labels)
+    if labels is None:
+        return None
+    return Sample(family=found.name, name=found.name, labels=labels, value=float(found.value))
+
+
+def _labels(found: dict[str, str]) -> Labels | None:
+    if len(found) > MAX_LABELS:
+        return None
+    for name, value in found.items():
+        if _LABEL.fullmatch(name) is None or len(value) > MAX_VALUE or not value.isprintable():
+            return None
+    return tuple(
+        sorted((EXPORTED + name if name in PLACE else name, each) for name, each in found.items())
+    )

@@ -1,0 +1,53 @@
+"""Containers whose agent is not the one that was injected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from garrison.api.meta import EVENT, LEASE, WORKLOAD
+from garrison.ports.kube import Object
+from tests.unit.controllers.cluster import Cluster, workload
+
+
+async def test_another_agent_is_never_started_and_its_provider_is_left(cluster: Cluster) -> None:
+    cluster.sentinel.altered.add("p0")
+    await cluster.create(workload(trust="Verified"))
+    await cluster.serves()
+    body = await cluster.get(WORKLOAD, "chat")
+    (failure,) = body["status"]["failures"]
+    assert (failure["reason"], failure["blame"]) == ("SentinelChanged", "Provider")
+    assert "another sentinel than the one that was injected" in failure["message"]
+    assert "p0" not in body["status"]["providers"]
+    assert len(cluster.sentinel.started) == 1
+
+
+async def test_an_agent_that_is_exchanged_while_it_serves_is_told_as_condition_and_event(
+    cluster: Cluster,
+) -> None:
+    await cluster.create(workload(trust="Verified"))
+    await cluster.serves()
+    conditions: list[Mapping[str, str]] = []
+    cluster.store.listen(lambda change: conditions.extend(stated(change.object)))
+    cluster.sentinel.altered.add("p0")
+
+    async def is_told() -> bool:
+        return any(each["reason"] == "SentinelChanged" for each in conditions)
+
+    await cluster.until(is_told, "the lease says SentinelChanged")
+    found = next(each for each in conditions if each["reason"] == "SentinelChanged")
+    assert (found["type"], found["status"]) == ("Ready", "False")
+    await cluster.serves()
+    notes = {
+        each["regarding"]["kind"]: each["note"]
+        for each in await cluster.kube.list(EVENT)
+        if each["reason"] == "SentinelChanged"
+    }
+    assert notes == {LEASE.kind: found["message"]}
+
+
+def stated(body: Object) -> list[Mapping[str, str]]:
+    """The conditions of a lease as it is written: one that fails is gone soon."""
+    if body["kind"] != LEASE.kind:
+        return []
+    found: list[Mapping[str, str]] = (body.get("status") or {}).get("conditions") or []
+    return found
