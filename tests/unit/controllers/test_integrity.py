@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 
+from garrison.adapters.registry.inflate import ZSTD_MODULES, Inflate
 from garrison.api.meta import LEASE, WORKLOAD
-from garrison.errors import UnavailableError
+from garrison.errors import ImageError, UnavailableError
 from garrison.ports.kube import Object
 from tests.builders import IMAGE
 from tests.unit.controllers.cluster import Cluster, workload
@@ -49,6 +51,23 @@ async def test_without_the_layers_the_first_start_counts_and_status_says_why(
     message = await cluster.says(WORKLOAD, "chat", "IntegrityVerified", "MatchesFirstStart")
     assert "too large" in message
     assert len((await found(cluster))["referenceDigest"]) == 64
+
+
+async def test_layers_that_python_cannot_unpack_are_no_reference_and_status_names_the_remedy(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ZSTD_MODULES:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImageError) as caught:
+        list(Inflate().feed(b"\x28\xb5\x2f\xfd"))
+    cluster.broken["registry.contents"] = caught.value
+    await cluster.create(checked())
+    await cluster.serves()
+    message = await cluster.says(WORKLOAD, "chat", "IntegrityVerified", "MatchesFirstStart")
+    assert "install backports.zstd" in message
+    record = await found(cluster)
+    assert record["reference"] == "FirstStart"
+    assert "compressed with zstd" in record["referenceMessage"]
 
 
 async def test_a_registry_that_is_away_for_long_delays_no_longer_than_five_minutes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import zlib
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Protocol
 
 from garrison.errors import ImageError
@@ -13,6 +14,8 @@ PIECE = 1 << 20
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _PADDING = b"\0"
+ZSTD_MODULES = ("compression.zstd", "backports.zstd")
+"""Python 3.14 brings zstd along; before, the module that aiohttp takes for the same."""
 
 
 class _Decoder(Protocol):
@@ -48,21 +51,26 @@ class _Gzip:
             data = self._inner.unconsumed_tail
 
 
-class _Zstd:
-    """Python 3.14 brings zstd along; before, the module that aiohttp takes for the same."""
+def zstd_module() -> ModuleType | None:
+    """Return the first of ``ZSTD_MODULES`` that is here."""
+    for name in ZSTD_MODULES:
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    return None
 
+
+class _Zstd:
     def __init__(self) -> None:
-        for name in ("compression.zstd", "backports.zstd"):
-            try:
-                module = importlib.import_module(name)
-            except ImportError:
-                continue
-            self._inner = module.ZstdDecompressor()
-            self._error: type[Exception] = module.ZstdError
-            return
-        raise ImageError(
-            "a layer is compressed with zstd, which this Python cannot read; install backports.zstd"
-        )
+        module = zstd_module()
+        if module is None:
+            raise ImageError(
+                "a layer is compressed with zstd, which this Python cannot read; "
+                "install backports.zstd beside the operator, or Python 3.14"
+            )
+        self._inner = module.ZstdDecompressor()
+        self._error: type[Exception] = module.ZstdError
 
     @property
     def eof(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 import tarfile
 from collections.abc import Sequence
 
@@ -10,12 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from garrison.adapters.registry.inflate import ZSTD_MODULES, zstd_module
 from garrison.adapters.registry.layers import Bounds, Walk
 from garrison.api.glob import matcher
 from garrison.errors import AuthError, ImageError, UnavailableError
 from tests.unit.adapters.registry.layer_builder import Member, packed, sha256, tar
 from tests.unit.adapters.registry.registry_server import RegistryServer, digest_of
 from tests.unit.adapters.registry.test_client import pulling
+
+ZSTD = zstd_module() is not None
 
 
 def walked(*layers: bytes, patterns: Sequence[str] = (), piece: int = 1 << 20) -> Walk:
@@ -181,6 +185,34 @@ def test_noise_is_refused_or_read_and_never_a_crash(noise: bytes, at: int) -> No
         walked(bytes(raw)).files(matcher(("/**",)))
     except ImageError:
         return
+
+
+def zstd(data: bytes) -> bytes:
+    """One frame of zstd with its size and one raw block (RFC 8878, 3.1.1), for up to 128 KiB."""
+    block = (len(data) << 3 | 1).to_bytes(3, "little") + data
+    return b"\x28\xb5\x2f\xfd\xa0" + len(data).to_bytes(4, "little") + block
+
+
+@pytest.mark.skipif(not ZSTD, reason=f"this Python has none of {', '.join(ZSTD_MODULES)}")
+@pytest.mark.parametrize("piece", [1 << 20, 100])
+def test_a_layer_in_zstd_is_read_where_python_can(piece: int) -> None:
+    raw = tar([("a", "one"), ("b", "two")])
+    layer = zstd(raw[:600]) + zstd(raw[600:])
+    found = walked(layer, piece=piece).files(matcher(()))
+    assert found == {"/a": sha256("one"), "/b": sha256("two")}
+    with pytest.raises(ImageError, match="breaks off"):
+        walked(layer[:-20])
+    with pytest.raises(ImageError, match="cannot be decompressed"):
+        walked(layer[:4] + b"\xff" * 50)
+
+
+def test_a_layer_in_zstd_that_python_cannot_read_names_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ZSTD_MODULES:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImageError, match=r"zstd.*install backports\.zstd"):
+        walked(zstd(tar([("a", "one")])))
 
 
 async def test_an_image_of_some_layers() -> None:
