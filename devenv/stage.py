@@ -98,6 +98,8 @@ class Stage:
         self.processes: dict[str, Process] = {}
         self.images: dict[str, str] = {}
         self.plane: ControlPlane | None = None
+        self.operator_url = ""
+        """where a started operator serves health and metrics"""
         self._market: Market | None = None
 
     @property
@@ -187,7 +189,7 @@ class Stage:
             },
         )
         self.processes["operator"] = process
-        await process.ready(limit_seconds=READY_SECONDS)
+        self.operator_url = (await process.ready(limit_seconds=READY_SECONDS))[-1]
         return process
 
     def _insecure_registries(self) -> list[str]:

@@ -6,8 +6,18 @@ import re
 
 from prometheus_client import CollectorRegistry
 
-from garrison.ports.samples import FAMILIES, MAX_BUCKETS, MAX_DESTINATIONS, MAX_GPUS
+from garrison.adapters.sentinel import relayed
+from garrison.ports.samples import (
+    FAMILIES,
+    MAX_BUCKETS,
+    MAX_DESTINATIONS,
+    MAX_GPUS,
+    MAX_RELAYED,
+    PLACE,
+)
 from garrison.telemetry.metrics import EngineMeter, StateCollector
+from garrison.telemetry.relayed import PREFIX as RELAYED
+from garrison.telemetry.relayed import RelayedCollector
 from garrison.telemetry.replicas import PREFIX, ReplicaCollector
 from garrison.telemetry.trust import TrustCollector
 from tests.docs.document import document
@@ -24,6 +34,7 @@ def shown() -> dict[str, str]:
     registry.register(StateCollector(lambda _: (), lambda: (0, 0)))
     registry.register(TrustCollector(lambda _: ()))
     registry.register(ReplicaCollector(lambda: ()))
+    registry.register(RelayedCollector(lambda: ()))
     return {
         each.name + ("_total" if each.type == "counter" else ""): each.type
         for each in registry.collect()
@@ -58,3 +69,12 @@ def test_a_replica_has_fewer_series_than_the_page_promises() -> None:
     assert series < SERIES
     for bound in (SERIES, MAX_GPUS, MAX_DESTINATIONS, MAX_BUCKETS):
         assert str(bound) in METRICS.prose
+
+
+def test_the_bounds_of_what_is_relayed_are_the_page_s() -> None:
+    section = METRICS.prose.partition("## The workload's own")[2].partition("\n## ")[0]
+    assert f"`{RELAYED}" in section
+    for bound in (MAX_RELAYED, relayed.MAX_LABELS, relayed.MAX_VALUE, relayed.MAX_LINE):
+        assert f" {bound} " in section, bound
+    for name in PLACE:
+        assert f"`{name}`" in section

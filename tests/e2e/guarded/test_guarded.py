@@ -12,7 +12,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from devenv.checkout import ROOT
 from devenv.processes import Process
@@ -76,6 +79,33 @@ async def test_a_restarted_container_comes_back_sealed_and_serves_again(scene: S
     assert after["status"]["sentinel"]["restarts"] == 1
     async with connected(scene, "chat") as url:
         assert await models(url) == 200
+
+
+async def test_the_workload_s_own_metrics_are_relayed(scene: Scene) -> None:
+    """The operator asks at the path of the spec, from inside, and says whose they are."""
+    lease = await serve(scene, metrics={"path": "/metrics"})
+    url = scene.stage.operator_url
+
+    async def relayed() -> list[Sample]:
+        async with aiohttp.ClientSession() as session, session.get(f"{url}/metrics") as answer:
+            families = list(text_string_to_metric_families(await answer.text()))
+        return [
+            sample
+            for family in families
+            for sample in family.samples
+            if sample.name == "garrison_relayed_synthetic_requests_total"
+            and sample.labels["namespace"] == scene.namespace
+        ]
+
+    (found,) = await eventually("the workload's own metrics", relayed)
+    assert found.value == 0
+    assert found.labels == {
+        "namespace": scene.namespace,
+        "workload": "chat",
+        "lease": lease["metadata"]["name"],
+        "provider": lease["status"]["provider"],
+        "model": "synthetic",
+    }
 
 
 def egress_policy(scene: Scene, host: str, mode: str = "Enforce") -> Body:
