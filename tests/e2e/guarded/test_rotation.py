@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +17,8 @@ from tests.e2e.waiting import eventually
 
 CLIENTS = 3
 TOKENS = 20
+PATIENCE = aiohttp.ClientTimeout(total=60)
+"""A stream that hangs is as broken as one that is cut."""
 PACE = "40"
 """Tokens per second: a stream lasts half a second, so that each client is in one nearly always."""
 
@@ -43,14 +44,15 @@ class Streams:
 
     def __init__(self) -> None:
         self.ended: Counter[str] = Counter()
+        self.enough = False
 
     async def ask(self, url: str) -> None:
-        """Stream until cancelled."""
-        async with aiohttp.ClientSession(url) as session:
-            while True:
+        """Stream until it is enough, and end what was begun."""
+        async with aiohttp.ClientSession(url, timeout=PATIENCE) as session:
+            while not self.enough:
                 try:
                     self.ended[await _streamed(session)] += 1
-                except aiohttp.ClientError as error:
+                except (aiohttp.ClientError, TimeoutError) as error:
                     self.ended[f"{type(error).__name__}: {error}"] += 1
 
     @property
@@ -78,11 +80,12 @@ async def streaming(url: str) -> AsyncIterator[Streams]:
         await whole(streams, CLIENTS)
         yield streams
         await whole(streams, streams.ended["whole"] + 2 * CLIENTS)
+        streams.enough = True
+        await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def whole(streams: Streams, wanted: int) -> None:
