@@ -144,7 +144,12 @@ def _ways(screen: NetScreen, passport: Passport, *, allow_private: bool) -> Ways
 
 @contextlib.asynccontextmanager
 async def _serving(proxy: Proxy, port: int) -> AsyncIterator[int]:
-    runner = web.AppRunner(proxy.application(), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        proxy.application(),
+        access_log=None,
+        shutdown_timeout=1.0,
+        handler_cancellation=True,  # a replica must not go on for a client that has left
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()

@@ -116,51 +116,57 @@ class Proxy:
                 continue
             tried.add(backend.lease)
             try:
-                return await self._exchange(request, body, backend)
+                answer, first = await self._asked(request, body, backend)
             except (aiohttp.ClientError, TimeoutError, OSError, GarrisonError) as error:
                 failure = f"{backend.lease}: {error or type(error).__name__}"
+            else:
+                return await _passed_on(request, backend, answer, first)
         return web.Response(status=503, text=f"garrison connect: {failure}\n")
 
     def _pick(self, tried: set[str]) -> Backend | None:
         fresh = [each for each in self._ready() if each.lease not in tried]
         return fresh[next(self._turn) % len(fresh)] if fresh else None
 
-    async def _exchange(
+    async def _asked(
         self, request: web.Request, body: bytes, backend: Backend
-    ) -> web.StreamResponse:
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
+        """Return an answer that has begun, and its first bytes."""
         assert self._session is not None  # noqa: S101 - made when the application starts
         way = await self._way(backend)
-        headers = _end_to_end(request.headers.items())
-        async with self._session.request(
+        answer = await self._session.request(
             request.method,
             way.url(backend.port, str(request.rel_url)),
             data=body or None,
-            headers=headers,
+            headers=_end_to_end(request.headers.items()),
             allow_redirects=False,
             ssl=way.tls if way.tls is not None else True,
-        ) as answer:
-            first = await answer.content.readany()
-            response = web.StreamResponse(
-                status=answer.status, headers=_end_to_end(answer.headers.items())
-            )
-            response.headers["x-garrison-replica"] = backend.lease
-            await response.prepare(request)
-            await self._stream(first, answer, response)
-            return response
+        )
+        try:
+            return answer, await answer.content.readany()
+        except BaseException:
+            answer.close()
+            raise
 
-    async def _stream(
-        self, first: bytes, answer: aiohttp.ClientResponse, response: web.StreamResponse
-    ) -> None:
-        """From here on the client has seen bytes: a break is passed on, never repeated."""
+
+async def _passed_on(
+    request: web.Request, backend: Backend, answer: aiohttp.ClientResponse, first: bytes
+) -> web.StreamResponse:
+    """From here on the client has seen bytes: a break on either side ends both, and repeats nothing."""
+    response = web.StreamResponse(status=answer.status, headers=_end_to_end(answer.headers.items()))
+    response.headers["x-garrison-replica"] = backend.lease
+    try:
+        await response.prepare(request)
         chunk = first
         while chunk:
             await response.write(chunk)
-            try:
-                chunk = await answer.content.readany()
-            except (aiohttp.ClientError, OSError):
-                response.force_close()
-                raise ConnectionAbortedError("the replica broke off its answer") from None
+            chunk = await answer.content.readany()
         await response.write_eof()
+    except (aiohttp.ClientError, OSError):
+        if request.transport is not None:
+            request.transport.abort()  # a clean end would say that the answer is whole
+    finally:
+        answer.close()
+    return response
 
 
 def _end_to_end(headers: object) -> list[tuple[str, str]]:
