@@ -14,14 +14,16 @@ from datetime import timedelta
 from typing import Any
 
 from garrison.adapters.akash.exchanges import AkashExchanges
+from garrison.adapters.memory.bootstraps import MemoryBootstraps
 from garrison.adapters.memory.clock import LoopClock, SeededChance
 from garrison.adapters.memory.faults import Faults
 from garrison.adapters.memory.gateway import MemoryGateway
+from garrison.adapters.memory.identities import MemoryIdentities
 from garrison.adapters.memory.issuer import MemoryIssuer
 from garrison.adapters.memory.kube import MemoryKube, register
 from garrison.adapters.memory.market import MemoryMarket
 from garrison.adapters.memory.registry import MemoryRegistry
-from garrison.adapters.memory.sentinel import MemoryBootstraps, MemoryIdentities, MemorySentinel
+from garrison.adapters.memory.sentinel import MemorySentinel
 from garrison.adapters.net.screen import NetScreen
 from garrison.adapters.openai.prober import HttpProber
 from garrison.api.meta import LEASE, OWN_KINDS, REVISION, SECRET, SERVICE, SLICE, Kind
