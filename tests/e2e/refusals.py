@@ -184,6 +184,7 @@ ELSEWHERE = {
     "EgressNeedsSentinel": "tests/unit/core/test_acceptance.py",
     "EgressPolicyNotFound": "tests/unit/core/test_acceptance.py",
     "IntegrityNeedsSentinel": "tests/unit/core/test_acceptance.py",
+    "MetricsNeedSentinel": "tests/unit/core/test_acceptance.py",
     "NoPython": "needs an image without it: tests/unit/controllers/test_integrity.py",
     "SecretsNeedSentinel": "tests/unit/core/test_acceptance.py",
     "SecretNotFound": "tests/unit/core/test_acceptance.py",

@@ -32,6 +32,7 @@ def problem(
         or _egress(workload, egress)
         or _secrets(workload, secrets)
         or _integrity(workload)
+        or _metrics(workload)
         or _budget(workload, account)
     )
 
@@ -120,6 +121,16 @@ def _integrity(workload: Workload) -> Problem | None:
         reason="IntegrityNeedsSentinel",
         message="spec.integrity is set, and spec.trust: Unverified runs without the agent that looks "
         "inside; remove one of the two",
+    )
+
+
+def _metrics(workload: Workload) -> Problem | None:
+    if workload.spec.metrics is None or workload.spec.trust == "Verified":
+        return None
+    return Problem(
+        reason="MetricsNeedSentinel",
+        message="spec.metrics is set, and spec.trust: Unverified runs without the agent that asks for "
+        "them; remove one of the two",
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from garrison.api.account import Account, AllowedNamespaces
 from garrison.api.meta import LocalRef
 from garrison.api.policy import Policy
-from garrison.api.workload import Budget, Integrity, SecretUse
+from garrison.api.workload import Budget, Integrity, Metrics, SecretUse
 from garrison.core.acceptance import problem
 from tests.builders import account, limits, policy, workload
 
@@ -93,6 +93,14 @@ CASES: list[tuple[str, dict[str, Any], Account | None, Policy | None, str, tuple
         None,
         "IntegrityNeedsSentinel",
         ("spec.integrity", "spec.trust: Unverified", "remove one of the two"),
+    ),
+    (
+        "metrics without the agent that asks for them",
+        {"metrics": Metrics(), "trust": "Unverified"},
+        account(),
+        None,
+        "MetricsNeedSentinel",
+        ("spec.metrics", "spec.trust: Unverified", "remove one of the two"),
     ),
     (
         "the secret named does not exist",
