@@ -17,8 +17,9 @@ LATENCY = 0.4
 SLOW_CALL = 20.0
 CRASH = 0.008
 """the chance that an operator dies right after a call"""
-CRASHES = {"minter.mint": 0.2}
-"""where a call is so rare that nobody would ever die of it"""
+FATAL = 0.2
+"""the same for the one operation that is fatal in a seed: some calls are so rare that nobody would
+ever die of them"""
 
 
 class Process(Protocol):
@@ -34,7 +35,8 @@ CALLER: ContextVar[Process | None] = ContextVar("caller", default=None)
 class Weather:
     """A hook for the ports in memory. Calm, it only takes time; in chaos, everything goes wrong.
 
-    ``crash`` is told which operator dies; ``check`` runs after every call.
+    ``crash`` is told which operator dies; ``check`` runs after every call; ``fatal`` is the operation
+    after which operators die often.
     """
 
     def __init__(
@@ -43,11 +45,13 @@ class Weather:
         reached: Reached,
         crash: Callable[[Process], None],
         check: Callable[[], None],
+        fatal: str,
     ) -> None:
         self._chance = chance
         self._reached = reached
         self._crash = crash
         self._check = check
+        self._fatal = fatal
         self.chaos = True
 
     async def __call__(self, call: Call) -> Fault:
@@ -61,7 +65,7 @@ class Weather:
         if call.stage is Stage.BEFORE:
             return await self._before(call, process)
         self._check()
-        if self.chaos and self._chance.random() < CRASHES.get(name, CRASH):
+        if self.chaos and self._chance.random() < (FATAL if name == self._fatal else CRASH):
             self._reached.crashed_after.add(name)
             self._crash(process)
             await _never()

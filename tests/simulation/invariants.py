@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -36,7 +37,12 @@ def objects(store: Store, kind: str) -> list[Mapping[str, Any]]:
 
 def mine(record: DeploymentRecord) -> str | None:
     """Return the uid of the lease that a deployment's marker names, None for somebody else's."""
-    marker = parse_marker(record.order.marker)
+    return _owner(record.order.marker)
+
+
+@cache
+def _owner(name: str) -> str | None:
+    marker = parse_marker(name)
     return marker.lease if marker is not None and marker.installation == INSTALLATION else None
 
 

@@ -73,7 +73,7 @@ class People:
             await self._world.user.delete(WORKLOAD, NAMESPACE, victim["metadata"]["name"])
 
     async def _scale(self, draw: float) -> None:
-        self._edit(draw, lambda spec: spec.update(replicas=int(draw * 7919) % 4))
+        self._edit(draw, lambda spec: spec.update(replicas=int(draw * 7919) % 6))
 
     async def _edit_image(self, draw: float) -> None:
         self._edit(draw, lambda spec: spec.update(image=NEWER if spec["image"] == GOOD else GOOD))

@@ -37,7 +37,7 @@ from garrison.ports.kube import Object
 from kube_light.history import Change
 from kube_light.resource import NAMESPACE as NAMESPACES
 from kube_light.store import Store
-from tests.simulation.coverage import Reached
+from tests.simulation.coverage import Reached, fatal
 from tests.simulation.faults import Process, Weather
 from tests.simulation.invariants import Invariants
 from tests.simulation.operator import Operator
@@ -69,7 +69,9 @@ class World:
         self.broken: list[str] = []
         self._say = say
         self._loop = asyncio.get_running_loop()
-        self.weather = Weather(self.chance, self.reached, self._crashed, self.check)
+        self.weather = Weather(
+            self.chance, self.reached, self._crashed, self.check, fatal=fatal(seed)
+        )
         self.store = Store(
             now=self.clock.now, uid=lambda: str(uuid.UUID(int=self.chance.getrandbits(128)))
         )
