@@ -117,7 +117,8 @@ class Process:
         if self.returncode is None:
             self._signal(signal.SIGTERM)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._child.wait(), grace_seconds)
+                async with asyncio.timeout(grace_seconds):
+                    await self._child.wait()
         self._signal(signal.SIGKILL)
         return await self._child.wait()
 

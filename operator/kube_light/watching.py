@@ -76,7 +76,8 @@ async def watch(
                 return
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
             try:
-                change = await asyncio.wait_for(queue.get(), min(left, bookmark_seconds))
+                async with asyncio.timeout(min(left, bookmark_seconds)):
+                    change = await queue.get()
             except TimeoutError:
                 if wanted.bookmarks and queue.empty():
                     yield _bookmark(wanted, store.revision, {})

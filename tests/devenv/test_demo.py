@@ -32,7 +32,7 @@ async def test_ctrl_c_stops_everything_that_was_started(home: Home) -> None:
     assert home.left() != []
     demo.interrupt()
     ended = await demo.ended()
-    assert ended.code != 0
+    assert ended.code != 0, ended.output
     assert "interrupted; everything that was started has been stopped" in ended.output
     assert "Traceback" not in ended.output
     assert home.left() == []

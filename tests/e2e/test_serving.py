@@ -12,6 +12,7 @@ from openai import AsyncOpenAI
 
 from devenv.checkout import ROOT
 from devenv.processes import Process
+from garrison.cli.connect import DRAIN_SECONDS
 from tests.e2e.bodies import environment
 from tests.e2e.scene import Scene
 from tests.e2e.waiting import eventually
@@ -34,7 +35,7 @@ async def connected(scene: Scene, name: str) -> AsyncIterator[str]:
         (url,) = await process.ready(limit_seconds=30)
         yield url
     finally:
-        assert await process.stop() == 0
+        assert await process.stop(grace_seconds=DRAIN_SECONDS + 10) == 0
 
 
 async def test_apply_becomes_ready_and_answers(scene: Scene) -> None:

@@ -117,9 +117,19 @@ class Webhook:
                 server_hostname=url.host,
             ) as response,
         ):
-            raw = await asyncio.wait_for(response.content.read(MAX_ANSWER), TIMEOUT.total)
+            async with asyncio.timeout(TIMEOUT.total):
+                raw = await _read(ask, response)
             _judge(ask, action, response.status)
             return _answer(ask, raw) if action == "Mint" else {}
+
+
+async def _read(ask: CredentialAsk, response: aiohttp.ClientResponse) -> bytes:
+    raw = bytearray()
+    async for chunk in response.content.iter_any():
+        raw += chunk
+        if len(raw) > MAX_ANSWER:
+            raise UnavailableError(f"{_shown(ask)}: the answer is longer than {MAX_ANSWER} bytes")
+    return bytes(raw)
 
 
 def _body(ask: CredentialAsk, action: str) -> dict[str, Any]:

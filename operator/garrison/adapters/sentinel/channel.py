@@ -103,15 +103,14 @@ class Channel:
         again), RejectedError.
         """
         with translated(where_of(self._door.destination), seconds):
-            raw = await asyncio.wait_for(self._exchange(method, path, body, seconds), seconds)
-            return _object(raw)
+            async with asyncio.timeout(seconds):
+                return _object(await self._exchange(method, path, body, seconds))
 
     async def text(self, path: str) -> str:
         """Return the text that a GET answers; bytes that are no UTF-8 are replaced. Raises like ``call``."""
         with translated(where_of(self._door.destination), CALL_SECONDS):
-            raw = await asyncio.wait_for(
-                self._exchange("GET", path, None, CALL_SECONDS), CALL_SECONDS
-            )
+            async with asyncio.timeout(CALL_SECONDS):
+                raw = await self._exchange("GET", path, None, CALL_SECONDS)
             return raw.decode("utf-8", "replace")
 
     async def _exchange(

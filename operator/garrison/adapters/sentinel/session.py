@@ -92,7 +92,8 @@ class SentinelSession:
         """Close the connection; the sentinel then ends the command."""
         self._writer.transport.abort()  # a goodbye would wait for the other side's
         with contextlib.suppress(OSError, TimeoutError):
-            await asyncio.wait_for(self._writer.wait_closed(), 1.0)
+            async with asyncio.timeout(1.0):
+                await self._writer.wait_closed()
 
     async def _frame(self, kind: int, payload: bytes) -> None:
         with contextlib.suppress(ConnectionError):  # the command has ended: output says so

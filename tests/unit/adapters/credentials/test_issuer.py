@@ -7,14 +7,17 @@ import base64
 import contextlib
 import json
 import os
+import ssl
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -196,6 +199,49 @@ async def test_the_webhook_mints_once_and_revokes_for_good(mint: Mint) -> None:
     assert mint.valid() == {}
     with pytest.raises(RejectedError, match="410"):
         await found.mint(wanted)
+
+
+@asynccontextmanager
+async def mint_that_says(tmp_path: Path, *pieces: bytes) -> AsyncIterator[Mint]:
+    """A webhook that answers everything with these pieces, one after the other."""
+    text, key = certificate()
+    store = tmp_path / "both.pem"
+    store.write_text(text + key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(store)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece)
+            await asyncio.sleep(0.05)
+        return response
+
+    app = web.Application()
+    app.router.add_post("/v1", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    yield Mint(port=runner.addresses[0][1], store=store, authority=text)
+    await runner.cleanup()
+
+
+async def test_an_answer_may_come_in_pieces(tmp_path: Path) -> None:
+    async with mint_that_says(tmp_path, b'{"value": ', b'"long-lived"}') as mint:
+        found, wanted = issuer(await administered(mint), HOST), ask(mint.source())
+        await found.mint(wanted)
+        value = await found.value(wanted)
+    assert value is not None
+    assert value.value == b"long-lived"
+
+
+async def test_an_endless_answer_is_cut_off(tmp_path: Path) -> None:
+    async with mint_that_says(tmp_path, *[b"x" * 16_384] * 5) as mint:
+        found = issuer(await administered(mint), HOST)
+        with pytest.raises(UnavailableError, match="longer than"):
+            await found.mint(ask(mint.source()))
 
 
 async def test_a_credential_of_unknown_outcome_can_be_revoked(mint: Mint) -> None:
