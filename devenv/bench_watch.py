@@ -42,7 +42,7 @@ from garrison.api.money import MicroUSD
 from garrison.core.lifecycle import Timing
 from garrison.ports.market import Bid, Exchange, Market, Order
 
-LEASES = 1000
+LEASES, AT_ONCE = 1000, 100
 BLOCK_SECONDS = 6.0
 BLOCKS = 10
 GOAL_QUERIES = 10
@@ -106,7 +106,13 @@ def account(url: str) -> Account:
     chain = {"keySecretRef": {"name": "wallet"}, "endpoints": [url], "chainId": "local"}
     limits = {"maxPricePerHour": "500", "maxLeases": 500, "maxNewLeasesPer10Minutes": 500}
     spec = {"backend": {"type": "Chain", "chain": chain}, "limits": limits}
-    meta = {"name": "bench", "uid": "bench", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    meta = {
+        "name": "bench",
+        "uid": "bench",
+        "generation": 1,
+        "resourceVersion": "1",
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+    }
     return parse_account({"metadata": meta, "spec": spec})
 
 
@@ -132,9 +138,12 @@ async def take_leases(folder: Path, settings: Path) -> list[str]:
         url = sandbox.chain_urls[0].replace("localhost", "127.0.0.1")
         opened = Opener(screen=NetScreen(), clock=clock).open(account(url), KEY)
         try:
-            return await asyncio.gather(
-                *(_taken(opened.exchange.market, order(number)) for number in range(LEASES))
-            )
+            found: list[str] = []
+            for first in range(0, LEASES, AT_ONCE):
+                asked = (order(number) for number in range(first, first + AT_ONCE))
+                taking = (_taken(opened.exchange.market, each) for each in asked)
+                found += await asyncio.gather(*taking)
+            return found
         finally:
             await opened.close()
 

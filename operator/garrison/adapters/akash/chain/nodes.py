@@ -65,6 +65,11 @@ class Nodes:
             raise UnavailableError(self._why())
         return head
 
+    async def newest(self) -> int:
+        """Return the height of the newest block, asked now. Raises UnavailableError."""
+        self._polled_at = None
+        return (await self.head()).height
+
     async def get(self, path: str, params: Params | None = None) -> Any:
         """Return the JSON answer to a query. Raises NotFoundError when nodes agree, UnavailableError."""
         absent: NotFoundError | None = None

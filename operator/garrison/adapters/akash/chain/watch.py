@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from garrison.adapters.akash.answers import LeaseEntry
@@ -44,11 +44,13 @@ class Watch:
         self._owner = owner
         self._keep = keep_seconds
         self._snapshot: _Snapshot | None = None
+        self._changes = 0
         self._lock = asyncio.Lock()
 
     def forget(self) -> None:
-        """Read again next time: something was changed."""
+        """Read again next time: something was changed. What is being read now is not kept either."""
         self._snapshot = None
+        self._changes += 1
 
     async def one(self, number: str) -> Deployment | None:
         """Return a deployment in whatever state, None when the chain does not know it."""
@@ -78,9 +80,19 @@ class Watch:
     async def _current(self) -> _Snapshot:
         async with self._lock:
             now = asyncio.get_running_loop().time()
-            if self._snapshot is None or now - self._snapshot.read_at > await self._kept_for():
-                self._snapshot = await self._read(now)
-            return self._snapshot
+            known, changes = self._snapshot, self._changes
+            if known is not None and now - known.read_at <= await self._kept_for():
+                return known
+            fresh = await self._renewed(known, now)
+            if changes == self._changes:
+                self._snapshot = fresh
+            return fresh
+
+    async def _renewed(self, known: _Snapshot | None, now: float) -> _Snapshot:
+        """Read it again, unless no block was made since: nothing changes between two."""
+        if known is not None and await self._nodes.newest() == known.height:
+            return replace(known, read_at=now)
+        return await self._read(now)
 
     async def _kept_for(self) -> float:
         seconds = await self._pace.seconds()

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from garrison.adapters.akash.answers import LeaseEntry
 from garrison.adapters.akash.chain.answers import DEPLOYMENT, LEASE, understood
@@ -246,6 +247,36 @@ async def test_watching_asks_two_lists_for_any_number_of_deployments() -> None:
         assert double.count(f"{DEPLOYMENTS}/list") == double.count(LEASES) == 1
         assert len(await watch.all()) == 300
         assert len(double.asked) <= 5
+
+
+async def test_the_lists_are_read_again_when_there_is_a_new_block() -> None:
+    async with reading() as (double, nodes):
+        double.answers[f"{DEPLOYMENTS}/list"] = (200, body("q-deployments-list"))
+        double.answers[LEASES] = (200, body("q-leases-active"))
+        watch = Watch(nodes=nodes, pace=Pace(nodes), owner=TENANT, keep_seconds=0)
+        for _ in range(3):
+            await watch.all()
+        assert double.count(LEASES) == 1
+        double.height += 1
+        await watch.all()
+        assert double.count(LEASES) == 2
+
+
+async def test_what_was_read_before_a_change_is_not_kept() -> None:
+    async with reading() as (double, nodes):
+        double.answers[f"{DEPLOYMENTS}/list"] = (200, body("q-deployments-list"))
+        watch = Watch(nodes=nodes, pace=Pace(nodes), owner=TENANT, keep_seconds=60)
+
+        async def slow(_request: web.Request) -> web.Response:
+            watch.forget()
+            return web.json_response(body("q-leases-active"))
+
+        double.answers[LEASES] = slow
+        await watch.all()
+        double.answers[LEASES] = (200, body("q-leases-active"))
+        for _ in range(2):
+            await watch.all()
+        assert double.count(LEASES) == 2
 
 
 async def test_a_deployment_that_is_not_in_the_list_is_asked_about() -> None:
