@@ -160,13 +160,17 @@ def _sound_permission(permission: Any) -> bool:
 def _sound_deployment(deployment: Any) -> bool:
     return (
         isinstance(deployment, dict)
-        and str(deployment.get("dseq", "")).isdigit()
-        and int(deployment["dseq"]) >= 1
+        and _is_number(deployment.get("dseq"))
         and _sound_scope(deployment.get("scope"))
         and isinstance(deployment.get("services"), list)
         and bool(deployment["services"])
         and ("oseq" not in deployment or "gseq" in deployment)
     )
+
+
+def _is_number(value: Any) -> bool:
+    text = str(value)
+    return text.isascii() and text.isdecimal() and len(text) <= 20 and int(text) >= 1
 
 
 def _sound_scope(scope: Any) -> bool:
@@ -191,7 +195,7 @@ def _decode(text: str) -> bytes:
 def _unpack(text: str) -> Json:
     try:
         value = json.loads(_decode(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise TokenError("JWT is invalid", 401) from None
     if not isinstance(value, dict):
         raise TokenError("JWT is invalid", 401)
