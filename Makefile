@@ -73,6 +73,8 @@ down: venv ## Stop what 'make up' left running
 
 bench: venv provision ## Measure the operator, the demo, and GuideLLM beside our benchmark
 	python -m devenv.bench_sdl
+	python -m devenv.bench_watch
+	python -m devenv.bench_chain
 	python -m devenv.bench_guard
 	python -m devenv.bench_relay
 	python -m devenv.bench

@@ -214,6 +214,9 @@ def main() -> int:
         except (DevenvError, GarrisonError, TimeoutError) as error:
             print(error or "a workload was not served in time", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print("interrupted; everything that was started has been stopped", file=sys.stderr)
+            return 1
     return 0
 
 

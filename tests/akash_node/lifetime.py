@@ -25,6 +25,7 @@ from akash_sandbox.settings import (
 )
 from garrison.adapters.memory.clock import LoopClock
 from garrison.api.meta import ACCOUNT, API_VERSION, LEASE, SECRET, WORKLOAD, Kind
+from garrison.api.money import parse_dollars
 from kube_light.resource import NAMESPACE as NAMESPACES
 from tests.akash_node.audit import Books, audit, open_deployments
 from tests.akash_node.ground import Ground, secret_of, signer_of
@@ -109,7 +110,7 @@ async def _live(seed: int, deaths: Sequence[Death] | None) -> Life:
                 async with Party(ground, "tenant", clock) as party:
                     await _open(world, sandbox)
                     books = await _lived(world, party, deaths)
-                    broken += complaints(books)
+                    broken += [*complaints(books), *_miscounted(world, books)]
             except AssertionError as error:
                 broken.append(str(error))
             finally:
@@ -139,7 +140,9 @@ async def _lived(world: World, party: Party, deaths: Sequence[Death] | None) -> 
     await world.until(lambda: _is_gone(world), "gone")
     left = await open_deployments(party)
     assert not left, f"deployments {left} are orphans: no AkashLease is left"
+    reaper.appoint(())
     await asyncio.sleep(2 * EPOCH)
+    await world.until(lambda: _is_refunded(world, party), "the refund was seen")
     return await audit(party)
 
 
@@ -160,6 +163,14 @@ def complaints(books: Books) -> list[str]:
     if books.mints > 1:
         found.append(f"{books.mints} mints in an hour")
     return found
+
+
+def _miscounted(world: World, books: Books) -> list[str]:
+    """Return whether the leases' own statuses come to something else than the chain's books."""
+    told = sum(map(parse_dollars, world.spent.values()))
+    return (
+        [f"the leases say {world.spent}, the rent was {books.rent}"] if told != books.rent else []
+    )
 
 
 async def _open(world: World, sandbox: Running) -> None:
@@ -235,6 +246,13 @@ async def _topped_up(world: World) -> bool:
         == "Deposited"
         for each in await world.objects(LEASE)
     )
+
+
+async def _is_refunded(world: World, party: Party) -> bool:
+    """Whether the account's balance is what the wallet has, to the percent that is shown."""
+    (found,) = await world.objects(ACCOUNT)
+    has = await party.coins("uact")
+    return abs(parse_dollars(found["status"]["balance"]) - has) * 100 <= has
 
 
 async def _is_gone(world: World) -> bool:

@@ -99,6 +99,8 @@ class World:
     clock: LoopClock
     reaper: Reaper
     operator: Operator | None = None
+    spent: dict[str, str] = field(default_factory=dict)
+    """what each lease's status said last that it had cost, by the lease's name"""
     store: Store = field(init=False)
     kube: MemoryKube = field(init=False)
     user: MemoryKube = field(init=False)
@@ -113,9 +115,15 @@ class World:
         self.store.listen(self._changed)
 
     def _changed(self, change: Change) -> None:
+        self._note(change.object)
         operator = self.operator
         if operator is not None and not operator.dead and change.object["kind"] in WATCHED:
             operator.engine.on_event(change.type, change.object)
+
+    def _note(self, body: Any) -> None:
+        spent = (body.get("status") or {}).get("spent")
+        if body["kind"] == LEASE.kind and spent is not None:
+            self.spent[body["metadata"]["name"]] = spent
 
     def start(self) -> None:
         """Start an operator with nothing in its memory."""

@@ -175,7 +175,7 @@ class StubSocket:
 
     async def receive(self) -> aiohttp.WSMessage:
         end = aiohttp.WSMessage(aiohttp.WSMsgType.CLOSED, None, None)
-        return self._frames.pop(0) if self._frames else end  # type: ignore[return-value]
+        return self._frames.pop(0) if self._frames else end
 
     async def close(self) -> None:
         self._frames = []
@@ -198,7 +198,7 @@ class DrawnConsole(GatewayConsole):
 
 
 def frame(kind: aiohttp.WSMsgType, data: Any, extra: str | None = None) -> aiohttp.WSMessage:
-    return aiohttp.WSMessage(kind, data, extra)  # type: ignore[return-value]
+    return aiohttp.WSMessage(kind, data, extra)
 
 
 jsons = values.map(json.dumps)
@@ -327,7 +327,7 @@ def test_a_token_opens_its_lease_at_its_provider_and_nothing_else(
     )
     claims = {**CLAIMS, "leases": rights(target, scope)}
     found = jwt.verify(signed(claims), {KEY.address: KEY.public}, NOW)
-    mine = {
+    mine: dict[str, Any] = {
         "provider": "akash1frost",
         "scope": scope,
         "dseq": str(dseq),

@@ -1,4 +1,4 @@
-"""The wallet's key and the tokens it signs are in no log, object, process list or core dump."""
+"""An operator with a wallet: what its account tells, and that the key and its tokens show nowhere."""
 
 from __future__ import annotations
 
@@ -6,33 +6,26 @@ import base64
 import json
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from devenv.bench import workload
+from devenv.bench import NAMESPACE
 from devenv.stage import SECRET, Stage
 from tests.e2e.waiting import eventually
 
 CANARY = "c0ffee5eedfacade" * 4
 TOKEN = re.compile(rb"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}")
-CRASHING = f"import os; held = bytes.fromhex('{CANARY}') * 9; os.abort()"
-
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
-
-
-@pytest.fixture
-def core_dumps() -> Iterator[None]:
-    """Let processes that are started now dump as much as they like."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+CRASHING = f"""
+import os, resource
+_, most = resource.getrlimit(resource.RLIMIT_CORE)
+resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+held = bytes.fromhex('{CANARY}') * 9
+os.abort()
+"""
 
 
 def spellings(key: str) -> tuple[bytes, ...]:
@@ -76,26 +69,6 @@ async def objects(stage: Stage) -> bytes:
     return json.dumps(others).encode()
 
 
-async def served(stage: Stage) -> None:
-    """Have one workload served on the chain."""
-    limits = {"maxPricePerHour": "20", "maxLeases": 5, "maxNewLeasesPer10Minutes": 50}
-    backend = await stage.backend(horizon_seconds=30)
-    body = workload("chat", stage.images["synthetic"])
-    namespace = body["metadata"]["namespace"]
-    await stage.apply(
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
-        stage.account(backend=backend, limits=limits),
-        body,
-    )
-    await eventually(
-        "a lease on the chain is Ready",
-        lambda: stage.get("al", "-n", namespace),
-        lambda found: any(
-            (each.get("status") or {}).get("phase") == "Ready" for each in found["items"]
-        ),
-    )
-
-
 def dumped(folder: Path) -> list[Path]:
     """Return the core dumps in a folder."""
     return [each for each in folder.iterdir() if each.name.startswith("core")]
@@ -108,12 +81,43 @@ def test_the_search_finds_what_is_there() -> None:
     assert shown(b"nothing of the kind", CANARY) == []
 
 
-async def test_a_key_that_signed_and_its_tokens_are_nowhere_to_be_seen(
-    stage: Stage, core_dumps: None
-) -> None:
+async def test_an_account_on_the_chain_tells_everything_about_its_money(stage: Stage) -> None:
+    await eventually(
+        "the account has seen the lease's escrow",
+        lambda: stage.get("aa", "treasury"),
+        lambda found: bool((found.get("status") or {}).get("escrows")),
+    )
+    shown = await stage.kubectl("describe", "aa", "treasury")
+    status = (await stage.get("aa", "treasury"))["status"]
+    (held,) = status["escrows"]
+    assert held["lease"].startswith(f"{NAMESPACE}/chat-")
+    assert held["provider"].startswith("akash1")
+    assert float(held["left"]) > 0
+    (endpoint,) = status["endpoints"]
+    assert (endpoint["usable"], endpoint["lag"]) == (True, 0)
+    assert endpoint["height"] > 0
+    assert float(status["feeBalance"]) > 99
+    for label in (
+        "Address:",
+        "Balance:",
+        "Fee Balance:",
+        "Escrowed:",
+        "Escrows:",
+        "Burn Per Hour:",
+        "Runway Hours:",
+        "Endpoints:",
+        "Height:",
+        "Lag:",
+    ):
+        assert label in shown
+    for figure in (status["address"], status["balance"], held["left"], held["lease"]):
+        assert figure in shown
+
+
+async def test_a_key_that_signed_and_its_tokens_are_nowhere_to_be_seen(stage: Stage) -> None:
+    """The last test here: it ends the operator."""
     key = stage.market.key_file.read_text().strip()
-    operator = await stage.start_operator()
-    await served(stage)
+    operator = stage.processes["operator"]
     log = operator.log.read_bytes()
     assert b"CreateDeployment" in log
     assert b"SendManifest" in log
@@ -122,13 +126,16 @@ async def test_a_key_that_signed_and_its_tokens_are_nowhere_to_be_seen(
     assert shown(processes(), key) == []
     os.kill(operator.pid, signal.SIGABRT)
     assert await operator.wait() == -signal.SIGABRT
-    assert dumped(Path.cwd()) == []
+    assert dumped(stage.folder.parent) == []
 
 
-def test_without_the_precaution_a_core_dump_shows_the_key(core_dumps: None, tmp_path: Path) -> None:
+def test_without_the_precaution_a_core_dump_shows_the_key(tmp_path: Path) -> None:
     """Shows that the machine dumps where the test above looks."""
     child = subprocess.run(
-        [sys.executable, "-c", CRASHING], cwd=tmp_path, capture_output=True, check=False
+        [sys.executable, "-c", CRASHING],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
     )
     assert child.returncode == -signal.SIGABRT
     found = dumped(tmp_path)
