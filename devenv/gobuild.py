@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from devenv.cache import cache_folder, cache_key
+from devenv.cache import cache_folder, cache_key, require_space
 from devenv.checkout import CONTROLPLANE
 from devenv.command import output_of
 from devenv.errors import DevenvError
@@ -17,6 +17,8 @@ from devenv.lock import locked
 _LIST_SECONDS = 900
 _BUILD_SECONDS = 3600
 _SOME = 25
+_BUILD_BYTES = 4 << 30
+"""modules, Go's own cache and the programs of a cold build: 3.6 GiB"""
 
 # Without debugging data and with a lazier collector the control plane's cold build takes a third
 # less CPU time and memory.
@@ -110,6 +112,7 @@ def _require_go() -> None:
 
 
 async def _compile(source: Path, target: Path, report: Report) -> None:
+    require_space(target.parent, _BUILD_BYTES, f"compiling {source.name}")
     counter = _Counter(source.name, report)
     packages = await _packages(source, counter)
     counter.start("compiling", total=len(packages))

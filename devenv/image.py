@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devenv.cache import cache_folder, cache_key
+from devenv.cache import cache_folder, cache_key, forget_old, used
 from devenv.checkout import WORKLOADS
 from devenv.errors import DevenvError
 from devenv.hostcut import add_libraries, python_tree
@@ -93,6 +93,8 @@ SYNTHETIC = Recipe(
     script="synthetic.py",
     layers=_synthetic_layers,
 )
+_KEPT = 4
+"""images of a recipe: each state of its sources makes another one of up to 160 MB"""
 RECIPES = {recipe.name: recipe for recipe in (MODEL, SYNTHETIC)}
 
 
@@ -107,6 +109,8 @@ async def build(recipe: Recipe, *, say: Say = to_stderr) -> Layout:
         if not folder.exists():
             with step(f"Write the {recipe.name} image", recipe.why, say):
                 await asyncio.to_thread(_write, folder, trees, recipe.settings())
+        used(folder)
+    forget_old(folder.parent, f"{recipe.name}-", keep=_KEPT)
     return Layout(folder)
 
 

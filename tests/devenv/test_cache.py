@@ -1,10 +1,13 @@
 """Names in the cache."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from devenv.cache import cache_home, cache_key
+from devenv.cache import cache_home, cache_key, forget_old, require_space, used
+from devenv.errors import DevenvError
 from devenv.gobuild import binary_path
 from devenv.venv import requirements, venv_path
 
@@ -31,6 +34,35 @@ def _program(folder: Path, body: str) -> Path:
     (folder / "go.sum").write_text("")
     (folder / "main.go").write_text(f"package main\n\nfunc main() {{ {body} }}\n")
     return folder
+
+
+def part(folder: Path, name: str, *, hours: float) -> Path:
+    made = folder / name
+    made.mkdir()
+    (made / "blob").write_text("x")
+    moment = time.time() - hours * 3600
+    os.utime(made, (moment, moment))
+    return made
+
+
+def test_only_what_was_used_last_is_kept(tmp_path: Path) -> None:
+    old, older, fresh = (part(tmp_path, f"model-{n}", hours=n) for n in (3, 4, 2))
+    other = part(tmp_path, "other-1", hours=9)
+    used(older)
+    assert forget_old(tmp_path, "model-", keep=2) == [old]
+    assert sorted(tmp_path.iterdir()) == sorted([older, fresh, other])
+
+
+def test_what_was_used_a_moment_ago_is_never_deleted(tmp_path: Path) -> None:
+    recent = [part(tmp_path, f"model-{n}", hours=0.1 * n) for n in range(4)]
+    assert forget_old(tmp_path, "model-", keep=1) == []
+    assert sorted(tmp_path.iterdir()) == recent
+
+
+def test_too_small_a_disk_is_told_before_the_work(tmp_path: Path) -> None:
+    require_space(tmp_path, 1, "compiling x")
+    with pytest.raises(DevenvError, match=r"compiling x needs 1048576 GiB .*XDG_CACHE_HOME"):
+        require_space(tmp_path, 1 << 50, "compiling x")
 
 
 def test_a_binarys_name_follows_its_sources(tmp_path: Path) -> None:
