@@ -17,6 +17,8 @@ from garrison.core.lifecycle import CreateDeployment, DepositEscrow, Observation
 from tests.simulation.run import LONG_SEED, run_seed
 
 SEEDS = range(60)
+LUCKY = (32,)
+"""seeds that have noticed what few others do: looked at first, to be quick"""
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -156,7 +158,7 @@ def test_a_missing_safeguard_is_noticed(
     monkeypatch: pytest.MonkeyPatch, patch: Patch, complaint: str
 ) -> None:
     patch(monkeypatch)
-    for seed in SEEDS:
+    for seed in (*LUCKY, *SEEDS):
         if any(complaint in each for each in run_seed(seed).broken):
             return
     pytest.fail(f"no seed of {SEEDS} noticed; the simulation does not check this")
