@@ -159,6 +159,7 @@ ALLOWED = (
     ("create", "secrets", "prod"),
     ("delete", "secrets", "prod"),
     ("patch", "secrets", NAMESPACE),
+    ("list", "secrets", NAMESPACE),
     ("create", "akashproviders.garrison.dev", ""),
     ("watch", "providerpolicies.garrison.dev", "prod"),
     ("create", "controllerrevisions.apps", "prod"),
@@ -172,7 +173,8 @@ ALLOWED = (
 )
 DENIED = (
     ("get", "secrets/ghcr", "prod"),
-    ("list", "secrets", NAMESPACE),
+    ("list", "secrets", "prod"),
+    ("watch", "secrets", NAMESPACE),
     ("create", "inferenceworkloads.garrison.dev", "prod"),
     ("delete", "inferenceworkloads.garrison.dev", "prod"),
     ("create", "akashaccounts.garrison.dev", ""),

@@ -13,7 +13,15 @@ import aiohttp
 from cryptography import x509
 
 from garrison.adapters.sentinel.certificates import fingerprint, public_key, uris
-from garrison.adapters.sentinel.reply import bounded, refusal, translated, url_of, where_of
+from garrison.adapters.sentinel.reply import (
+    MAX_ANSWER,
+    MAX_PAGE,
+    bounded,
+    refusal,
+    translated,
+    url_of,
+    where_of,
+)
 from garrison.adapters.sentinel.tls import client_context
 from garrison.errors import AuthError, UnavailableError
 from garrison.ports.identity import ClientIdentity, bootstrap_id, lease_id
@@ -110,11 +118,16 @@ class Channel:
         """Return the text that a GET answers; bytes that are no UTF-8 are replaced. Raises like ``call``."""
         with translated(where_of(self._door.destination), CALL_SECONDS):
             async with asyncio.timeout(CALL_SECONDS):
-                raw = await self._exchange("GET", path, None, CALL_SECONDS)
+                raw = await self._exchange("GET", path, None, CALL_SECONDS, MAX_PAGE)
             return raw.decode("utf-8", "replace")
 
     async def _exchange(
-        self, method: str, path: str, body: Mapping[str, Any] | None, seconds: float
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        seconds: float,
+        limit: int = MAX_ANSWER,
     ) -> bytes:
         if self._session is None:
             self._session = aiohttp.ClientSession(
@@ -132,7 +145,7 @@ class Channel:
             headers={"accept-encoding": "identity"},
             timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS),
         ) as response:
-            raw = await bounded(response)
+            raw = await bounded(response, limit)
             if response.status >= 400:
                 raise refusal(response.status, path, _object(raw))
             return raw

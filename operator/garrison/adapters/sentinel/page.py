@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from itertools import islice, pairwise
+from io import StringIO
+from itertools import pairwise
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -41,7 +42,7 @@ def samples_of(text: str) -> Samples:
     A value is finite, not negative and at most ``MAX_VALUE``; a series stands once; a family has
     at most its limit of series; a histogram is whole and its buckets do not shrink.
     """
-    lines = [each for each in text.split("\n") if each.strip() and not each.startswith("#")]
+    lines, total = stated(text)
     taken: dict[tuple[str, Labels], Sample] = {}
     counts: dict[str, int] = {}
     for sample, limit in _known(lines):
@@ -52,11 +53,23 @@ def samples_of(text: str) -> Samples:
         taken[slot] = sample
     broken = {each.name for each in FAMILIES if each.kind == "histogram"} - _whole(taken)
     kept = tuple(each for each in taken.values() if each.family not in broken)
-    return Samples(samples=kept, dropped=len(lines) - len(kept))
+    return Samples(samples=kept, dropped=total - len(kept))
+
+
+def stated(text: str, limit: int = MAX_LINES) -> tuple[list[str], int]:
+    """Return the first lines of a page that say something, at most ``limit``, and how many do."""
+    lines: list[str] = []
+    total = 0
+    for line in StringIO(text):
+        if line.strip() and not line.startswith("#"):
+            total += 1
+            if total <= limit:
+                lines.append(line.rstrip("\n"))
+    return lines, total
 
 
 def _known(lines: list[str]) -> Iterator[tuple[Sample, int]]:
-    for line in islice(lines, MAX_LINES):
+    for line in lines:
         found = _read(line) if len(line) <= MAX_LINE else None
         if found is not None:
             name, labels, value = found

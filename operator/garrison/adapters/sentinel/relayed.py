@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from itertools import islice
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from garrison.adapters.sentinel.page import stated
 from garrison.ports.samples import MAX_RELAYED, PLACE, Labels, Sample, Samples
 
 MAX_LINES = 4000
@@ -25,13 +25,13 @@ def relayed_of(text: str) -> Samples:
     Types, help and times are not taken. A series stands once; a label of ours is renamed as
     Prometheus does; a line with a name or value that is too long, or with too many, is dropped.
     """
-    lines = [each for each in text.split("\n") if each.strip() and not each.startswith("#")]
+    lines, total = stated(text, MAX_LINES)
     taken: dict[tuple[str, Labels], Sample] = {}
-    for line in islice(lines, MAX_LINES):
+    for line in lines:
         sample = _read(line) if len(line) <= MAX_LINE else None
         if sample is not None and len(taken) < MAX_RELAYED:
             taken.setdefault((sample.name, sample.labels), sample)
-    return Samples(samples=tuple(taken.values()), dropped=len(lines) - len(taken))
+    return Samples(samples=tuple(taken.values()), dropped=total - len(taken))
 
 
 def _read(line: str) -> Sample | None:

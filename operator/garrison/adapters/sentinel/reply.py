@@ -15,6 +15,8 @@ from garrison.errors import AuthError, ConflictError, GarrisonError, RejectedErr
 from garrison.ports.probe import Destination
 
 MAX_ANSWER = 4 << 20
+MAX_PAGE = 1 << 20
+"""Of metrics: what the agent itself takes of a workload at most."""
 
 
 def url_of(destination: Destination, path: str) -> URL:
@@ -28,13 +30,13 @@ def where_of(destination: Destination) -> str:
     return f"sentinel at {destination.host}:{destination.port}"
 
 
-async def bounded(response: aiohttp.ClientResponse) -> bytes:
+async def bounded(response: aiohttp.ClientResponse, limit: int = MAX_ANSWER) -> bytes:
     """Return an answer's body. Raises UnavailableError when it is too long."""
     kept = bytearray()
     async for chunk in response.content.iter_any():
         kept += chunk
-        if len(kept) > MAX_ANSWER:
-            raise UnavailableError(f"the sentinel's answer is longer than {MAX_ANSWER} bytes")
+        if len(kept) > limit:
+            raise UnavailableError(f"the sentinel's answer is longer than {limit} bytes")
     return bytes(kept)
 
 
