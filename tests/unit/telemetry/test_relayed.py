@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -90,6 +92,31 @@ def test_a_workload_cannot_speak_in_another_s_name() -> None:
     assert ours["garrison_replica_up"] == [(PLACES["chat-1"], 1)]
     theirs = [labels for name in after if name.startswith(PREFIX) for labels, _ in after[name]]
     assert theirs
+    assert all(labels.items() >= PLACES["chat-1"].items() for labels in theirs)
+
+
+NAMES = st.text('aZ_:0é"\\ ', min_size=1, max_size=8)
+VALUES = st.text(max_size=12).map(lambda each: each.replace("\\", "\\\\").replace('"', '\\"'))
+LINES = st.builds(
+    lambda name, labels, value: (
+        f"{name}{{{','.join(f'{key}=' + chr(34) + each + chr(34) for key, each in labels)}}} {value}"
+    ),
+    NAMES,
+    st.lists(st.tuples(NAMES | st.sampled_from([*PLACES["chat-1"], "le"]), VALUES), max_size=3),
+    st.floats(),
+)
+
+
+@settings(max_examples=60)
+@given(lines=st.lists(LINES, max_size=8))
+def test_whatever_a_workload_says_the_page_can_be_read_and_holds_all_that_was_taken(
+    lines: list[str],
+) -> None:
+    page = told(ONE, "\n".join(lines))
+    found = series(scraped(page))
+    theirs = [labels for name in found if name.startswith(PREFIX) for labels, _ in found[name]]
+    assert page.relayed is not None
+    assert len(theirs) == len(page.relayed.samples.samples)
     assert all(labels.items() >= PLACES["chat-1"].items() for labels in theirs)
 
 
