@@ -54,14 +54,23 @@ class End:
         self.read: Callable[[memoryview], int] = sock.recv_into
         self.write: Callable[[memoryview], int] = sock.send
         if isinstance(sock, ssl.SSLSocket):
-            self.read = partial(sock.read, RECORD)  # type: ignore[assignment]  # into a buffer
-            self.write = sock.write
+            inner = getattr(sock, "_sslobj", None) or sock  # the same, without Python in between
+            self.read = partial(inner.read, RECORD)  # type: ignore[assignment]  # into a buffer
+            self.write = inner.write
         self.turn = turn
         self.peer: End | None = None
         self.exchange: Exchange | None = None
         self.out: memoryview | None = None
         self.ended = self.finished = False
         self.events = 0
+
+    def write_records(self, view: memoryview) -> int:
+        """Write more than one TLS record; the kernel joins them. Raises OSError."""
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        try:
+            return self.write(view)
+        finally:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
     def done(self) -> bool:
         """Tell whether both directions have ended, and all that was read is written."""
@@ -71,6 +80,8 @@ class End:
         """Tell this side that no more bytes come; it may still send. Raises OSError."""
         self.finished = True
         if isinstance(self.socket, ssl.SSLSocket):
+            if self.ended and _said_goodbye(self.socket):
+                return
             alert = _close_notify(self.socket, spare)
             sent = 0
             with suppress(BlockingIOError):
@@ -90,6 +101,15 @@ class End:
 
 def _raw(fd: int) -> Callable[[memoryview], int]:
     return lambda view: os.write(fd, view)
+
+
+def _said_goodbye(secured: ssl.SSLSocket) -> bool:
+    """Send close_notify to a client that has sent its own; False when it has to be done again."""
+    try:
+        secured.unwrap()
+    except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        return False
+    return True
 
 
 def _close_notify(secured: ssl.SSLSocket, spare: tuple[socket.socket, socket.socket]) -> bytes:
