@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from google.protobuf.message import Message
@@ -37,7 +38,11 @@ TXS = "/cosmos/tx/v1beta1/txs"
 SIMULATE = "/cosmos/tx/v1beta1/simulate"
 LOOK_SECONDS = 0.5
 INDEX_LAG = timedelta(seconds=10)
-"""How long after a block its transactions may not be found by hash."""
+"""How long after a block its transactions may not be found by hash, by the clock on the wall.
+
+A block's time cannot be used for it: it is when the block before was signed, so a late block carries an
+early time, and takes transactions that look expired to everybody who waits for it.
+"""
 PATIENCE = timedelta(seconds=45)
 """How long after the timeout a silent chain is waited for."""
 _REFUSING = {400, 500}
@@ -51,6 +56,14 @@ class RefusedError(Exception):
     def __init__(self, why: Refusal) -> None:
         super().__init__(why.text)
         self.why = why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """``is_past``: nodes do not know the transaction, and no further block can take it."""
+
+    landed: TxResponse | None = None
+    is_past: bool = False
 
 
 class Broadcaster:
@@ -121,31 +134,35 @@ class Broadcaster:
 
     async def _outcome(self, tx: SignedTx) -> TxResponse:
         give_up = tx.expires_at + PATIENCE
+        past: float | None = None
         while True:
-            found = await self._found(tx)
-            if found is not None:
-                self._nodes.saw(found.height)
-                return found
+            look = await self._look(tx)
+            now = asyncio.get_running_loop().time()
+            if look.landed is not None:
+                self._nodes.saw(look.landed.height)
+                return look.landed
+            if past is not None and look.is_past and now - past >= INDEX_LAG.total_seconds():
+                raise UnavailableError(
+                    f"transaction {tx.hash} got into no block before it expired; it is tried again"
+                )
+            if past is None and look.is_past:
+                past = now
             if self._clock.now() >= give_up:
                 raise UnknownOutcomeError(
                     f"transaction {tx.hash} was sent and cannot be looked up; it is looked for again"
                 )
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _found(self, tx: SignedTx) -> TxResponse | None:
-        """Return the transaction's fate, None while it is open. Raises UnavailableError: expired."""
+    async def _look(self, tx: SignedTx) -> _Look:
         try:
             head = await self._nodes.head()
             body = await self._nodes.get(f"{TXS}/{tx.hash}")
-            return understood(TX, body, "a transaction").tx_response
+            return _Look(landed=understood(TX, body, "a transaction").tx_response)
         except NotFoundError:
-            if head.time < tx.expires_at + INDEX_LAG:
-                return None
-            raise UnavailableError(
-                f"transaction {tx.hash} got into no block before it expired; it is tried again"
-            ) from None
+            # Either clock alone may be wrong.
+            return _Look(is_past=min(head.time, self._clock.now()) >= tx.expires_at)
         except UnavailableError:
-            return None
+            return _Look()
 
 
 def _text(raw: bytes) -> str:

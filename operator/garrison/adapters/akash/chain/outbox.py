@@ -199,6 +199,9 @@ class Outbox:
     async def _transact(self, items: list[_Item], gas: int) -> list[_Item]:
         """Return what has to be sent again: the others, when one failed in the block."""
         for tries in range(1, MAX_GAS_TRIES + 1):
+            items = self._in_time(items)
+            if not items:
+                return []
             tx = await self._sign(items, gas)
             why, used = await self._fate(tx)
             if why is None:

@@ -128,12 +128,48 @@ async def test_after_a_lost_answer_a_refusal_elsewhere_decides_nothing() -> None
         assert (await sender.send(await transaction(30))).code == 0
 
 
-async def test_what_got_into_no_block_before_its_timeout_never_will() -> None:
+async def test_what_got_into_no_block_before_its_timeout_never_will(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(broadcast, "INDEX_LAG", timedelta(seconds=0.1))
+    monkeypatch.setattr(broadcast, "PATIENCE", timedelta(seconds=60))
     double = accepting(then=None)
-    tx = await transaction(-broadcast.INDEX_LAG.total_seconds() - 1)
+    tx = await transaction(-1)
     async with broadcaster(double) as sender:
         with pytest.raises(UnavailableError, match="got into no block"):
             await sender.send(tx)
+    assert double.count(f"{TXS}/{tx.hash}") > 2
+
+
+async def test_a_transaction_in_a_late_block_is_waited_for_until_it_is_indexed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The newest block is past the timeout, and the one before it, which was late, is not indexed."""
+    monkeypatch.setattr(broadcast, "PATIENCE", timedelta(seconds=60))
+    double, tx = accepting(then=None), await transaction(-15)
+    original = double.everything
+    assert original is not None
+
+    async def lagging(request: web.Request) -> web.StreamResponse:
+        if request.path.startswith(f"{TXS}/") and double.count(request.path) > 3:
+            return web.json_response(LANDED)
+        return await original(request)
+
+    double.everything = lagging
+    async with broadcaster(double) as sender:
+        assert (await sender.send(tx)).code == 0
+
+
+async def test_a_clock_that_is_fast_does_not_make_a_transaction_expire(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By our clock the timeout has passed, by the chain's it has not."""
+    monkeypatch.setattr(broadcast, "INDEX_LAG", timedelta(0))
+    double = accepting(then=None)
+    double.age = timedelta(seconds=20)
+    async with broadcaster(double) as sender:
+        with pytest.raises(UnknownOutcomeError):
+            await sender.send(await transaction(-10))
 
 
 async def test_what_cannot_be_looked_up_is_not_known() -> None:

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from akash_proto.schema.akash_deployment_v1beta4_pb2 import MsgCloseDeployment
 from akash_proto.tx import decode_tx
+from garrison.adapters.akash.chain import outbox
 from garrison.adapters.akash.chain.answers import TxResponse
 from garrison.adapters.akash.chain.broadcast import RefusedError
 from garrison.adapters.akash.chain.codes import refusal, simulated_refusal
@@ -211,6 +212,22 @@ async def test_gas_is_not_raised_for_ever() -> None:
     assert type(found) is UnavailableError
     assert len(chain.limits) == 3
     assert max(chain.limits) <= MAX_GAS
+
+
+async def test_gas_is_not_raised_for_a_message_that_waited_too_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """When blocks are late, another try would land after its outcome was decided."""
+    monkeypatch.setattr(outbox, "MAX_WAIT", timedelta(seconds=1))
+    chain = Chain(out_of_gas=99, gate=asyncio.Event())
+    async with outbox_on(chain) as box:
+        sent = asyncio.ensure_future(send(box, 1))
+        await asyncio.sleep(1.2)
+        assert chain.gate is not None
+        chain.gate.set()
+        (found,) = await sent
+    assert type(found) is UnavailableError
+    assert len(chain.limits) == 1
 
 
 async def test_a_batch_too_large_for_a_block_is_halved() -> None:
