@@ -134,9 +134,18 @@ class SandboxAdmin:
         """Let one provider, or with no name all of them, stop bidding, or bid again."""
         await self._call("PUT", "/v1/bidding", Bidding(silent=silent, provider=provider))
 
-    async def errors(self, scope: str, *, status: int = 500, count: int | None = None) -> None:
-        """Let the Console or a provider's gateway fail ``count`` times; status 0 ends it."""
-        await self._call("PUT", f"/v1/http/{scope}/errors", Errors(status=status, count=count))
+    async def errors(
+        self,
+        scope: str,
+        *,
+        status: int = 500,
+        count: int | None = None,
+        path: str = "/",
+        retry_after: int | None = None,
+    ) -> None:
+        """Let the Console or a provider's gateway fail at a path ``count`` times; status 0 ends it."""
+        errors = Errors(status=status, count=count, path=path, retry_after=retry_after)
+        await self._call("PUT", f"/v1/http/{scope}/errors", errors)
 
     async def hang(self, scope: str, *, seconds: float) -> None:
         """Let the Console or a gateway keep requests waiting; 0 ends it."""

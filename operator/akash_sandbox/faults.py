@@ -20,11 +20,14 @@ Garbled = Literal["", "html", "truncated"]
 class HttpFault:
     """What goes wrong at one HTTP server.
 
-    ``status`` answers every request with that code, ``errors_left`` times (None: until cleared).
+    ``status`` answers every request to ``path`` and below with that code, ``errors_left`` times (None:
+    until cleared); 429 and 503 say ``retry_after`` seconds, unless that is None.
     ``hang_seconds`` keeps requests waiting; ``drops_left`` writes take effect without an answer.
     """
 
     status: int = 0
+    path: str = "/"
+    retry_after: int | None = None
     errors_left: int | None = None
     hang_seconds: float = 0.0
     drops_left: int = 0
@@ -149,17 +152,17 @@ class Faults:
         """Switch everything off."""
         self.current = FaultSet()
 
-    def take_error(self, scope: str) -> int | None:
-        """Return the status code that this request must fail with, None when it may pass."""
+    def take_error(self, scope: str, path: str) -> HttpFault | None:
+        """Return the fault that this request must fail with, None when it may pass."""
         fault = self.http(scope)
-        if not fault.status:
+        if not fault.status or not path.startswith(fault.path):
             return None
         if fault.errors_left is None:
-            return fault.status
+            return fault
         left = fault.errors_left - 1
         status = fault.status if left > 0 else 0
         self.set_http(scope, replace(fault, status=status, errors_left=left or None))
-        return fault.status
+        return fault
 
     def take_drop(self, scope: str) -> bool:
         """Return whether the answer to this write must never arrive."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from akash_sandbox.faults import HttpFault
 from akash_sandbox.venue import Venue
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -22,10 +23,10 @@ def misbehaving(venue: Venue, scope: str) -> Middleware:
         fault = venue.faults.http(scope)
         latency = venue.faults.provider(scope).latency_ms
         await asyncio.sleep(fault.hang_seconds + latency / 1000)
-        status = venue.faults.take_error(scope)
-        if status is not None:
+        failing = venue.faults.take_error(scope, request.path)
+        if failing is not None:
             await venue.commit()
-            return web.json_response({"message": "fault switched on by request"}, status=status)
+            return _failure(failing)
         response = await handler(request)
         if _is_write(request) and response.status < 400 and venue.faults.take_drop(scope):
             await venue.commit()
@@ -33,6 +34,13 @@ def misbehaving(venue: Venue, scope: str) -> Middleware:
         return response
 
     return middleware
+
+
+def _failure(fault: HttpFault) -> web.Response:
+    response = web.json_response({"message": "fault switched on by request"}, status=fault.status)
+    if fault.retry_after is not None and fault.status in {429, 503}:
+        response.headers["Retry-After"] = str(fault.retry_after)
+    return response
 
 
 async def _keep(venue: Venue, scope: str, request: web.Request) -> None:

@@ -241,7 +241,8 @@ def test_the_console_signs_messages_with_an_id_of_the_callers(chain: Chain) -> N
 
     async def posted(one: dict[str, str]) -> Reply:
         async with chain.process.tenant() as tenant:
-            body = {"data": {"userId": "local-user", "messages": [one]}}
+            user = (await tenant.call("GET", "/v1/user/me")).json["data"]["id"]
+            body = {"data": {"userId": user, "messages": [one]}}
             return await tenant.call("POST", "/v1/tx", body)
 
     first = asyncio.run(posted(shown))
@@ -251,7 +252,7 @@ def test_the_console_signs_messages_with_an_id_of_the_callers(chain: Chain) -> N
     query = f"?id.owner={key.address}&id.dseq={message.id.dseq}"
     assert chain.node().get(f"/akash/deployment/v1beta4/deployments/info{query}")[0] == 200
     again = asyncio.run(posted(shown))
-    assert (again.status, "Deployment exists" in again.text) == (400, True)
+    assert (again.status, "already exists" in again.text) == (400, True)
     other = asyncio.run(posted({**shown, "typeUrl": "/cosmos.bank.v1beta1.MsgSend"}))
     assert (other.status, "is none of" in other.text) == (400, True)
     close = MsgCloseDeployment(id=message.id)

@@ -78,6 +78,13 @@ async def test_the_console_fails_as_often_as_asked(tenant: Tenant, admin: Sandbo
     assert (await tenant.call("GET", "/v1/balances")).status == 200
 
 
+async def test_the_console_fails_at_one_path(tenant: Tenant, admin: SandboxAdmin) -> None:
+    await admin.errors(CONSOLE, status=429, path="/v1/balances", retry_after=7)
+    assert (await tenant.call("GET", "/v1/balances")).status == 429
+    assert (await tenant.call("GET", "/v1/deployments")).status == 200
+    await admin.errors(CONSOLE, status=0)
+
+
 async def test_a_failing_gateway_leaves_the_lease_without_its_manifest(
     tenant: Tenant, admin: SandboxAdmin
 ) -> None:

@@ -64,6 +64,8 @@ class World:
         self.chance = random.Random(seed)
         self.chain = seed % 3 == 0
         """whether the operator names deployments itself, and mints its credit"""
+        self.keeps_ids = seed % 9 != 3
+        """whether the market takes the names that the operator proposes"""
         self.clock = LoopClock()
         self.reached = Reached()
         self.broken: list[str] = []
@@ -81,6 +83,7 @@ class World:
             providers=providers(self.chance),
             hook=self.weather,
             chooses_id=self.chain,
+            keeps_ids=self.keeps_ids,
             balance=MicroUSD(60_000_000 if self.chain else 1_000_000_000),
         )
         self.minter = MemoryMinter(self.market)

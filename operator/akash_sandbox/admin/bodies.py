@@ -48,10 +48,15 @@ class Bidding:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class Errors:
-    """Answers with ``status``, ``count`` times or until cleared; status 0 ends it."""
+    """Answers to ``path`` and below with ``status``, ``count`` times or until cleared; status 0 ends it.
+
+    429 and 503 tell to come again after ``retry_after`` seconds, when it is given.
+    """
 
     status: Annotated[int, Field(ge=0, le=599)] = 500
     count: Annotated[int, Field(ge=1)] | None = None
+    path: Annotated[str, Field(pattern="^/", max_length=200)] = "/"
+    retry_after: Annotated[int, Field(ge=0, le=86_400)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)

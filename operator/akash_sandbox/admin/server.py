@@ -126,7 +126,13 @@ class Admin:
     async def _errors(self, request: web.Request) -> web.Response:
         asked = await _body(request, bodies.Errors)
         left = asked.count if asked.status else None
-        return await self._http(request, status=asked.status, errors_left=left)
+        return await self._http(
+            request,
+            status=asked.status,
+            errors_left=left,
+            path=asked.path,
+            retry_after=asked.retry_after,
+        )
 
     async def _hang(self, request: web.Request) -> web.Response:
         asked = await _body(request, bodies.Hang)

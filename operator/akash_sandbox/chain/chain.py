@@ -123,6 +123,12 @@ class Chain:
         self._waiting[tx.hash] = tx
         return tx
 
+    def include(self, raw: bytes) -> Result:
+        """Take a transaction into the newest block, which needs no waiting; raises RefusalError."""
+        tx = read(raw)
+        self._executor.check(tx, self.moment(), self._pending(tx.signer))
+        return self._execute(tx)
+
     def simulate(self, raw: bytes) -> Json:
         """Return what a transaction would do and use; raises RefusalError or SimulationError."""
         tx = read(raw)
@@ -158,9 +164,13 @@ class Chain:
         """Execute what waits, in the order it came."""
         waiting, self._waiting = list(self._waiting.values()), {}
         for tx in waiting:
-            found = self._executor.deliver(tx, self.moment(), self.gas_percent)
-            self.results[found.hash] = found
-            self._fresh.append(found)
+            self._execute(tx)
+
+    def _execute(self, tx: Tx) -> Result:
+        found = self._executor.deliver(tx, self.moment(), self.gas_percent)
+        self.results[found.hash] = found
+        self._fresh.append(found)
+        return found
 
     def _pending(self, signer: str) -> int:
         return sum(

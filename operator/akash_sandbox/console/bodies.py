@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 from aiohttp import web
 from pydantic import BaseModel, Field, ValidationError
@@ -73,6 +74,15 @@ class Page(BaseModel):
 
 class DseqQuery(BaseModel):
     dseq: Dseq
+
+
+class UserQuery(BaseModel):
+    user_id: UUID = Field(alias="userId")
+
+
+class InfoQuery(BaseModel):
+    owner: str = Field(alias="id.owner", min_length=1)
+    dseq: Dseq = Field(alias="id.dseq")
 
 
 class ListQuery(BaseModel):

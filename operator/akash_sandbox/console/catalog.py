@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from akash_sandbox.console import shapes
-from akash_sandbox.console.bodies import ListQuery, query
+from akash_sandbox.console.bodies import InfoQuery, ListQuery, query
 from akash_sandbox.console.problem import ProblemError
 from akash_sandbox.market.deployment import Deployment
 from akash_sandbox.market.provider import GpuStock, Provider
@@ -29,6 +29,7 @@ class Catalog:
             web.get("/v1/providers", self._providers),
             web.get("/v1/providers/{address}", self._provider),
             web.get("/akash/deployment/{version}/deployments/list", self._deployments),
+            web.get("/akash/deployment/{version}/deployments/info", self._deployment),
             web.get("/akash/market/{version}/leases/list", self._leases),
         ]
 
@@ -50,6 +51,16 @@ class Catalog:
         return web.json_response(
             {"deployments": [self._listed(d) for d in shown], "pagination": _total(found)}
         )
+
+    async def _deployment(self, request: web.Request) -> web.Response:
+        asked = query(request, InfoQuery)
+        found = self._indexed(
+            ListQuery(**{"filters.owner": asked.owner, "filters.dseq": asked.dseq})
+        )
+        if not found:
+            missing = {"code": 5, "message": "deployment not found", "details": []}
+            return web.json_response(missing)
+        return web.json_response(self._listed(found[0]))
 
     async def _leases(self, request: web.Request) -> web.Response:
         asked = query(request, ListQuery)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-from typing import Any
 
 from aiohttp import web
 
 from akash_sandbox import jwt
-from akash_sandbox.chain.managed import FEE, TTL_SECONDS, TYPES, signed
-from akash_sandbox.console.bodies import Message, TokenBody, TxBody, body
+from akash_sandbox.chain.managed import FEE, TYPES, signed
+from akash_sandbox.console.bodies import Message, TokenBody, TxBody, UserQuery, body, query
 from akash_sandbox.console.problem import ProblemError
+from akash_sandbox.console.refusals import refused
 from akash_sandbox.market.bank import UACT, UAKT
 from akash_sandbox.market.decimals import floor
 from akash_sandbox.market.escrow import EscrowState
+from akash_sandbox.market.refusal import RefusalError
 from akash_sandbox.venue import Venue
 
 _MICRO = 1_000_000
-_POLL_SECONDS = 0.02
-_USER = "local-user"
+_USER = "8d5f3a52-0c65-4a3e-9f0b-5c4b8a1f6f10"
+_LOGIN = "auth0|local-user"
+"""The id at the login service, which is not the one that the Console goes by."""
 
 
 class Wallet:
@@ -47,7 +48,9 @@ class Wallet:
         }
         return web.json_response({"data": data})
 
-    async def _wallets(self, _request: web.Request) -> web.Response:
+    async def _wallets(self, request: web.Request) -> web.Response:
+        if str(query(request, UserQuery).user_id) != _USER:
+            return web.json_response({"data": []})
         wallet = {
             "id": 1,
             "userId": _USER,
@@ -63,8 +66,8 @@ class Wallet:
     async def _user(self, _request: web.Request) -> web.Response:
         user = {
             "id": _USER,
-            "userId": _USER,
-            "username": _USER,
+            "userId": _LOGIN,
+            "username": "local-user",
             "email": "local@localhost",
             "emailVerified": True,
             "subscribedToNewsletter": False,
@@ -82,8 +85,10 @@ class Wallet:
         return web.json_response({"data": {"token": token}}, status=201)
 
     async def _tx(self, request: web.Request) -> web.Response:
-        """Sign messages for the account, and answer when they are in a block."""
+        """Sign messages for the account. As the Console's other writes they take effect at once."""
         asked = (await body(request, TxBody)).data
+        if asked.user_id != _USER:
+            raise ProblemError(404, "UserWallet Not Found")
         chain, address = self._venue.chain, self._venue.account.address
         raw = signed(
             self._venue.account,
@@ -95,22 +100,16 @@ class Wallet:
         # The Console pays for gas, whatever the account spent on its own transactions.
         bank = self._venue.book.bank
         bank.mint(address, UAKT, max(0, FEE - bank.balance(address, UAKT)))
-        result = await self._included(chain.broadcast(raw).hash)
+        urls = [each.type_url for each in asked.messages]
+        try:
+            result = chain.include(raw).body
+        except RefusalError as error:
+            raise refused(str(error), urls) from error
+        await self._venue.advance()
         if result["code"]:
-            poor = "insufficient balance" in result["raw_log"]
-            raise ProblemError(402 if poor else 400, result["raw_log"])
+            raise refused(result["raw_log"], urls)
         data = {"code": 0, "transactionHash": result["txhash"], "rawLog": result["raw_log"]}
         return web.json_response({"data": data})
-
-    async def _included(self, hash_: str) -> dict[str, Any]:
-        """Return a transaction's result; raises ProblemError when no block takes it in time."""
-        until = self._venue.now() + TTL_SECONDS
-        while (found := self._venue.chain.results.get(hash_)) is None:
-            if self._venue.now() > until:
-                raise ProblemError(500, f"transaction {hash_} did not get into a block")
-            await asyncio.sleep(_POLL_SECONDS)
-            await self._venue.tick()
-        return found.body
 
     def _escrowed(self) -> int:
         accounts = (d.escrow for d in self._venue.book.of(self._venue.account.address))

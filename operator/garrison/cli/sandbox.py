@@ -165,10 +165,11 @@ def no_bids(ctx: click.Context, provider: str, *, end: bool) -> None:
     "--status", type=click.IntRange(0, 599), default=500, show_default=True, help="0 ends it."
 )
 @click.option("--count", type=click.IntRange(1), default=None, help="Default: until cleared.")
+@click.option("--path", default="/", show_default=True, help="Only at this path and below.")
 @click.pass_context
-def errors(ctx: click.Context, scope: str, status: int, count: int | None) -> None:
+def errors(ctx: click.Context, scope: str, status: int, count: int | None, path: str) -> None:
     """Let SCOPE (console, a provider's gateway or a chain's node) answer with an error."""
-    do(ctx, lambda admin: admin.errors(scope, status=status, count=count))
+    do(ctx, lambda admin: admin.errors(scope, status=status, count=count, path=path))
     click.echo(f"{scope} answers {status or 'normally'}")
 
 

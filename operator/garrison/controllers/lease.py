@@ -351,12 +351,17 @@ class LeaseController:
         return o.now, found
 
     async def _searched(self, market: Market, o: Observation) -> Deployment | None:
+        """Look by the chosen id, then by the marker: a market may have given an id of its own.
+
+        What has the chosen id while its marker is not known yet may be ours: the list says so, or raises.
+        """
         intent = unresolved_create(o.status)
         if intent is None or o.holds_token:
             return None
         if intent.deployment is not None:
             found = await market.deployment(intent.deployment)
-            return found if found is not None and found.marker == intent.marker else None
+            if found is not None and found.marker:
+                return found if found.marker == intent.marker else None
         mine = [each for each in await market.open_deployments() if each.marker == intent.marker]
         return min(mine, key=lambda each: each.id, default=None)
 
@@ -476,7 +481,12 @@ class LeaseController:
         match action:
             case CreateDeployment():
                 self._tokens.pop(o.lease.meta.uid, None)
-                return await exchange.market.create(action.order, action.deployment)
+                try:
+                    return await exchange.market.create(action.order, action.deployment)
+                except TransientError:
+                    # Nothing was done: the token is not used up, and lives as long as before.
+                    self._tokens[o.lease.meta.uid] = action.token
+                    raise
             case AcceptBid():
                 self._tokens.pop(o.lease.meta.uid, None)
                 await exchange.market.accept(action.bid, action.order)

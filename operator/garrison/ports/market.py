@@ -21,7 +21,8 @@ from garrison.api.money import MicroUSD
 class MarketTraits:
     """How this market behaves.
 
-    ``chooses_id``: the caller picks the deployment's id (chain); else the market does (Console API).
+    ``chooses_id``: the caller picks the deployment's id; else the market does. A market that could not
+    take the id once gives another, which the marker tells.
     ``outcome_horizon``: after this long, a write whose effect cannot be found did not happen.
     ``escrow_lags``: whether ``Deployment.escrow`` is what was left when rent was last collected (may be
     a day ago) and not what is left now.
@@ -193,7 +194,10 @@ class Market(Protocol):
         """Return a fresh deployment id where the caller chooses it, else None."""
 
     async def create(self, order: Order, deployment_id: str | None) -> Deployment:
-        """Post the order. With a chosen id that exists already: AlreadyExistsError."""
+        """Post the order. With a chosen id that exists already: AlreadyExistsError.
+
+        A TransientError means that nothing was posted.
+        """
 
     async def deployment(self, deployment_id: str) -> Deployment | None:
         """Return a deployment in whatever state, None when the market does not know it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -85,15 +85,17 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         yield found
 
 
-@pytest.fixture(params=["memory", "console", "chain", "node"])
+@pytest.fixture(params=["memory", "console", "console-unsigned", "chain", "node"])
 async def stall(request: pytest.FixtureRequest) -> AsyncIterator[Stall]:
     """One implementation after the other; whatever a test leaves open is closed."""
     match request.param:
         case "memory":
             yield _memory()
-        case "console":
+        case "console" | "console-unsigned":
             process = request.getfixturevalue("sandbox")
-            async with _at(process, _console(process), process.api_key, CONSOLE) as opened:
+            async with at_console(process) as opened:
+                if request.param == "console-unsigned":
+                    await opened.refuse_messages()
                 yield opened
         case "node":
             async with _node(request.getfixturevalue("ground")) as stand:
@@ -121,6 +123,11 @@ def _memory() -> MemoryStall:
     market = MemoryMarket(clock=clock, providers=providers, hook=lost)
     gateway = MemoryGateway(clock=clock, market=market)
     return MemoryStall(Exchange(market=market, gateway=gateway), market, clock, lost)
+
+
+def at_console(process: SandboxProcess) -> AbstractAsyncContextManager[SandboxStall]:
+    """Trade through the Console API of a sandbox process."""
+    return _at(process, _console(process), process.api_key, CONSOLE)
 
 
 @asynccontextmanager

@@ -138,6 +138,10 @@ class SandboxStall:
     async def lose_next_answer(self) -> None:
         await self._admin.drop_answers(self._scope)
 
+    async def refuse_messages(self) -> None:
+        """The Console signs nothing that its caller made: deployments are numbered by it."""
+        await self._admin.errors(CONSOLE, status=403, path="/v1/tx")
+
     async def kill(self, provider: str) -> None:
         await self._admin.kill_provider(provider)
 

@@ -12,7 +12,7 @@ from typing import Any
 from garrison.adapters.memory.bootstraps import MemoryBootstraps
 from garrison.adapters.memory.clock import LoopClock, SeededChance
 from garrison.adapters.memory.exchanges import MemoryExchanges
-from garrison.adapters.memory.faults import Call, Fail, Fault, Pass
+from garrison.adapters.memory.faults import Call, Fail, Fault, Lose, Pass
 from garrison.adapters.memory.gateway import MemoryGateway
 from garrison.adapters.memory.identities import MemoryIdentities
 from garrison.adapters.memory.issuer import MemoryIssuer
@@ -108,11 +108,12 @@ def _object(kind: Kind, name: str, spec: Object, namespace: str = "") -> Object:
 
 
 class Cluster:
-    """``broken`` maps ``port.operation`` to the error that it raises."""
+    """``broken`` maps ``port.operation`` to the error that it raises, ``lost`` lose one answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, chooses_id: bool = False, keeps_ids: bool = True) -> None:
         numbers = count(1)
         self.broken: dict[str, GarrisonError | None] = {}
+        self.lost: set[str] = set()
         self.calls: list[str] = []
         self.clock = LoopClock()
         self.store = Store(now=self.clock.now, uid=lambda: str(uuid.UUID(int=next(numbers))))
@@ -121,6 +122,8 @@ class Cluster:
             clock=self.clock,
             providers=[provider(f"p{n}", 1_000_000 + 100_000 * n) for n in range(3)],
             hook=self._hook,
+            chooses_id=chooses_id,
+            keeps_ids=keeps_ids,
         )
         self.gateway = MemoryGateway(clock=self.clock, market=self.market)
         self.sentinel = MemorySentinel(market=self.market, gateway=self.gateway)
@@ -140,6 +143,9 @@ class Cluster:
             self.calls.append(name)
             if name in self.broken:
                 return Fail(self.broken[name])
+        elif name in self.lost:
+            self.lost.remove(name)
+            return Lose()
         return Pass()
 
     def _changed(self, change: Change) -> None:

@@ -111,6 +111,42 @@ class SignedTx:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class Signed:
+    code: int
+    raw_log: str = Field(default="", alias="rawLog")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class SignedAnswer:
+    """``code`` must be there: without it nothing is known."""
+
+    data: Signed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class User:
+    """Whom the key belongs to; ``id`` is the API's own, not the login service's."""
+
+    id: Annotated[str, Field(min_length=1, max_length=128)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class UserAnswer:
+    data: User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class Wallet:
+    user_id: Annotated[str, Field(alias="userId", min_length=1, max_length=128)]
+    address: Annotated[str, Field(min_length=1, max_length=128)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
+class WalletsAnswer:
+    data: tuple[Wallet, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class Created:
     dseq: Sequence
     manifest: str = ""
@@ -246,6 +282,9 @@ class ListedProvider:
 DEPLOYMENT: TypeAdapter[DeploymentAnswer] = TypeAdapter(DeploymentAnswer)
 DEPLOYMENTS: TypeAdapter[DeploymentPageAnswer] = TypeAdapter(DeploymentPageAnswer)
 CREATED: TypeAdapter[CreatedAnswer] = TypeAdapter(CreatedAnswer)
+SIGNED: TypeAdapter[SignedAnswer] = TypeAdapter(SignedAnswer)
+USER: TypeAdapter[UserAnswer] = TypeAdapter(UserAnswer)
+WALLETS: TypeAdapter[WalletsAnswer] = TypeAdapter(WalletsAnswer)
 INDEX: TypeAdapter[IndexPage] = TypeAdapter(IndexPage)
 INDEX_ENTRY: TypeAdapter[IndexEntry] = TypeAdapter(IndexEntry)
 LIST: TypeAdapter[ListAnswer] = TypeAdapter(ListAnswer)

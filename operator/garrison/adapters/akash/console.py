@@ -1,5 +1,9 @@
 """The market through the Console API: a managed wallet behind an API key.
 
+A deployment's number is chosen here and recorded before the call, as on the chain: ``POST /v1/tx`` signs
+the very message. Where the API refuses that (another service, a key without the right), it numbers the
+deployment itself, and the marker alone finds it again after a crash.
+
 Three things that the API does not give are made up for here.
 
 The manifest is returned once, by the create. It is kept in memory and sent back verbatim; after a
@@ -9,18 +13,20 @@ The marker (the group's name) is not in the account's own listing, only in Conso
 lags. Which deployments are open is taken from the account's listing, the names from the database; an
 open deployment whose name is not known yet makes the listing fail rather than look incomplete.
 
-The account's address is not said by any call that needs the key alone; it is read off the account's
+The account's address is its managed wallet's; where that is not told, it is read off the account's
 deployments, and "" before the first one.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from akash_proto.schema.akash_base_deposit_v1_pb2 import balance, grant
 from garrison.adapters.akash.answers import (
     BALANCE,
     CREATED,
@@ -32,14 +38,18 @@ from garrison.adapters.akash.answers import (
     DeploymentPage,
     understood,
 )
+from garrison.adapters.akash.chain import messages
 from garrison.adapters.akash.client import ConsoleClient, rejection
+from garrison.adapters.akash.managed import ManagedWallet, UnsignedError
 from garrison.adapters.akash.markers import Markers
 from garrison.adapters.akash.memo import Memo
+from garrison.adapters.akash.numbering import Numbering, number_of
 from garrison.adapters.akash.orders import manifest_text, sdl_text
-from garrison.adapters.akash.pricing import from_dollars, to_dollars
+from garrison.adapters.akash.pricing import BLOCKS_PER_HOUR, from_dollars, to_dollars
 from garrison.adapters.akash.reading import bids_of, deployment_of, is_open, providers_of
 from garrison.api.money import MicroUSD
 from garrison.errors import NotFoundError, RejectedError, UnavailableError, UnknownOutcomeError
+from garrison.ports.clock import Clock
 from garrison.ports.market import (
     Balance,
     Bid,
@@ -54,16 +64,23 @@ from garrison.ports.market import (
 PAGE = 100
 MAX_PAGES = 100
 MAX_REREADS = 3
+UNSIGNED_SECONDS = 3600.0
+"""How long an API that signs no messages is not asked to again."""
+SOURCES = (grant, balance)
+"""Console's wallets hold nothing: what an account may spend is granted to it."""
 _ENTRIES: TypeAdapter[tuple[Any, ...]] = TypeAdapter(tuple[Any, ...])
 
 
 class ConsoleMarket:
     """One account at the Console API (``ports.market.Market``)."""
 
-    def __init__(self, *, client: ConsoleClient, outcome_horizon: timedelta) -> None:
+    def __init__(self, *, client: ConsoleClient, clock: Clock, outcome_horizon: timedelta) -> None:
         self._client = client
+        self._wallet = ManagedWallet(client)
+        self._numbering = Numbering(clock)
+        self._unsigned_until = 0.0
         self._traits = MarketTraits(
-            chooses_id=False, outcome_horizon=outcome_horizon, escrow_lags=True
+            chooses_id=True, outcome_horizon=outcome_horizon, escrow_lags=True
         )
         self._markers = Markers(client)
         self._manifests: Memo[str] = Memo(256)
@@ -71,24 +88,52 @@ class ConsoleMarket:
 
     @property
     def traits(self) -> MarketTraits:
-        """Return that the market picks the id, and how long a lost create is looked up."""
+        """Return that the caller picks the id, and how long a lost create is looked up."""
         return self._traits
 
     def propose_id(self) -> str | None:
-        """Return None: Console numbers the deployments."""
-        return None
+        """Return a number from the clock, None while the API is known to sign no messages."""
+        return self._numbering.next() if self._signs() else None
 
     async def create(self, order: Order, deployment_id: str | None) -> Deployment:
-        """Post the order. ``deployment_id`` must be None, else RejectedError."""
-        if deployment_id is not None:
-            raise RejectedError("the Console API chooses deployment ids; none can be asked for")
+        """Post the order, under ``deployment_id`` where the API signs messages.
+
+        Raises AlreadyExistsError when the number is taken. Where the API signs none, nothing was done
+        under that number, and the deployment has another, which only its marker tells.
+        """
+        if deployment_id is not None and self._signs():
+            try:
+                return await self._create_as(deployment_id, order)
+            except UnsignedError:
+                self._leave_unsigned()
+        return await self._create(order)
+
+    async def _create_as(self, deployment_id: str, order: Order) -> Deployment:
+        number = number_of(deployment_id)
+        if number is None:
+            raise RejectedError(f"{deployment_id!r} is no deployment number; choose a positive one")
+        message = messages.create(
+            order,
+            owner=await self._wallet.address(),
+            dseq=number,
+            blocks=BLOCKS_PER_HOUR,
+            deposit=int(order.deposit),
+            sources=SOURCES,
+        )
+        await self._wallet.sign(message, f"order {number}")
+        return self._ordered(str(number), order)
+
+    async def _create(self, order: Order) -> Deployment:
         data = {"sdl": sdl_text(order), "deposit": to_dollars(order.deposit)}
         created = _created(await self._client.write("POST", "/v1/deployments", {"data": data}))
-        self._markers.learn(created.dseq, order.marker)
         if created.manifest:
             self._manifests.keep(created.dseq, created.manifest)
+        return self._ordered(created.dseq, order)
+
+    def _ordered(self, deployment_id: str, order: Order) -> Deployment:
+        self._markers.learn(deployment_id, order.marker)
         return Deployment(
-            id=created.dseq,
+            id=deployment_id,
             marker=order.marker,
             state=DeploymentState.ACTIVE,
             escrow=order.deposit,
@@ -96,7 +141,14 @@ class ConsoleMarket:
 
     async def deployment(self, deployment_id: str) -> Deployment | None:
         """Return a deployment; its marker is "" while Console's database does not have it."""
-        if not _is_number(deployment_id):
+        entry = await self._entry(deployment_id)
+        if entry is None:
+            return None
+        marker = await self._markers.one(self._owner, deployment_id)
+        return deployment_of(entry, marker or "")
+
+    async def _entry(self, deployment_id: str) -> DeploymentEntry | None:
+        if number_of(deployment_id) is None:
             return None
         try:
             raw = await self._client.get(f"/v1/deployments/{deployment_id}")
@@ -104,8 +156,7 @@ class ConsoleMarket:
             return None
         entry = understood(DEPLOYMENT, raw, f"deployment {deployment_id}").data
         self._owner = entry.deployment.id.owner
-        marker = await self._markers.one(self._owner, deployment_id)
-        return deployment_of(entry, marker or "")
+        return entry
 
     async def open_deployments(self) -> Sequence[Deployment]:
         """Return every open deployment. Raises UnavailableError while one's marker is unknown."""
@@ -146,7 +197,7 @@ class ConsoleMarket:
 
     async def close(self, deployment_id: str) -> None:
         """Close a deployment; one that is closed or unknown is left as it is."""
-        if not _is_number(deployment_id):
+        if number_of(deployment_id) is None:
             return
         try:
             await self._client.write("DELETE", f"/v1/deployments/{deployment_id}")
@@ -155,18 +206,56 @@ class ConsoleMarket:
         self._manifests.drop(deployment_id)
 
     async def deposit(self, deployment_id: str, amount: MicroUSD) -> None:
-        """Add to a deployment's escrow. Raises RejectedError for an unknown or closed one."""
+        """Add to a deployment's escrow. Raises RejectedError for an unknown or closed one.
+
+        The call made for this is deprecated, so it is the second choice.
+        """
+        if self._signs():
+            try:
+                return await self._top_up(deployment_id, amount)
+            except UnsignedError:
+                self._leave_unsigned()
         data = {"dseq": deployment_id, "deposit": to_dollars(amount)}
         try:
             await self._client.write("POST", "/v1/deposit-deployment", {"data": data})
         except NotFoundError as error:
             raise RejectedError(f"deployment {deployment_id} is not open: {error}") from error
+        return None
+
+    async def _top_up(self, deployment_id: str, amount: MicroUSD) -> None:
+        entry = await self._entry(deployment_id)
+        if entry is None or not is_open(entry):
+            raise RejectedError(f"deployment {deployment_id} is not open; order a new one")
+        owner = await self._wallet.address()
+        message = messages.top_up(
+            signer=owner,
+            owner=owner,
+            dseq=int(deployment_id),
+            amount=int(amount),
+            sources=SOURCES,
+        )
+        await self._wallet.sign(message, f"deposit to {deployment_id}")
 
     async def balance(self) -> Balance:
         """Return the wallet's balance and what lies in escrow."""
         body = understood(BALANCE, await self._client.get("/v1/balances"), "the balance").data
         escrowed = from_dollars(body.deployments) if body.deployments is not None else None
-        return Balance(available=from_dollars(body.balance), escrowed=escrowed, address=self._owner)
+        address = await self._address()
+        return Balance(available=from_dollars(body.balance), escrowed=escrowed, address=address)
+
+    async def _address(self) -> str:
+        if not self._owner and self._signs():
+            try:
+                self._owner = await self._wallet.address()
+            except UnsignedError:
+                self._leave_unsigned()
+        return self._owner
+
+    def _signs(self) -> bool:
+        return asyncio.get_running_loop().time() >= self._unsigned_until
+
+    def _leave_unsigned(self) -> None:
+        self._unsigned_until = asyncio.get_running_loop().time() + UNSIGNED_SECONDS
 
     def endpoints(self) -> Sequence[EndpointFact]:
         """Return nothing: there are no nodes."""
@@ -227,7 +316,3 @@ def _created(raw: Any) -> Created:
             f"{created.sign_tx.raw_log[:300]}"
         )
     return created
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= 20

@@ -86,7 +86,9 @@ class Opener:
         context = client_context(console.ca_bundle)
         client = ConsoleClient(endpoint=console.endpoint, key=key, context=context)
         market = ConsoleMarket(
-            client=client, outcome_horizon=timedelta(seconds=console.outcome_horizon_seconds)
+            client=client,
+            clock=self.clock,
+            outcome_horizon=timedelta(seconds=console.outcome_horizon_seconds),
         )
         gateway = self._gateway(account, market, ConsoleIssuer(client), context)
         return Opened(

@@ -97,7 +97,10 @@ class DeploymentRecord:
 
 
 class MemoryMarket:
-    """Implements ``Market``. ``deployments`` and ``providers_by_id`` are the truth, for checks."""
+    """Implements ``Market``. ``deployments`` and ``providers_by_id`` are the truth, for checks.
+
+    One that does not keep ids lets its callers choose them, and gives its own all the same.
+    """
 
     def __init__(
         self,
@@ -106,6 +109,7 @@ class MemoryMarket:
         providers: Iterable[MemoryProvider],
         hook: Hook = calm,
         chooses_id: bool = False,
+        keeps_ids: bool = True,
         horizon: timedelta = HORIZON,
         balance: MicroUSD = BALANCE,
     ) -> None:
@@ -119,6 +123,7 @@ class MemoryMarket:
         self.deployments: dict[str, DeploymentRecord] = {}
         self.balance_available = balance
         self._traits = MarketTraits(chooses_id=chooses_id, outcome_horizon=horizon)
+        self._keeps_ids = keeps_ids
         self._ids = 1000
         self._ports = FIRST_PORT
 
@@ -184,6 +189,8 @@ class MemoryMarket:
         return await self.faults.write(call, effect)
 
     def _created(self, order: Order, chosen: str | None, now: datetime) -> DeploymentRecord:
+        if not self._keeps_ids:
+            chosen = None
         if chosen is not None and chosen in self.deployments:
             raise AlreadyExistsError(f"deployment {chosen} exists already")
         if order.deposit > self.balance_available:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,13 +13,19 @@ from typing import Any
 import aiohttp
 import yaml
 from aiohttp import web
+from google.protobuf.any_pb2 import Any as Packed
+from google.protobuf.message import Message
 
+from akash_proto.schema.akash_deployment_v1beta4_pb2 import MsgCreateDeployment
+from akash_proto.wire import unpack
 from garrison.adapters.akash.client import ConsoleClient
 from garrison.adapters.akash.console import ConsoleMarket
 from garrison.adapters.akash.tls import client_context
+from garrison.adapters.system import SystemClock
 from tests.unit.adapters.serving import Handler, serve
 
 OWNER = "akash1owner"
+USER = "4cd2b3ad-94d8-4a14-8e4c-6b2b1d2e7f00"
 KEY = "key-1"
 PATIENCE = aiohttp.ClientTimeout(total=0.5, connect=0.4)
 
@@ -63,6 +70,7 @@ class ConsoleApi:
     providers: list[Any] = field(default_factory=list)
     override: dict[str, Handler] = field(default_factory=dict)
     seen: list[tuple[str, str, Any]] = field(default_factory=list)
+    signed: list[Message] = field(default_factory=list)
 
     def add(self, dseq: str, marker: str, *leases: dict[str, Any], state: str = "active") -> None:
         """Keep a deployment with 4.5 dollars in escrow."""
@@ -97,6 +105,9 @@ class ConsoleApi:
                 web.get("/v1/balances", self._balances),
                 web.get("/v1/providers", self._providers),
                 web.post("/v1/create-jwt-token", self._token),
+                web.get("/v1/user/me", self._user),
+                web.get("/v1/wallets", self._wallets),
+                web.post("/v1/tx", self._tx),
                 web.get("/akash/deployment/v1beta4/deployments/list", self._index),
                 web.get("/akash/deployment/v1beta4/deployments/info", self._info),
             ]
@@ -125,6 +136,46 @@ class ConsoleApi:
             "signTx": {"code": 0, "transactionHash": "A", "rawLog": ""},
         }
         return web.json_response({"data": body}, status=201)
+
+    async def _user(self, _request: web.Request) -> web.Response:
+        body = {
+            "id": USER,
+            "userId": "auth0|1",
+            "username": "u",
+            "email": "",
+            "emailVerified": True,
+            "subscribedToNewsletter": False,
+        }
+        return web.json_response({"data": body})
+
+    async def _wallets(self, request: web.Request) -> web.Response:
+        wallet = {
+            "id": 1,
+            "userId": USER,
+            "creditAmount": 5,
+            "address": OWNER,
+            "denom": "uact",
+            "isTrialing": False,
+            "topUpMinAmountUsd": 0,
+            "createdAt": "2025-01-01T00:00:00.000Z",
+        }
+        found = [wallet] if request.query["userId"] == USER else []
+        return web.json_response({"data": found})
+
+    async def _tx(self, request: web.Request) -> web.Response:
+        data = (await request.json())["data"]
+        assert data["userId"] == USER
+        for each in data["messages"]:
+            packed = Packed(type_url=each["typeUrl"], value=base64.b64decode(each["value"]))
+            message = unpack(packed)
+            self.signed.append(message)
+            if isinstance(message, MsgCreateDeployment):
+                if str(message.id.dseq) in self.entries:
+                    text = "Deployment with provided dseq and owner already exists"
+                    return web.json_response({"message": text}, status=400)
+                self.add(str(message.id.dseq), message.groups[0].name)
+        body = {"code": 0, "transactionHash": "A", "rawLog": ""}
+        return web.json_response({"data": body})
 
     async def _list(self, request: web.Request) -> web.Response:
         skip = int(request.query["skip"])
@@ -229,4 +280,6 @@ async def console(
 async def market(api: ConsoleApi) -> AsyncIterator[ConsoleMarket]:
     """Serve the API; yields the market."""
     async with console(api) as client:
-        yield ConsoleMarket(client=client, outcome_horizon=timedelta(seconds=30))
+        yield ConsoleMarket(
+            client=client, clock=SystemClock(), outcome_horizon=timedelta(seconds=30)
+        )

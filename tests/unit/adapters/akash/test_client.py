@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from garrison.adapters.akash.client import ConsoleClient
+from garrison.adapters.akash.client import ConsoleClient, UnsupportedCallError, retry_after
 from garrison.adapters.akash.tls import client_context
 from garrison.errors import (
     AuthError,
@@ -66,6 +67,9 @@ async def error_of(handler: Handler, call: Call) -> GarrisonError:
         (409, "", ConflictError),
         (422, "", RejectedError),
         (302, "", UnavailableError),
+        (405, "", UnsupportedCallError),
+        (410, "", UnsupportedCallError),
+        (400, '{"message": "Validation error", "data": []}', UnsupportedCallError),
     ],
 )
 async def test_refusals_mean_the_same_for_reads_and_writes(
@@ -105,14 +109,63 @@ async def test_what_was_never_sent_is_unavailable(call: Call) -> None:
     await client.close()
 
 
+LATER = "Fri, 13 Nov 2026 10:00:30 GMT"
+NOW = "Fri, 13 Nov 2026 10:00:00 GMT"
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [({"Retry-After": "7"}, 7.0), ({}, None), ({"Retry-After": "soon"}, None)],
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": " 7 "}, 7.0),
+        ({"Retry-After": "86400"}, 3600.0),
+        ({}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "-7"}, None),
+        ({"Retry-After": "9" * 400}, None),
+        ({"Retry-After": LATER, "Date": NOW}, 30.0),
+        ({"Retry-After": NOW, "Date": LATER}, 0.0),
+        ({"Retry-After": LATER, "Date": "now"}, None),
+    ],
 )
-async def test_rate_limit_says_when(header: dict[str, str], seconds: float | None) -> None:
-    error = await error_of(answering(429, headers=header), read)
+def test_how_long_to_wait(header: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(header) == seconds
+
+
+async def test_rate_limit_says_when_and_what_to_do() -> None:
+    error = await error_of(answering(429, headers={"Retry-After": "7"}), read)
     assert isinstance(error, RateLimitedError)
-    assert error.retry_after == seconds
+    assert error.retry_after == 7.0
+    assert "an account that nothing else uses" in str(error)
+
+
+async def test_after_a_rate_limit_nothing_is_sent_for_a_while() -> None:
+    api = ConsoleApi(override={BALANCES: answering(429, headers={"Retry-After": "2"})})
+    async with console(api) as client:
+        with pytest.raises(RateLimitedError):
+            await read(client)
+        del api.override[BALANCES]
+        for call in (read, write):
+            with pytest.raises(RateLimitedError, match="is not sent") as caught:
+                await call(client)
+            assert caught.value.retry_after is not None
+            assert 0 < caught.value.retry_after <= 2
+        assert len(api.seen) == 1
+        await asyncio.sleep(2.1)
+        assert await read(client) is not None
+
+
+async def test_503_is_nobody_s_fault_here() -> None:
+    error = await error_of(answering(503, headers={"Retry-After": "9"}), read)
+    assert isinstance(error, UnavailableError)
+    assert error.retry_after == 9.0
+    assert "its own wallet is short" in str(error)
+    assert isinstance(await error_of(answering(503), write), UnknownOutcomeError)
+
+
+async def test_402_says_what_to_pay() -> None:
+    error = await error_of(answering(402, '{"message": "Not enough balance"}'), write)
+    assert "Not enough balance; add credit to the account" in str(error)
 
 
 async def test_redirects_are_not_followed() -> None:

@@ -22,6 +22,7 @@ from garrison.adapters.akash.chain.pace import Pace
 from garrison.adapters.akash.chain.purse import Purse
 from garrison.adapters.akash.chain.terms import TermsReader
 from garrison.adapters.akash.chain.watch import Watch
+from garrison.adapters.akash.numbering import Numbering, number_of
 from garrison.adapters.akash.orders import manifest_text
 from garrison.adapters.akash.reading import bids_of
 from garrison.api.money import MicroUSD
@@ -72,11 +73,10 @@ class ChainMarket:
         self._terms = terms
         self._purse = purse
         self._directory = directory
-        self._clock = clock
+        self._numbering = Numbering(clock)
         self._address = address
         self._sources: tuple[Source, ...] = (grant, balance) if granter else (balance,)
         self._traits = MarketTraits(chooses_id=True, outcome_horizon=outcome_horizon)
-        self._last_id = 0
 
     @property
     def traits(self) -> MarketTraits:
@@ -85,9 +85,7 @@ class ChainMarket:
 
     def propose_id(self) -> str | None:
         """Return a number from the clock, in milliseconds, as wallets do; never one twice."""
-        now = int(self._clock.now().timestamp() * 1000)
-        self._last_id = max(now, self._last_id + 1)
-        return str(self._last_id)
+        return self._numbering.next()
 
     async def create(self, order: Order, deployment_id: str | None) -> Deployment:
         """Post the order under a number. Raises AlreadyExistsError when the number is taken."""
@@ -112,7 +110,8 @@ class ChainMarket:
 
     async def deployment(self, deployment_id: str) -> Deployment | None:
         """Return a deployment in whatever state, None when the chain does not know it."""
-        return await self._watch.one(deployment_id) if _is_number(deployment_id) else None
+        known = number_of(deployment_id) is not None
+        return await self._watch.one(deployment_id) if known else None
 
     async def open_deployments(self) -> Sequence[Deployment]:
         """Return every open deployment of the account."""
@@ -120,7 +119,7 @@ class ChainMarket:
 
     async def bids(self, deployment_id: str) -> Sequence[Bid]:
         """Return the bids of the newest order."""
-        if not _is_number(deployment_id):
+        if number_of(deployment_id) is None:
             return ()
         params = {"filters.owner": self._address, "filters.dseq": deployment_id}
         entries = await self._nodes.pages(BIDS, params, "bids")
@@ -224,12 +223,9 @@ class ChainMarket:
 
 
 def _number(deployment_id: str | None) -> int:
-    if deployment_id is None or not _is_number(deployment_id) or int(deployment_id) == 0:
+    number = number_of(deployment_id or "")
+    if number is None:
         raise RejectedError(
             f"{deployment_id!r} is no deployment number; on the chain the caller chooses one"
         )
-    return int(deployment_id)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 20
+    return number
