@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from garrison.adapters.akash.sdl import Sdl, SdlError, parse
+from garrison.adapters.akash.sdl import Problem, Sdl, SdlError, parse
 
 STDIN = "-"
 
@@ -23,11 +23,18 @@ def read(path: str) -> bytes:
 
 
 def read_sdl(path: str) -> Sdl:
-    """Return a file's SDL; one that is wrong ends the program with every error, one to a line."""
+    """Return a file's SDL; one that is wrong ends the program with every error, one to a line.
+
+    What is taken though it may not be what was meant is told as a warning.
+    """
+    name = "<stdin>" if path == STDIN else path
+
+    def warn(doubt: Problem) -> None:
+        click.echo(f"{name}:{doubt.line}:{doubt.column}: warning: {doubt.what}", err=True)
+
     try:
-        return parse(read(path))
+        return parse(read(path), warn)
     except SdlError as error:
-        name = "<stdin>" if path == STDIN else path
         for problem in error.problems:
             click.echo(f"{name}:{problem}", err=True)
         raise SystemExit(1) from None

@@ -85,7 +85,7 @@ def _gpu(converted: Converted, here: str, gpu: Gpu) -> Raw:
 
 def _model(model: GpuModel) -> Raw:
     entry: Raw = {"model": model.model.lower()}
-    if model.ram is not None:
+    if model.ram:
         entry["memory"] = f"{model.ram}Gi"
     if model.interface is not None:
         entry["interface"] = model.interface

@@ -15,11 +15,13 @@ class Problem:
     field: str
     message: str
 
+    @property
+    def what(self) -> str:
+        """Return field and message, without the position."""
+        return f"{self.field}: {self.message}" if self.field else self.message
+
     def __str__(self) -> str:
-        where = f"{self.line}:{self.column}"
-        return (
-            f"{where}: {self.field}: {self.message}" if self.field else f"{where}: {self.message}"
-        )
+        return f"{self.line}:{self.column}: {self.what}"
 
 
 class SdlError(ValueError):

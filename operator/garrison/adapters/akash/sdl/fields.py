@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
+from difflib import get_close_matches
 from typing import TypeVar
 
 import yaml
@@ -33,6 +34,7 @@ class Findings:
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         self._where: dict[str, yaml.Node] = {}
 
     def note(self, path: str, node: yaml.Node) -> None:
@@ -40,8 +42,15 @@ class Findings:
 
     def add(self, path: str, message: str, node: yaml.Node | None = None) -> None:
         """Record a problem at a path; its position is that of the nearest field that exists."""
+        self.problems.append(self._problem(path, message, node))
+
+    def warn(self, path: str, message: str) -> None:
+        """Record what is taken as it stands, though it may not be what was meant."""
+        self.warnings.append(self._problem(path, message, None))
+
+    def _problem(self, path: str, message: str, node: yaml.Node | None) -> Problem:
         line, column = position(node or self._nearest(path))
-        self.problems.append(Problem(line=line, column=column, field=path, message=message))
+        return Problem(line=line, column=column, field=path, message=message)
 
     def _nearest(self, path: str) -> yaml.Node:
         while path not in self._where:
@@ -83,13 +92,25 @@ class Field:
     def fail(self, message: str) -> None:
         self._findings.add(self.path, message)
 
+    def warn(self, message: str) -> None:
+        self._findings.warn(self.path, message)
+
     def record(self, *allowed: str) -> Record:
-        """Return a mapping with known fields; others are problems. An absent one has no fields."""
-        fields = dict(self._pairs())
-        for name, field in fields.items():
-            if name not in allowed:
-                field.fail(f"unknown field; known here: {', '.join(sorted(allowed))}")
-        return Record(self, fields, self._findings)
+        """Return a mapping of which some fields are known; the reference drops others, so they warn.
+
+        An absent one has no fields.
+        """
+        record = Record(self, dict(self._pairs()), self._findings)
+        for field, why in record.unknown(allowed):
+            field.warn(f"{why}; it is left out")
+        return record
+
+    def strict_record(self, *allowed: str) -> Record:
+        """Return a mapping in which other fields are problems, as in the reference."""
+        record = Record(self, dict(self._pairs()), self._findings)
+        for field, why in record.unknown(allowed):
+            field.fail(why)
+        return record
 
     def entries(self) -> dict[str, Field]:
         """Return a mapping with names of the author's choice."""
@@ -213,6 +234,15 @@ class Record:
     def __getitem__(self, name: str) -> Field:
         path = f"{self.whole.path}.{name}" if self.whole.path else name
         return self._fields.get(name) or Field(path, None, self._findings)
+
+    def unknown(self, allowed: Collection[str]) -> Iterator[tuple[Field, str]]:
+        """Return the other fields, and what to say of each."""
+        for name, field in self._fields.items():
+            if name in allowed:
+                continue
+            near = get_close_matches(name, allowed, 1)
+            hint = f"write {near[0]}" if near else f"known here: {', '.join(sorted(allowed))}"
+            yield field, f"unknown field; {hint}"
 
 
 def _is_plain(node: yaml.ScalarNode) -> bool:

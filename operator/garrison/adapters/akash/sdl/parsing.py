@@ -3,38 +3,49 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from garrison.adapters.akash.sdl import quantity
-from garrison.adapters.akash.sdl.errors import SdlError
+from garrison.adapters.akash.sdl.errors import Problem, SdlError
 from garrison.adapters.akash.sdl.fields import Field, Findings, Record
 from garrison.adapters.akash.sdl.model import Assignment, Sdl, Version
 from garrison.adapters.akash.sdl.profiles import compute, placement
-from garrison.adapters.akash.sdl.rules import findings_of
+from garrison.adapters.akash.sdl.rules import doubts_of, findings_of
 from garrison.adapters.akash.sdl.services import service
 from garrison.adapters.akash.sdl.source import compose
 
 ENDPOINT_KIND = "ip"
-_VERSION = re.compile(r"\s*v?0*2(?:\.0*([01])(?:\.0*([0-9]+))?)?\s*")
+_VERSION = re.compile(
+    r"v?(?P<major>[0-9]+)(?:\.(?P<minor>[0-9]+)(?:\.(?P<patch>[0-9]+)"
+    r"(?P<before>-[-.0-9A-Za-z]+)?(?:\+[-.0-9A-Za-z]+)?)?)?"
+)
 _ENDPOINT = re.compile(r"[a-z]+[-_0-9a-z]+")
 
 
-def parse(source: bytes | str) -> Sdl:
+def parse(source: bytes | str, warn: Callable[[Problem], None] | None = None) -> Sdl:
     """Return the document. Raises SdlError with every problem found.
 
-    Fields are checked first; only when they are sound, what they say of each other is.
+    Fields are checked first; only when they are sound, what they say of each other is. ``warn`` is
+    told, in line order, what is taken as it stands though it may not be what was meant.
     """
     findings = Findings()
-    sdl = _document(Field("", compose(source), findings))
+    sdl = _document(Field("", compose(source, findings.warnings.append), findings))
     if not findings.problems:
         for found in findings_of(sdl):
             findings.add(found.path, found.message)
+    if not findings.problems:
+        for found in doubts_of(sdl):
+            findings.warn(found.path, found.message)
+    if warn is not None:
+        for each in sorted(findings.warnings):
+            warn(each)
     if findings.problems:
         raise SdlError(findings.problems)
     return sdl
 
 
 def _document(root: Field) -> Sdl:
-    record = root.record(
+    record = root.strict_record(
         "version",
         "include",
         "services",
@@ -73,15 +84,32 @@ def _present(record: Record, name: str) -> Field:
 
 
 def _version(field: Field) -> Version:
-    text = field.text()
+    """Return the rules that a version means; the reference takes what comes after 2.1 for that."""
+    text = field.text().strip()
     match = _VERSION.fullmatch(text) if len(text) < 64 else None
-    if match is None or (match[1] in {None, "0"} and int(match[2] or "0") > 0):
-        if not field.given or field.absent:
-            field.fail('missing; write version: "2.0"')
-        else:
-            field.fail(f'version {text!r} is not known; write "2.0" or "2.1"')
-        return Version.V2_1
-    return Version.V2_1 if match[1] == "1" else Version.V2_0
+    found = _rules(match) if match is not None else None
+    if found is not None:
+        if (number := _number(match)) > (2, 1, 0):
+            field.warn(f"version {'.'.join(map(str, number))} is read as 2.1")
+        return found
+    if field.absent:
+        field.fail('missing; write version: "2.0"')
+    else:
+        field.fail(f'version {text!r} is not known; write "2.0" or "2.1"')
+    return Version.V2_1
+
+
+def _rules(match: re.Match[str]) -> Version | None:
+    number, is_before = _number(match), match["before"] is not None
+    if number == (2, 0, 0) and not is_before:
+        return Version.V2_0
+    return Version.V2_1 if (number, not is_before) >= ((2, 1, 0), True) else None
+
+
+def _number(match: re.Match[str] | None) -> tuple[int, int, int]:
+    if match is None:
+        return (0, 0, 0)
+    return (int(match["major"]), int(match["minor"] or 0), int(match["patch"] or 0))
 
 
 def _assignment(field: Field) -> Assignment:

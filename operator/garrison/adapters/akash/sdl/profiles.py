@@ -28,7 +28,7 @@ MEMORY = (MIB, 2 * TIB)
 STORAGE = (5 * MIB, 32 * TIB)
 MOST_GPUS = 24
 MOST_PRICE = 10_000_000
-MOST_VOLUMES = 20
+MANY_VOLUMES = 4
 CLASSES = ("default", "beta1", "beta2", "beta3", RAM_CLASS)
 INTERFACES = ("pcie", "sxm")
 _YES, _NO = ("true", "on", "yes"), ("false", "off", "no")
@@ -43,7 +43,7 @@ def compute(field: Field) -> Compute:
         resources.fail("missing; say cpu, memory and storage")
     record = resources.record("cpu", "memory", "storage", "gpu")
     cpu = record["cpu"].record("units", "attributes")
-    arch = cpu["attributes"].record("arch")["arch"]
+    arch = cpu["attributes"].strict_record("arch")["arch"]
     return Compute(
         cpu=_within(cpu["units"], _measured_cpu(cpu["units"]), CPU_MILLIS, "10m and 384 cores"),
         arch=arch.text() if arch.given else None,
@@ -92,8 +92,8 @@ def _storage(field: Field) -> tuple[Volume, ...]:
     names = [volume.name for volume in volumes]
     for name in sorted({name for name in names if names.count(name) > 1}):
         field.fail(f"two volumes are called {name!r}; give each a name of its own")
-    if len(volumes) > MOST_VOLUMES:
-        field.fail(f"more than {MOST_VOLUMES} volumes; providers take a few")
+    if len(volumes) > MANY_VOLUMES:
+        field.warn(f"more than {MANY_VOLUMES} volumes; most providers take none of such orders")
     if not volumes:
         field.fail("empty; name at least one volume, such as size: 1Gi")
     return tuple(volumes)
@@ -114,13 +114,13 @@ def _volume_attributes(field: Field) -> tuple[bool | None, str | None]:
     """Return persistence and class; the reference makes an empty mapping mean not persistent."""
     if field.absent:
         return None, None
-    record = field.record("persistent", "class")
+    record = field.strict_record("persistent", "class")
     written = _persistent(record["persistent"])
-    storage_class = _class(record["class"])
+    storage_class = _class(record["class"], persistent=written)
     persistent = written in _YES
     if storage_class == RAM_CLASS and written not in {"", "false"}:
         record["persistent"].fail("memory is not persistent; remove this, or the class ram")
-    elif storage_class not in {None, RAM_CLASS} and not persistent:
+    elif storage_class not in {None, RAM_CLASS} and written in {"", "false"}:
         record["class"].fail("only persistent storage has a class; add persistent: true")
     if storage_class is None and written == "true":
         storage_class = DEFAULT_CLASS
@@ -134,14 +134,14 @@ def _persistent(field: Field) -> str:
     return written
 
 
-def _class(field: Field) -> str | None:
-    if field.given and not field.text():
+def _class(field: Field, *, persistent: str) -> str | None:
+    if field.given and not field.text() and persistent != "true":
         field.fail(f"empty; write one of {', '.join(CLASSES)}, or remove it")
     return field.one_of(CLASSES) or None
 
 
 def _gpu(field: Field) -> Gpu | None:
-    record = field.record("units", "attributes")
+    record = field.strict_record("units", "attributes")
     units = record["units"].measured(_gpu_units, 0) if not record["units"].absent else 0
     attributes = record["attributes"]
     if units and attributes.absent:
@@ -150,7 +150,7 @@ def _gpu(field: Field) -> Gpu | None:
         attributes.fail("attributes without GPUs; set units to 1 or more, or remove them")
     if attributes.absent:
         return None
-    models = _vendor(attributes.record("vendor")["vendor"])
+    models = _vendor(attributes.strict_record("vendor")["vendor"])
     return Gpu(units=units, models=models) if units else None
 
 
@@ -180,15 +180,29 @@ def _vendor(field: Field) -> tuple[GpuModel, ...]:
 
 def _gpu_model(field: Field) -> GpuModel:
     record = field.record("model", "ram", "interface")
-    ram = None if record["ram"].absent else record["ram"].measured(quantity.gpu_ram, None)
+    ram = _ram(record["ram"])
     interface = record["interface"].one_of(INTERFACES) or None
     if not record["interface"].absent and not record["interface"].text():
         record["interface"].fail("empty; write pcie or sxm, or remove it")
+    name = record["model"].text()
+    if not name:
+        field.warn(
+            "no model; write model: rtx4090, or leave the list out for any: no GPU is called so"
+        )
     return GpuModel(
-        model=record["model"].required("name it, such as rtx4090, or leave the list out for any"),
+        model=name,
         ram=ram,
         interface=cast("Literal['pcie', 'sxm'] | None", interface),
     )
+
+
+def _ram(field: Field) -> int | None:
+    if field.absent:
+        return None
+    found = field.measured(quantity.gpu_ram, None)
+    if found is not None and f"{found}Gi" != field.text():
+        field.warn(f"it is asked for as {found}Gi; providers have whole gibibytes, such as 24Gi")
+    return found
 
 
 def gpu_key(model: GpuModel) -> str:

@@ -17,10 +17,11 @@ _BINARY = {f"{unit}i": 1024**power for power, unit in enumerate("KMGTPE", start=
 _DECIMAL = {unit: 1000**power for power, unit in enumerate("kMGTPE", start=1)}
 _MILLIS = re.compile(r"[0-9]{1,10}m")
 _GREATEST = 1e30
-_NUMBER = re.compile(r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DIGITS = "[0-9](?:_?[0-9])*"
+_NUMBER = re.compile(rf"\+?({_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})([eE][+-]?{_DIGITS})?")
 _UNIT = re.compile(r"[KMGTPE]i\Z|[kMGTPE]\Z")
 _PRICE = re.compile(r"\+?([0-9]+)(?:\.([0-9]+))?")
-_INTEGER = re.compile(r"\+?(0|[1-9][0-9]*)")
+_INTEGER = re.compile(r"[0-9]+")
 _DURATION_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _NANOSECONDS = {
     "ns": 1,
@@ -48,11 +49,13 @@ def size_bytes(text: str) -> int:
 
 
 def gpu_ram(text: str) -> int:
-    """Return the memory of a GPU in gibibytes; the market matches whole ones only."""
-    gib, rest = divmod(_size(text, _BINARY, "write whole gibibytes, such as 24Gi"), GIB)
-    if rest or not gib:
-        raise ValueError(f"{text!r} is not a whole number of gibibytes; write it such as 24Gi")
-    return gib
+    """Return the memory of a GPU in whole gibibytes, rounded down, as the reference writes it again.
+
+    A number without a unit is refused: it would be bytes, and none is meant.
+    """
+    if not text.endswith("i"):
+        raise ValueError(f"{text!r} has no binary unit; write whole gibibytes, such as 24Gi")
+    return _size(text, _BINARY, "write whole gibibytes, such as 24Gi") // GIB
 
 
 def price(text: str) -> int:
@@ -68,9 +71,9 @@ def price(text: str) -> int:
 def whole(text: str, most: int) -> int:
     """Return a whole number between 0 and ``most``."""
     match = _INTEGER.fullmatch(text) if len(text) < 64 else None
-    if match is None or int(match[1]) > most:
+    if match is None or int(match[0]) > most:
         raise ValueError(f"{text!r} is not a whole number from 0 to {most}")
-    return int(match[1])
+    return int(match[0])
 
 
 def duration(text: str) -> int:

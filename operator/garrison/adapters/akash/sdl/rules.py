@@ -108,24 +108,34 @@ def _volumes(sdl: Sdl, unit: Unit) -> Iterator[Finding]:
 
 
 def _unmounted(sdl: Sdl, units: list[Unit]) -> Iterator[Finding]:
-    """A persistent volume that nobody mounts is paid for, and keeps nothing."""
+    """In 2.0 a service with a persistent volume and no mount at all is refused by the reference."""
     for unit in units:
-        mounted = _mounted(sdl.services[unit.service])
-        shared = mounted.union(
-            *(_mounted(sdl.services[u.service]) for u in units if u.profile == unit.profile)
-        )
-        for volume in sdl.compute[unit.profile].storage:
-            alone = sdl.version is Version.V2_0 and not mounted
-            if volume.persistent and (alone or volume.name not in shared):
-                yield Finding(
-                    path=f"services.{unit.service}",
-                    message=f"persistent volume {volume.name!r} of profile {unit.profile!r} is "
-                    f"mounted nowhere; add params.storage.{volume.name}.mount",
-                )
+        if sdl.version is Version.V2_0 and not _mounted(sdl.services[unit.service]):
+            yield from _kept_nowhere(sdl, unit, frozenset())
 
 
-def _mounted(service: Service) -> set[str]:
-    return set(service.params.storage) if service.params else set()
+def doubts_of(sdl: Sdl) -> Iterator[Finding]:
+    """Return what a document that can be deployed says in vain."""
+    units = list(sdl.units())
+    for unit in units:
+        sharing = [each for each in units if each.profile == unit.profile]
+        mounted = frozenset[str]().union(*(_mounted(sdl.services[u.service]) for u in sharing))
+        yield from _kept_nowhere(sdl, unit, mounted)
+
+
+def _kept_nowhere(sdl: Sdl, unit: Unit, mounted: frozenset[str]) -> Iterator[Finding]:
+    """A persistent volume that nobody mounts is paid for, and keeps nothing."""
+    for volume in sdl.compute[unit.profile].storage:
+        if volume.persistent and volume.name not in mounted:
+            yield Finding(
+                path=f"services.{unit.service}",
+                message=f"persistent volume {volume.name!r} of profile {unit.profile!r} is "
+                f"mounted nowhere; add params.storage.{volume.name}.mount",
+            )
+
+
+def _mounted(service: Service) -> frozenset[str]:
+    return frozenset(service.params.storage if service.params else ())
 
 
 def _leased_ips(sdl: Sdl, units: list[Unit]) -> Iterator[Finding]:

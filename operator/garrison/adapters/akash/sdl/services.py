@@ -77,7 +77,7 @@ def _expose(field: Field) -> Expose:
         protocol = "TCP"
     return Expose(
         port=_port(record["port"]),
-        external_port=record["as"].integer(most=MOST_PORT),
+        external_port=_external_port(record["as"]),
         protocol=cast("Literal['TCP', 'UDP']", protocol),
         accept=_accept(record["accept"]),
         to=tuple(_target(item) for item in record["to"].items() or ()),
@@ -89,6 +89,13 @@ def _port(field: Field) -> int:
     if field.absent:
         field.fail("missing; name the port that the container listens on")
     return field.integer(least=1, most=MOST_PORT)
+
+
+def _external_port(field: Field) -> int:
+    found = field.integer()
+    if found > MOST_PORT:
+        field.warn(f"no port is above {MOST_PORT}; providers choose the port outside by themselves")
+    return found
 
 
 def _accept(field: Field) -> tuple[str, ...] | None:
@@ -103,7 +110,8 @@ def _accept(field: Field) -> tuple[str, ...] | None:
 
 
 def _target(field: Field) -> Target:
-    record = field.record("service", "global", "ip")
+    # The reference reads http_options here, too, and uses none of them.
+    record = field.record("service", "global", "ip", "http_options")
     target = Target(
         service=record["service"].text(),
         everybody=record["global"].flag(),

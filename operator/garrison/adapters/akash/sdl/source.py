@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NoReturn
 
 import yaml
@@ -17,12 +18,15 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MERGE = "tag:yaml.org,2002:merge"
 
 
-def compose(source: bytes | str) -> yaml.MappingNode:
-    """Return the root of a document that is one mapping. Raises SdlError."""
+def compose(source: bytes | str, warn: Callable[[Problem], None]) -> yaml.MappingNode:
+    """Return the root of a document that is one mapping. Raises SdlError.
+
+    Only the first document of a file is read, as the reference does; ``warn`` is told of another.
+    """
     if len(source) > MAX_BYTES:
         _refuse(1, 1, f"the file is larger than {MAX_BYTES >> 20} MiB; an SDL is a few kilobytes")
     try:
-        root = yaml.compose(source, Loader=_LOADER)
+        root, more = _first(source)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
@@ -34,7 +38,31 @@ def compose(source: bytes | str) -> yaml.MappingNode:
     if not isinstance(root, yaml.MappingNode):
         _refuse(1, 1, "an SDL is a mapping that starts with version: and services:")
     _Weight().of(root)
+    if more is not None:
+        message = "a second document begins here; only the first is read"
+        warn(Problem(line=more, column=1, field="", message=message))
     return root
+
+
+def _first(source: bytes | str) -> tuple[yaml.Node | None, int | None]:
+    """Return the first document, and the line on which another begins."""
+    loader = _LOADER(source)
+    try:
+        loader.check_node()  # past the beginning of the stream
+        root = loader.get_node()
+        return root, _next_line(loader) if root is not None else None
+    finally:
+        loader.dispose()
+
+
+def _next_line(loader: yaml.SafeLoader) -> int | None:
+    try:
+        if not loader.check_event(yaml.DocumentStartEvent):
+            return None
+        begins: yaml.Event = loader.peek_event()  # type: ignore[no-untyped-call]
+    except yaml.YAMLError:
+        return None  # whatever it is, it is behind the end
+    return begins.start_mark.line + 1 if begins.start_mark is not None else None
 
 
 class _Weight:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from garrison.adapters.akash.sdl import SdlError, parse
+from garrison.adapters.akash.sdl import Problem, SdlError, compile_sdl, parse
 from garrison.adapters.akash.sdl.model import GpuModel, Version, Volume
 from tests.unit.adapters.akash.sdl.documents import BASE, changed
 
 GPU = "storage: {size: 512Mi}\n        gpu: "
 ONE_GPU = GPU + "{units: 1, attributes: {vendor: {nvidia: %s}}}"
+
+
+CPU_ATTRIBUTE = "profiles.compute.web.resources.cpu.attributes.size"
 
 
 def problems(text: str | bytes) -> list[tuple[int, str]]:
@@ -22,12 +25,11 @@ def problems(text: str | bytes) -> list[tuple[int, str]]:
     ("old", "new", "line", "field"),
     [
         ("image: nginx:1.27.3", "image: [a]", 4, "services.web.image"),
-        ("image: nginx:1.27.3", "image: a\n    imagee: b", 5, "services.web.imagee"),
         ("image: nginx:1.27.3", "image: a\n    image: b", 5, "services.web"),
         ("port: 80", 'port: "80"', 6, "services.web.expose[0].port"),
         ("port: 80", "port: 80.5", 6, "services.web.expose[0].port"),
-        ("port: 80", "ports: 80", 6, "services.web.expose[0].ports"),
-        ("as: 80", "as: 65536", 7, "services.web.expose[0].as"),
+        ("port: 80", "ports: 80", 6, "services.web.expose[0].port"),
+        ("as: 80", "as: 4294967296", 7, "services.web.expose[0].as"),
         ("as: 80", "accept: [A.b]", 7, "services.web.expose[0].accept[0]"),
         ("global: true", "global: maybe", 9, "services.web.expose[0].to[0].global"),
         ("- global: true", "global: true", 8, "services.web.expose[0].to"),
@@ -56,8 +58,12 @@ def problems(text: str | bytes) -> list[tuple[int, str]]:
         ("count: 1", "count: 0", 23, "deployment.web.p.count"),
         ("count: 1", "count: ", 23, "deployment.web.p.count"),
         ("web:\n    p: {", "web:\n    {p: 3, q: {", 23, "deployment.web.p"),
-        ('version: "2.0"', "version: 2.2", 1, "version"),
         ('version: "2.0"', "version: 2.0.1", 1, "version"),
+        ('version: "2.0"', "version: 2.1.0-rc1", 1, "version"),
+        ('version: "2.0"', "version: 1.9", 1, "version"),
+        ('version: "2.0"', "version: two", 1, "version"),
+        ('version: "2.0"', 'version: "2.0"\nextra: 1', 2, "extra"),
+        ("cpu: {units: 1}", "cpu: {units: 1, attributes: {size: 1}}", 14, CPU_ATTRIBUTE),
         (
             "p:\n      pricing",
             "p:\n      attributes: {tier: [a]}\n      pricing",
@@ -98,7 +104,6 @@ def test_what_parts_say_of_each_other_comes_at_once_too() -> None:
         "a: b: c",
         "\t",
         "a: &x [*x]",
-        BASE + "---\n" + BASE,
         b"\xff\xfe\x00",
         "\x00",
         "[" * 5000,
@@ -119,7 +124,18 @@ def test_a_billion_laughs_are_not_heard() -> None:
 
 @pytest.mark.parametrize(
     ("written", "version"),
-    [("2.0", "2.0"), ('"2"', "2.0"), ("v2.0.0", "2.0"), ("2.1", "2.1"), ('"2.1.7"', "2.1")],
+    [
+        ("2.0", "2.0"),
+        ('"2"', "2.0"),
+        ("v2.0.0", "2.0"),
+        ("2.0.0+build", "2.0"),
+        ("02.00", "2.0"),
+        ("2.1", "2.1"),
+        ('"2.1.7"', "2.1"),
+        ("2.1.1-rc1", "2.1"),
+        ("2.2", "2.1"),
+        ("3.0", "2.1"),
+    ],
 )
 def test_versions_are_read_tolerantly(written: str, version: str) -> None:
     assert parse(changed(('"2.0"', written))).version == Version(version)
@@ -173,9 +189,8 @@ def test_gpus_are_read(written: str, models: tuple[GpuModel, ...]) -> None:
     "gpu",
     [
         ONE_GPU % "[{model: a100, ram: 80}]",
-        ONE_GPU % "[{model: a100, ram: 512Mi}]",
+        ONE_GPU % "[{model: a100, ram: 80G}]",
         ONE_GPU % "[{model: a100}, {model: a100}]",
-        ONE_GPU % "[{ram: 80Gi}]",
         ONE_GPU % '[{model: "*", ram: 80Gi}]',
         GPU + "{units: 25, attributes: {vendor: {nvidia: }}}",
         GPU + "{units: 1.0, attributes: {vendor: {nvidia: }}}",
@@ -247,3 +262,147 @@ def test_a_password_is_not_shown() -> None:
         )
     )
     assert "hunter22" not in repr(parse(text))
+
+
+GPU_MODELS = "profiles.compute.web.resources.gpu.attributes.vendor.nvidia[0]"
+KEPT = (
+    "storage: [{name: data, size: 1Gi, attributes: {persistent: true}}]",
+    "image: a\n    params: {permissions: {read: [logs]}}",
+)
+
+
+@pytest.mark.parametrize(
+    ("edits", "line", "said"),
+    [
+        ([('"2.0"', "3.0")], 1, "version: version 3.0.0 is read as 2.1"),
+        ([("image: nginx:1.27.3", "image: a\n    imagee: b")], 5, "services.web.imagee: unknown"),
+        (
+            [("port: 80", "port: 80\n        portt: 8")],
+            7,
+            "expose[0].portt: unknown field; write port",
+        ),
+        (
+            [("global: true", "global: true\n            ips: x")],
+            10,
+            "to[0].ips: unknown field; write ip",
+        ),
+        ([("count: 1", "count: 1, node: x")], 23, "deployment.web.p.node: unknown field"),
+        (
+            [("denom: uact", "currency: usd, denom: uact")],
+            20,
+            "pricing.web.currency: unknown field",
+        ),
+        (
+            [("memory: {size: 512Mi}", "memory: {size: 512Mi, attributes: {a: b}}")],
+            15,
+            "memory.attributes",
+        ),
+        (
+            [("p:\n      pricing", "p:\n      signedby: {}\n      pricing")],
+            19,
+            "write signedBy; it is left out",
+        ),
+        ([("as: 80", "as: 65536")], 7, "no port is above 65535"),
+        (
+            [("storage: {size: 512Mi}", ONE_GPU % "[{model: a100, ram: 512Mi}]")],
+            17,
+            "asked for as 0Gi",
+        ),
+        (
+            [("storage: {size: 512Mi}", ONE_GPU % "[{model: a100, ram: 24.5Gi}]")],
+            17,
+            "asked for as 24Gi",
+        ),
+        ([("storage: {size: 512Mi}", ONE_GPU % "[{ram: 80Gi}]")], 17, f"{GPU_MODELS}: no model"),
+        (
+            [('"2.0"', "2.1"), ("storage: {size: 512Mi}", KEPT[0])],
+            3,
+            "'data' of profile 'web' is mounted nowhere",
+        ),
+        (
+            [("p: {profile: web, count: 1}\n", "p: {profile: web, count: 1}\n---\n[\n")],
+            24,
+            "a second document",
+        ),
+    ],
+)
+def test_what_the_reference_takes_is_taken_with_a_warning(
+    edits: list[tuple[str, str]], line: int, said: str
+) -> None:
+    warnings: list[Problem] = []
+    parse(changed(*edits), warnings.append)
+    (warning,) = warnings
+    assert warning.line == line
+    assert said in str(warning)
+
+
+@pytest.mark.parametrize(
+    ("edits", "manifest"),
+    [
+        ([("image: nginx:1.27.3", "image: nginx:1.27.3\n    imagee: b")], None),
+        ([("global: true", "global: true\n            http_options: {max_body_size: 5}")], None),
+        ([("p: {profile: web, count: 1}\n", "p: {profile: web, count: 1}\n---\n- 1\n")], None),
+        ([('"2.0"', "2.7")], None),
+        ([("as: 80", "as: 70000")], '"externalPort":70000'),
+        ([("units: 1", "units: 1_0")], '"val":"10000"'),
+        (
+            [("storage: {size: 512Mi}", ONE_GPU % "[{ram: 80Gi, interface: sxm}]")],
+            '"key":"vendor/nvidia/model//ram/80Gi/interface/sxm"',
+        ),
+        (
+            [("storage: {size: 512Mi}", ONE_GPU % "[{model: a100, ram: 1.5Gi}]")],
+            '"key":"vendor/nvidia/model/a100/ram/1Gi"',
+        ),
+        (
+            [('"2.0"', "2.1"), ("storage: {size: 512Mi}", KEPT[0])],
+            '"key":"persistent","value":"true"',
+        ),
+        (
+            [
+                (
+                    "storage: {size: 512Mi}",
+                    "storage: [{size: 1Gi, attributes: {persistent: no, class: beta2}}]",
+                )
+            ],
+            '"attributes":[{"key":"class","value":"beta2"},{"key":"persistent","value":"false"}]',
+        ),
+    ],
+)
+def test_it_compiles_as_the_reference_compiles_it(
+    edits: list[tuple[str, str]], manifest: str | None
+) -> None:
+    """None: what is left out leaves no trace."""
+    compiled = compile_sdl(parse(changed(*edits))).manifest_text
+    if manifest is None:
+        assert compiled == compile_sdl(parse(BASE)).manifest_text
+    else:
+        assert manifest in compiled
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "1:1: an SDL is a mapping"),
+        ("- a\n- b\n", "1:1: an SDL is a mapping"),
+        ("version: '2.0'\n\tservices: {}\n", "2:1: not YAML: found character"),
+        ("version: '2.0'\nversion: '2.1'\n", "2:1: 'version' stands here twice"),
+        (
+            changed(("count: 1", "count: 99999999999999999999")),
+            "23:30: deployment.web.p.count: must be",
+        ),
+        (changed(("units: 1", "units: 1e400")), "14:22: profiles.compute.web.resources.cpu.units"),
+        (changed(("nginx:1.27.3", "🐳:é")), None),
+        (changed(("web:\n    image", "wéb:\n    image")), "3:3: services.wéb: a service name is"),
+        ("version: '2.0'\n", "1:1: services: missing"),
+        ("version: '2.0'\nservices: {a: }\n", "profiles: missing"),
+        (changed(("profile: web", "profile: ghost")), "profiles.compute has no 'ghost'"),
+        (changed(("cpu: {units: 1}", "cpu: *ghost")), "14:14: not YAML: found undefined alias"),
+    ],
+)
+def test_a_malformed_file_names_line_and_field(text: str, said: str | None) -> None:
+    if said is None:
+        assert parse(text)
+        return
+    with pytest.raises(SdlError) as raised:
+        parse(text)
+    assert any(said in str(each) for each in raised.value.problems), str(raised.value)
