@@ -26,9 +26,9 @@ _BACKDATED = dt.timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainIdentity:
-    """A self-signed certificate that its owner publishes on the chain, and a server's context."""
+    """A self-signed certificate that its owner publishes on the chain; ``file`` has the key, too."""
 
-    context: ssl.SSLContext
+    file: Path
     certificate: x509.Certificate
 
     def record(self, owner: str) -> Certificate:
@@ -64,6 +64,10 @@ class Authority:
 
     def server_context(self, name: str, hosts: Iterable[str]) -> ssl.SSLContext:
         """Return a TLS 1.3 server context with a certificate valid for ``hosts``."""
+        return _server_context(self.server_identity(name, hosts))
+
+    def server_identity(self, name: str, hosts: Iterable[str]) -> Path:
+        """Return a file with a certificate valid for ``hosts``, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._leaf(key, name, sorted(set(hosts)))
         chain = self._folder / f"{name}.pem"
@@ -73,7 +77,7 @@ class Authority:
             serialization.NoEncryption(),
         )
         write_private(chain, private + certificate.public_bytes(serialization.Encoding.PEM))
-        return _server_context(chain)
+        return chain
 
     def chain_identity(self, name: str, address: str, hosts: Iterable[str]) -> ChainIdentity:
         """Return a provider's certificate for the chain, the same one on every start.
@@ -84,7 +88,7 @@ class Authority:
         if not file.exists():
             write_private(file, _self_signed(address, sorted(set(hosts))))
         return ChainIdentity(
-            context=_server_context(file),
+            file=file,
             certificate=x509.load_pem_x509_certificate(file.read_bytes()),
         )
 
@@ -128,20 +132,13 @@ class Authority:
         return builder.serial_number(x509.random_serial_number()).sign(self._key, hashes.SHA256())
 
 
-def by_host_name(web: ssl.SSLContext, chain: ssl.SSLContext, host: str) -> ssl.SSLContext:
-    """Return a context that shows the web's certificate to who asks for the host's name.
+def is_web_name(name: str | None, host: str) -> bool:
+    """Return whether who asks for a name in TLS means the web's certificate, not the chain's.
 
-    Everybody else sees the chain's. A host that is an IP address cannot be asked for by name, so
-    there no name counts as the right one.
+    A host that is an IP address cannot be asked for by name, so there no name counts as the right one.
     """
-
-    def choose(tls: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
-        right = name is None if _is_address(host) else name == host
-        if right or name == "localhost":
-            tls.context = web
-
-    chain.sni_callback = choose
-    return chain
+    right = name is None if _is_address(host) else name == host
+    return right or name == "localhost"
 
 
 def _is_address(host: str) -> bool:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from akash_sandbox.gateway.access import Access
 from akash_sandbox.gateway.answers import RefusedError, answer, empty, number, parsed, text
+from akash_sandbox.gateway.clients import Doorkeeper
 from akash_sandbox.gateway.shell import Shell
 from akash_sandbox.gateway.streams import Streams
 from akash_sandbox.market.lease import Lease
@@ -23,10 +24,10 @@ _LEASE = "/lease/{dseq}/{gseq}/{oseq}"
 class Gateway:
     """The handlers of one provider's REST interface."""
 
-    def __init__(self, venue: Venue, provider: Provider) -> None:
+    def __init__(self, venue: Venue, provider: Provider, doorkeeper: Doorkeeper) -> None:
         self._venue = venue
         self._provider = provider
-        self._access = Access(venue, provider)
+        self._access = Access(venue, provider, doorkeeper)
 
     def app(self) -> web.Application:
         """Return the gateway's application."""

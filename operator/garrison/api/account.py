@@ -102,6 +102,12 @@ class ChainBackend:
         description="Pays deposits and fees through grants, so that this wallet can be poor: "
         "its DepositAuthorization (authz) and fee allowance must name this wallet.",
     )
+    gateway_auth: Literal["Token", "Certificate"] = Field(
+        default="Token",
+        description="How this account proves itself to providers' gateways. Token: signed for one lease, "
+        "with few rights, for minutes. Certificate: a client certificate with all rights, which is "
+        "published on the chain at the cost of one transaction a year; for gateways without tokens.",
+    )
     auto_mint: bool = Field(
         default=False,
         description="Make uact of the wallet's uakt when what can be deposited lasts for less than "

@@ -9,7 +9,7 @@ that this very provider put on the chain. The Console API has no call for those.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn, Protocol, TypeAlias, TypeVar
@@ -37,17 +37,31 @@ class Certificates(Protocol):
         """Return the SHA-256 of each of a provider's certificates in force."""
 
 
+class Identity(Protocol):
+    """The account as a client of TLS: with a certificate that it published."""
+
+    async def context(self, servers: Collection[bytes]) -> ssl.SSLContext:
+        """Return a context that shows it, to servers whose certificate has one of these SHA-256."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A path at a gateway: ``url`` has the screened address, ``host`` the name, ``authority`` both parts."""
+    """A path at a gateway: ``url`` has the screened address, ``authority`` host and port.
+
+    ``server_name`` is the name that is asked for in TLS.
+    """
 
     url: URL
-    host: str
+    server_name: str
     authority: str
 
 
 class ProviderConnections:
-    """Connections to any provider of one account; ``allow_private`` is the account's permission."""
+    """Connections to any provider of one account; ``allow_private`` is the account's permission.
+
+    With an ``identity`` the account proves itself by certificate. A gateway asks for one only where it
+    shows its own from the chain, which is under another name (mtls.HOST) than the web's.
+    """
 
     def __init__(
         self,
@@ -56,7 +70,9 @@ class ProviderConnections:
         context: ssl.SSLContext,
         allow_private: bool,
         certificates: Certificates | None = None,
+        identity: Identity | None = None,
     ) -> None:
+        self._identity = identity
         self._screen = screen
         self._context = context
         self._allow_private = allow_private
@@ -87,13 +103,20 @@ class ProviderConnections:
         host, port = base.host or "", base.port or 443
         found = await self._screen.destination(host, port, allow_private=self._allow_private)
         url = URL.build(scheme="https", host=found.address, port=port, path=path)
-        return Place(url=url.with_query(query), host=host, authority=_authority(host, port))
+        return Place(
+            url=url.with_query(query),
+            server_name=f"mtls.{host}" if self._identity is not None else host,
+            authority=_authority(host, port),
+        )
 
     async def proved(self, provider: str, attempt: Attempt[T]) -> T:
         """Make a connection whose other end proved to be the provider.
 
         Nothing is sent before the proof: each way of proving it needs a connection of its own.
         """
+        if self._identity is not None and self._certificates is not None:
+            published = frozenset(await self._certificates.of(provider))
+            return await attempt(await self._identity.context(published))
         known = self._pinned.get(provider)
         if known is not None:
             try:

@@ -15,6 +15,7 @@ import aiohttp
 from garrison.adapters.akash.body import BodyError, decode, excerpt, read_bounded
 from garrison.adapters.akash.connections import (
     Certificates,
+    Identity,
     Place,
     ProviderConnections,
     Verification,
@@ -57,18 +58,20 @@ class _Request:
 class ProviderGateway:
     """Manages leases at any provider of one account (``ports.market.LeaseGateway``).
 
-    ``manifest`` returns a deployment's manifest, ``allow_private`` is the account's permission.
+    ``manifest`` returns a deployment's manifest, ``allow_private`` is the account's permission. The
+    account proves itself by ``tokens``, or without them by ``identity``: a gateway takes only one.
     """
 
     def __init__(
         self,
         *,
-        tokens: LeaseTokens,
+        tokens: LeaseTokens | None,
         screen: Screen,
         context: ssl.SSLContext,
         manifest: Callable[[str, Order], str],
         allow_private: bool,
         certificates: Certificates | None = None,
+        identity: Identity | None = None,
         status_timeout: aiohttp.ClientTimeout = STATUS_TIMEOUT,
     ) -> None:
         self._tokens = tokens
@@ -79,6 +82,7 @@ class ProviderGateway:
             context=context,
             allow_private=allow_private,
             certificates=certificates,
+            identity=identity,
         )
 
     async def send_manifest(self, target: LeaseTarget, order: Order) -> None:
@@ -114,7 +118,7 @@ class ProviderGateway:
         await self._connections.close()
 
     def _failure(self, target: LeaseTarget, answer: _Answer) -> GarrisonError:
-        if answer.status in {400, 401, 403}:
+        if answer.status in {400, 401, 403} and self._tokens is not None:
             self._tokens.drop(target)
         return UnavailableError(_said(answer))
 
@@ -128,11 +132,12 @@ class ProviderGateway:
     ) -> _Answer:
         place = await self._connections.place(target, path)
         headers = {
-            "authorization": f"Bearer {await self._tokens.of(target)}",
             "host": place.authority,
             "accept-encoding": "identity",
             "content-type": "application/json",
         }
+        if self._tokens is not None:
+            headers["authorization"] = f"Bearer {await self._tokens.of(target)}"
         request = _Request(
             what=f"{method} {place.authority}{path}",
             method=method,
@@ -157,7 +162,7 @@ class ProviderGateway:
             headers=request.headers,
             data=request.body,
             allow_redirects=False,
-            server_hostname=request.place.host,
+            server_hostname=request.place.server_name,
             timeout=request.limits,
             ssl=verification,
         ) as response:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from garrison.adapters.akash.chain.broadcast import Broadcaster
 from garrison.adapters.akash.chain.certificates import ChainCertificates
 from garrison.adapters.akash.chain.directory import ProviderDirectory
+from garrison.adapters.akash.chain.identity import ChainIdentity
 from garrison.adapters.akash.chain.market import ChainMarket
 from garrison.adapters.akash.chain.minter import ChainMinter
 from garrison.adapters.akash.chain.networks import endpoints_of
@@ -128,10 +129,13 @@ class Opener:
         minter = ChainMinter(nodes=nodes, purse=purse, outbox=outbox, address=signer.address)
         issuer = WalletIssuer(signer=signer, clock=self.clock)
         certificates = ChainCertificates(nodes=nodes, clock=self.clock)
-        gateway = self._gateway(account, market, issuer, context, certificates)
+        proof: Issuer | ChainIdentity = issuer
+        if chain.gateway_auth == "Certificate":
+            proof = ChainIdentity(nodes=nodes, signer=signer, outbox=outbox, clock=self.clock)
+        gateway = self._gateway(account, market, proof, context, certificates)
         return Opened(
             exchange=Exchange(market=market, gateway=gateway, minter=minter),
-            console=self._console_of(account, issuer, context, certificates),
+            console=self._console_of(account, proof, context, certificates),
             closers=(outbox.close, nodes.close, gateway.close),
         )
 
@@ -143,7 +147,7 @@ class Opener:
     def _console_of(
         self,
         account: Account,
-        issuer: Issuer,
+        proof: Issuer | ChainIdentity,
         context: ssl.SSLContext,
         certificates: Certificates | None = None,
     ) -> Callable[[LeaseTarget], GatewayConsole]:
@@ -153,7 +157,9 @@ class Opener:
                 context=context,
                 allow_private=account.spec.allow_private_addresses,
                 certificates=certificates,
+                identity=proof if isinstance(proof, ChainIdentity) else None,
             )
+            issuer = None if isinstance(proof, ChainIdentity) else proof
             return GatewayConsole(issuer=issuer, connections=connections, target=target)
 
         return console
@@ -162,17 +168,20 @@ class Opener:
         self,
         account: Account,
         market: ConsoleMarket | ChainMarket,
-        issuer: Issuer,
+        proof: Issuer | ChainIdentity,
         context: ssl.SSLContext,
         certificates: Certificates | None = None,
     ) -> ProviderGateway:
+        identity = proof if isinstance(proof, ChainIdentity) else None
+        issuer = None if isinstance(proof, ChainIdentity) else proof
         return ProviderGateway(
-            tokens=LeaseTokens(issuer=issuer, clock=self.clock),
+            tokens=LeaseTokens(issuer=issuer, clock=self.clock) if issuer is not None else None,
             screen=self.screen,
             context=context,
             manifest=market.manifest,
             allow_private=account.spec.allow_private_addresses,
             certificates=certificates,
+            identity=identity,
         )
 
 

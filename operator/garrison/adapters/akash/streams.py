@@ -69,10 +69,13 @@ _RESULT: TypeAdapter[_Result] = TypeAdapter(_Result)
 
 
 class GatewayConsole:
-    """Implements ``ports.console.Console`` for a lease, and its events beside."""
+    """Implements ``ports.console.Console`` for a lease, and its events beside.
+
+    Without an ``issuer`` of tokens the connections prove whose they are.
+    """
 
     def __init__(
-        self, *, issuer: Issuer, connections: ProviderConnections, target: LeaseTarget
+        self, *, issuer: Issuer | None, connections: ProviderConnections, target: LeaseTarget
     ) -> None:
         self._issuer = issuer
         self._connections = connections
@@ -137,14 +140,17 @@ class GatewayConsole:
         target = self._target
         whole = f"/lease/{target.deployment}/{target.gseq}/{target.oseq}/{path}"
         place = await self._connections.place(target, whole, query)
-        token = await self._issuer.issue(rights(target, scope), TOKEN_LIFE)
+        headers = {"host": place.authority}
+        if self._issuer is not None:
+            token = await self._issuer.issue(rights(target, scope), TOKEN_LIFE)
+            headers["authorization"] = f"Bearer {token}"
 
         async def attempt(verification: Verification) -> aiohttp.ClientWebSocketResponse:
             return await self._connections.session.ws_connect(
                 place.url,
-                headers={"authorization": f"Bearer {token}", "host": place.authority},
+                headers=headers,
                 ssl=verification,
-                server_hostname=place.host,
+                server_hostname=place.server_name,
                 heartbeat=HEARTBEAT_SECONDS,
                 max_msg_size=MAX_FRAME,
             )

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from garrison.adapters.handshake import Check
 from garrison.adapters.sentinel.authority import Authority, AuthorityStore
 from garrison.adapters.sentinel.certificates import (
     Subject,
@@ -19,7 +20,7 @@ from garrison.adapters.sentinel.certificates import (
     public_key,
     uris,
 )
-from garrison.adapters.sentinel.tls import Check, client_context
+from garrison.adapters.sentinel.tls import client_context
 from garrison.errors import AuthError
 from garrison.ports.clock import Clock
 from garrison.ports.identity import (
