@@ -32,6 +32,7 @@ from garrison.adapters.akash.streams import (
     GatewaySession,
 )
 from garrison.adapters.akash.tokens import Issuer, rights
+from garrison.adapters.system import SystemClock
 from garrison.errors import GarrisonError, NotFoundError
 from garrison.ports.market import LeaseTarget
 from tests.unit.adapters.akash.console_api import ConsoleApi, bid_body, lease_body
@@ -72,6 +73,8 @@ def sound() -> dict[str, Any]:
         "/v1/bids": {"data": [bid_body("77", "akash1frost")]},
         "/v1/balances": {"data": {"balance": 12.5, "deployments": 4.5, "total": 17}},
         "/v1/providers": [PROVIDER],
+        "/v1/user/me": {"data": {"id": "4cd2b3ad", "userId": "auth0|1"}},
+        "/v1/wallets": {"data": [{"userId": "4cd2b3ad", "address": "akash1owner"}]},
         f"{INDEX_PATH}/info": api._indexed("77"),
         f"{INDEX_PATH}/list": {
             "deployments": [api._indexed("77")],
@@ -95,11 +98,13 @@ class StubClient:
 async def read_everything(answers: Mapping[str, Any]) -> int:
     """Return how many reads gave a value; none raises anything but an error of the tree."""
     client = cast("ConsoleClient", StubClient(answers))
-    market = ConsoleMarket(client=client, outcome_horizon=timedelta(seconds=30))
+    market = ConsoleMarket(
+        client=client, clock=SystemClock(), outcome_horizon=timedelta(seconds=30)
+    )
     done = 0
     for read in (
-        market.open_deployments,
         market.balance,
+        market.open_deployments,
         market.providers,
         lambda: market.deployment("77"),
         lambda: market.bids("77"),
