@@ -166,12 +166,10 @@ async def hundred(folder: Path) -> None:
         ("leases", accepts, ""),
         ("closes", closes, ""),
     ):
-        shown = (
-            f"{found.transactions} transactions in {found.blocks} blocks, {found.messages} messages"
-        )
+        shown = f"{found.messages} in {found.transactions} transactions, {found.blocks} blocks"
         table.add_row(name, shown, goal)
     table.add_row("until all serve", f"{seconds:.0f} s", "")
-    table.add_row("operator's processor time per lease", f"{used / len(leases) * 1000:.0f} ms", "")
+    table.add_row("operator's CPU per lease", f"{used / len(leases) * 1000:.0f} ms", "")
     Console().print(table)
 
 

@@ -98,14 +98,14 @@ class World:
     chance: random.Random
     clock: LoopClock
     reaper: Reaper
-    operator: Operator | None = None
+    operators: list[Operator] = field(default_factory=list)
     spent: dict[str, str] = field(default_factory=dict)
     """what each lease's status said last that it had cost, by the lease's name"""
     store: Store = field(init=False)
     kube: MemoryKube = field(init=False)
     user: MemoryKube = field(init=False)
     _burials: list[asyncio.Task[None]] = field(default_factory=list)
-    _next: asyncio.TimerHandle | None = None
+    _successors: list[asyncio.TimerHandle] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.store = Store(now=self.clock.now)
@@ -116,9 +116,12 @@ class World:
 
     def _changed(self, change: Change) -> None:
         self._note(change.object)
-        operator = self.operator
-        if operator is not None and not operator.dead and change.object["kind"] in WATCHED:
-            operator.engine.on_event(change.type, change.object)
+        if change.object["kind"] in WATCHED:
+            for operator in self._alive():
+                operator.engine.on_event(change.type, change.object)
+
+    def _alive(self) -> list[Operator]:
+        return [each for each in self.operators if not each.dead]
 
     def _note(self, body: Any) -> None:
         spent = (body.get("status") or {}).get("spent")
@@ -127,22 +130,20 @@ class World:
 
     def start(self) -> None:
         """Start an operator with nothing in its memory."""
-        self.operator = Operator(self)
+        self.operators.append(Operator(self))
 
     def buried(self, burial: asyncio.Task[None]) -> None:
         """Start another one soon, or after so long that every outcome is settled."""
         self._burials.append(burial)
         pause = 600.0 if self.chance.random() < 0.1 else self.chance.random() * 20
-        self._next = asyncio.get_running_loop().call_later(pause, self.start)
+        self._successors.append(asyncio.get_running_loop().call_later(pause, self.start))
 
     async def close(self) -> None:
-        """End the operator that is alive; start none any more."""
+        """End the operators that are alive; start none any more."""
         self.reaper.appoint(())
-        if self._next is not None:
-            self._next.cancel()
-        if self.operator is not None and not self.operator.dead:
-            await self.operator.end()
-        await asyncio.gather(*self._burials)
+        for successor in self._successors:
+            successor.cancel()
+        await asyncio.gather(*(each.end() for each in self._alive()), *self._burials)
 
     async def objects(self, kind: Kind) -> Sequence[Any]:
         return await self.user.list(kind)

@@ -285,6 +285,10 @@ class AccountStatus:
     """``grants`` is the ledger of the ceilings: an order is placed only under a grant."""
 
     observed_generation: int = 0
+    read_at: AwareDatetime | None = Field(
+        default=None,
+        description="When the look at the market began that what is shown of it is from.",
+    )
     address: Short | None = None
     endpoints: Annotated[tuple[EndpointStatus, ...], Field(max_length=8)] = ()
     balance: Price | None = Field(default=None, description="What can be deposited, in dollars.")

@@ -12,6 +12,7 @@ from garrison.adapters.system import forbid_core_dumps
 from garrison.controllers.assembly import Pace
 from garrison.core.lifecycle import Timing
 from garrison.errors import GarrisonError
+from garrison.runtime.engine import WORKERS
 from garrison.settings import Settings
 from garrison.telemetry.logs import configure
 
@@ -74,7 +75,7 @@ from garrison.telemetry.logs import configure
 @click.option(
     "--workers",
     type=click.IntRange(1, 256),
-    default=16,
+    default=WORKERS,
     show_default=True,
     help="Passes at a time.",
 )

@@ -348,6 +348,7 @@ def _market_view(survey: Survey | None, leases: tuple[Lease, ...]) -> MarketView
         return None
     error = survey.error
     return MarketView(
+        at=survey.began,
         balance=survey.balance,
         error=str(error) if error is not None else "",
         error_reason=error.reason if error is not None else "",

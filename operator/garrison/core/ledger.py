@@ -30,6 +30,7 @@ MAX_RELEASED = 100
 MAX_ENDPOINTS = 8
 MAX_URL = 512
 SHOWN_EVERY_BLOCKS = 100
+FROM_MARKET = frozenset({"Ready", "Funded", "Runway"})
 LEAST_FEES = 100_000
 """Millionths of an AKT: some ten transactions at the usual price of gas."""
 
@@ -137,8 +138,9 @@ def _released(status: AccountStatus, leases: Sequence[Lease]) -> tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketView:
-    """What the newest survey said. ``error`` "" when it worked; None: never read, or not now."""
+    """What a survey said that began ``at``. ``error`` "" when it worked; None: never read, or not now."""
 
+    at: datetime | None = None
     balance: Balance | None
     error: str
     error_reason: str
@@ -154,13 +156,18 @@ def summarise(
     strangers: tuple[Stranger, ...],
     now: datetime,
 ) -> AccountStatus:
-    """Return the whole new status."""
+    """Return the whole new status.
+
+    Two operators that looked at the market at different times must not take turns in writing what each
+    saw: only a later look than the one that is shown replaces it, and none replaces nothing.
+    """
     old = account.status
     burn = reserved(now_standing.grants)
-    balance = market.balance if market is not None else None
+    news = market if _is_news(old, market) else None
+    balance = news.balance if news is not None else None
     shown = _shown(old.balance, balance.available if balance is not None else None)
-    read = market.escrows if market is not None else None
-    return replace(
+    read = news.escrows if news is not None else None
+    new = replace(
         old,
         observed_generation=account.meta.generation,
         address=(balance.address or None) if balance is not None else old.address,
@@ -168,7 +175,7 @@ def summarise(
         fee_balance=_shown(old.fee_balance, balance.fees if balance is not None else None),
         escrowed=_shown(old.escrowed, balance.escrowed if balance is not None else None, 10),
         escrows=steady(old.escrows, read) if read is not None else old.escrows,
-        endpoints=_shown_endpoints(old, market),
+        endpoints=_shown_endpoints(old, news),
         burn_per_hour=shown_dollars(burn),
         runway_hours=_runway(shown, burn),
         open_leases=now_standing.open_leases,
@@ -176,7 +183,33 @@ def summarise(
         granted_at=now_standing.granted_at,
         strangers=strangers,
         released=now_standing.released,
-        conditions=_conditions(account, now_standing, market, strangers, now, shown=shown),
+        conditions=_conditions(account, now_standing, news, strangers, now, shown=shown),
+    )
+    is_told = news is not None and _from_market(new) != _from_market(old)
+    return replace(new, read_at=news.at) if news is not None and is_told else new
+
+
+def _is_news(old: AccountStatus, market: MarketView | None) -> bool:
+    if market is None or market.at is None or old.read_at is None:
+        return market is not None
+    return market.at > old.read_at
+
+
+def _from_market(status: AccountStatus) -> tuple[object, ...]:
+    """What a status shows that a look at the market told."""
+    verdicts = [
+        (each.type, each.status, each.reason, each.message)
+        for each in status.conditions
+        if each.type in FROM_MARKET
+    ]
+    return (
+        status.address,
+        status.balance,
+        status.fee_balance,
+        status.escrowed,
+        status.escrows,
+        status.endpoints,
+        verdicts,
     )
 
 
@@ -237,12 +270,24 @@ def _conditions(
         _condition(account, "NoOrphans", _orphans(strangers), now),
     ]
     old = {each.type: each for each in account.status.conditions}
+    told = {} if market is not None else _told_before(account, burn)
     return tuple(
         replace(each, last_transition_time=old[each.type].last_transition_time)
         if each.type in old and old[each.type].status == each.status
         else each
-        for each in found
+        for each in (told.get(each.type, each) for each in found)
     )
+
+
+def _told_before(account: Account, burn: int) -> Mapping[str, Condition]:
+    """The verdicts that stay as they are without news; the runway's changes with the burn."""
+    old, generation = account.status, account.meta.generation
+    is_same = old.burn_per_hour == shown_dollars(burn)
+    return {
+        each.type: replace(each, observed_generation=generation)
+        for each in old.conditions
+        if each.type in FROM_MARKET and (each.type != "Runway" or is_same)
+    }
 
 
 def _condition(

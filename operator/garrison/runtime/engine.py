@@ -24,7 +24,8 @@ from garrison.runtime.resync import resync
 
 log = logging.getLogger("garrison.engine")
 
-WORKERS = 16
+WORKERS = 128
+"""A pass that changes the market waits for a block, so there are more than would be busy at a time."""
 RESYNC_SECONDS = 300.0
 GRACE_SECONDS = 10.0
 

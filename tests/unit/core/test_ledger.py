@@ -170,6 +170,36 @@ def test_the_balance_is_written_at_a_change_of_one_percent() -> None:
         assert summarise(of, looked(of, []), market, (), NOW).balance == shown
 
 
+def seen_at(seconds: float, available: int) -> MarketView:
+    balance = Balance(available=MicroUSD(available))
+    return MarketView(at=at(seconds), balance=balance, error="", error_reason="")
+
+
+def test_two_operators_do_not_take_turns_in_writing_what_each_saw() -> None:
+    """One looked earlier, one has not looked yet: neither replaces what is shown."""
+    of = account()
+    seen = looked(of, [])
+    first = summarise(of, seen, seen_at(0, 50_000_000), (), NOW)
+    newer = summarise(replace(of, status=first), seen, seen_at(30, 40_000_000), (), NOW)
+    assert (first.balance, newer.balance, newer.read_at) == ("50.00", "40.00", at(30))
+    shown = replace(of, status=newer)
+    for view in (None, seen_at(0, 50_000_000), seen_at(30, 40_000_000)):
+        assert summarise(shown, seen, view, (), NOW) == newer
+    same = summarise(shown, seen, seen_at(60, 40_000_000), (), NOW)
+    assert same == newer, "a look that shows nothing new writes nothing"
+
+
+def test_without_news_the_runway_still_follows_the_burn() -> None:
+    of = account(treasury=Treasury(warning_hours=24))
+    rich = summarise(of, looked(of, []), seen_at(0, 10_000_000), (), NOW)
+    burning = replace(of, status=replace(rich, grants=(grant("u001", "1"),)))
+    found = condition(
+        summarise(burning, looked(burning, [numbered(1)]), None, (), NOW).conditions, "Runway"
+    )
+    assert found is not None
+    assert (found.status, found.reason) == ("False", "RunwayShort")
+
+
 def held(*amounts: str, provider: str = "p1") -> tuple[EscrowStatus, ...]:
     return tuple(
         EscrowStatus(deployment=str(number), lease=None, provider=provider, left=each)

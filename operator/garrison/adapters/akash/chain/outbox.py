@@ -26,7 +26,7 @@ from garrison.errors import GarrisonError, UnavailableError, UnknownOutcomeError
 from garrison.ports.clock import Clock
 
 GATHER_SECONDS = 0.05
-MAX_MESSAGES = 50
+MAX_MESSAGES = 100
 MAX_GAS = 40_000_000
 """For one transaction; a batch that needs more is halved."""
 MAX_WAIT = timedelta(seconds=30)
