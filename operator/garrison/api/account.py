@@ -232,6 +232,7 @@ class Grant:
     attempt: int = 0
     price_per_hour: Price
     at: AwareDatetime
+    adopts: Annotated[str, Field(max_length=20)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)

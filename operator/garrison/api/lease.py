@@ -22,7 +22,7 @@ from garrison.api.meta import (
     parse_meta,
 )
 from garrison.api.parsing import parse
-from garrison.api.workload import Blame
+from garrison.api.workload import Adopt, Blame
 
 PHASES = (
     "Pending",
@@ -89,6 +89,9 @@ class LeaseSpec:
         default=None,
         description="The agent in the container; none where the workload has trust: Unverified.",
     )
+    adopts: Adopt | None = Field(
+        default=None, description="A running deployment to take over; default: one is ordered."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
@@ -140,10 +143,14 @@ class AttemptStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
 class EndpointStatus:
-    """Where the replica's server is reached from outside: a raw TCP forwarded port."""
+    """Where the replica's server is reached from outside: a raw TCP forwarded port.
+
+    ``ingress``: the provider's HTTP proxy instead, which routes by host name; adopted ones only.
+    """
 
     host: Short
     port: Annotated[int, Field(ge=1, le=65535)]
+    ingress: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
@@ -321,6 +328,10 @@ class LeaseStatus:
     )
     gseq: int | None = None
     oseq: int | None = None
+    service: Annotated[str, Field(max_length=63)] | None = Field(
+        default=None,
+        description="The service's name on the market, where Garrison did not give it.",
+    )
     endpoint: EndpointStatus | None = None
     control: EndpointStatus | None = Field(
         default=None, description="Where the sentinel's control port is reached."

@@ -317,6 +317,23 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
+class Adopt:
+    """A running deployment of the account that becomes the first replica, without a restart."""
+
+    deployment: Annotated[
+        str,
+        Field(max_length=20),
+        Form(
+            r"^[1-9][0-9]{0,19}$", "must be a deployment's number, its dseq, such as 1763912345678"
+        ),
+    ] = Field(description="Its number (dseq). Read once; without effect when it has been adopted.")
+    external_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None,
+        description="The `as` that its SDL gives the served port; default: spec.port.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class WorkloadSpec:
     """Only image, port and resources are required; everything else has a safe default."""
 
@@ -373,6 +390,11 @@ class WorkloadSpec:
         default="Verified",
         description="Unverified runs the image without Garrison's agent: in the clear, unguarded.",
     )
+    adopt: Adopt | None = Field(
+        default=None,
+        description="Takes over a running deployment, which has no agent: needs trust: Unverified. "
+        "Default: every replica is ordered.",
+    )
     health: Health = Field(default_factory=Health)
     benchmark: Benchmark = Field(default_factory=Benchmark)
     integrity: Integrity | None = Field(
@@ -410,6 +432,9 @@ class ReplicaStatus:
     provider: Annotated[str, Field(max_length=253)] | None = None
     region: Annotated[str, Field(max_length=128)] | None = None
     role: Literal["Active", "Standby"] = "Active"
+    adopts: Annotated[str, Field(max_length=20)] | None = Field(
+        default=None, description="The running deployment that it takes over instead of ordering."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
@@ -465,6 +490,9 @@ class WorkloadStatus:
     failures_since_ready: int = 0
     next_attempt_at: AwareDatetime | None = None
     client: ClientStatus | None = None
+    adopted: Annotated[str, Field(max_length=20)] | None = Field(
+        default=None, description="The deployment that was adopted; from then on all are ordered."
+    )
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
 
 

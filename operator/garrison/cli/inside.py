@@ -175,6 +175,7 @@ class Inside:
             oseq=status.oseq,
             provider=status.provider,
             host_uri=host,
+            service=status.service or "",
         )
 
 

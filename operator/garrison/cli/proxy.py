@@ -133,11 +133,14 @@ class Proxy:
         """Return an answer that has begun, and its first bytes."""
         assert self._session is not None  # noqa: S101 - made when the application starts
         way = await self._way(backend)
+        headers = _end_to_end(request.headers.items())
+        if backend.ingress:
+            headers.append(("host", f"{backend.host}:{backend.port}"))
         answer = await self._session.request(
             request.method,
             way.url(backend.port, str(request.rel_url)),
             data=body or None,
-            headers=_end_to_end(request.headers.items()),
+            headers=headers,
             allow_redirects=False,
             ssl=way.tls if way.tls is not None else True,
         )

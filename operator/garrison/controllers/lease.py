@@ -354,7 +354,11 @@ class LeaseController:
         """Look by the chosen id, then by the marker: a market may have given an id of its own.
 
         What has the chosen id while its marker is not known yet may be ours: the list says so, or raises.
+        What is adopted has the id that is wished for, and no marker.
         """
+        adopts = o.lease.spec.adopts
+        if adopts is not None:
+            return await market.deployment(adopts.deployment)
         intent = unresolved_create(o.status)
         if intent is None or o.holds_token:
             return None
@@ -398,6 +402,7 @@ class LeaseController:
             oseq=status.oseq,
             provider=status.provider,
             host_uri=host,
+            service=status.service or "",
         )
 
     def plan(self, observed: Observation, now: datetime) -> Plan[Action]:

@@ -61,6 +61,14 @@ def is_unroutable(address: str) -> bool:
 
 def render(workload: Workload, routes: Sequence[Route], leases: Mapping[str, Meta]) -> Routes:
     """Return the Service and slices for these routes. Pure."""
+    routes, proxied = _split(routes)
+    if proxied and not routes:
+        message = (
+            f"replicas are behind their provider's HTTP proxy, which routes by host name: "
+            f"{', '.join(proxied)}; use: garrison connect iw/{workload.meta.name} "
+            f"-n {workload.meta.namespace}"
+        )
+        return Routes(routing=Routing(routed=False, reason="BehindIngress", message=message))
     refused = sorted({each.address for each in routes if is_unroutable(each.address)})
     if refused:
         message = (
@@ -85,6 +93,12 @@ def render(workload: Workload, routes: Sequence[Route], leases: Mapping[str, Met
         url=url,
     )
     return Routes(routing=routing, objects=tuple(objects))
+
+
+def _split(routes: Sequence[Route]) -> tuple[Sequence[Route], Sequence[str]]:
+    """The routes that an address is enough for, and the host names of the others."""
+    direct = [each for each in routes if not each.backend.ingress]
+    return direct, sorted({each.backend.host for each in routes if each.backend.ingress})
 
 
 def _owner(kind: Kind, meta: Meta) -> dict[str, Any]:

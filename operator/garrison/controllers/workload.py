@@ -31,6 +31,7 @@ from garrison.api.parsing import dump, parse
 from garrison.api.workload import (
     STATUS_ADAPTER,
     TEMPLATE_ADAPTER,
+    Adopt,
     ClientStatus,
     ReplicaStatus,
     Workload,
@@ -44,7 +45,7 @@ from garrison.controllers.stories import workload_notes
 from garrison.core import blame
 from garrison.core.acceptance import problem
 from garrison.core.fleet import Fleet, FleetView, fleet
-from garrison.core.hindrance import unusable, waits_for
+from garrison.core.hindrance import unadopted, unusable, waits_for
 from garrison.core.identity import bootstrap_secret, client_secret, console_secret
 from garrison.core.revision import outdated, revision_name
 from garrison.core.summary import Problem, Routing, Situation, summarise
@@ -254,7 +255,7 @@ class WorkloadController:
             seen,
             problem=trouble,
             waiting=waiting or _waits_for(seen, moves, accepted),
-            blocked=unusable(seen.account),
+            blocked=unusable(seen.account) or unadopted(workload, moves.failures),
             accept=accept,
             target=target,
             moves=moves,
@@ -411,6 +412,7 @@ class WorkloadController:
             account=seen.account.meta.name,
             role=entry.role,
             excluded_providers=blame.excluded(seen.moves.failures, seen.now),
+            adopts=_adopts(workload, entry),
             sentinel=self._sentinel(workload, entry)
             if template is None or template.trust == "Verified"
             else None,
@@ -478,6 +480,16 @@ class WorkloadController:
             blocked=seen.blocked,
             routing=seen.routes.routing,
         )
+
+
+def _adopts(workload: Workload, entry: ReplicaStatus) -> Adopt | None:
+    """What a ledger entry takes over; its number stands, whatever the spec says by now."""
+    if entry.adopts is None:
+        return None
+    wish = workload.spec.adopt
+    if wish is not None and wish.deployment == entry.adopts:
+        return wish
+    return Adopt(deployment=entry.adopts)
 
 
 def _waits_for(seen: Seen, moves: Fleet, accepted: str | None) -> Problem | None:

@@ -33,6 +33,7 @@ def problem(
         or _secrets(workload, secrets)
         or _integrity(workload)
         or _metrics(workload)
+        or _adoption(workload)
         or _budget(workload, account)
     )
 
@@ -131,6 +132,17 @@ def _metrics(workload: Workload) -> Problem | None:
         reason="MetricsNeedSentinel",
         message="spec.metrics is set, and spec.trust: Unverified runs without the agent that asks for "
         "them; remove one of the two",
+    )
+
+
+def _adoption(workload: Workload) -> Problem | None:
+    wanted = workload.spec.adopt is not None and workload.status.adopted is None
+    if not wanted or workload.spec.trust == "Unverified":
+        return None
+    return Problem(
+        reason="AdoptionIsUnverified",
+        message="spec.adopt takes over a container that has no agent: set spec.trust: Unverified; once "
+        "it is adopted, trust: Verified replaces it by a replica that has one",
     )
 
 

@@ -28,6 +28,8 @@ class Request:
     name: str
     attempt: int
     price_per_hour: MicroUSD
+    adopts: str | None = None
+    """the running deployment that is taken over instead"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,8 @@ def grant_all(
     """Return the new ledger: (grants, times of grants in the window, first refusal).
 
     Requests are served in the order given; the first that does not fit holds up those behind it,
-    so that a large one is not starved by small ones. A grant that was never used is taken back
+    so that a large one is not starved by small ones. A deployment is adopted once: a second request for
+    it is passed over. A grant that was never used is taken back
     before it is given anew: the requests must come from leases that were read after it had lapsed.
     """
     grants = list(status.grants)
@@ -115,6 +118,8 @@ def grant_all(
     for request in requests:
         old = grant_of(request.lease, request.attempt, grants)
         if old is not None and not has_lapsed(old, now):
+            continue
+        if _is_taken(request, grants):
             continue
         others = _without(times, old)
         refused = refusal(request, limits, grants, others, now, window=window)
@@ -124,6 +129,12 @@ def grant_all(
         grants.append(_grant(request, now))
         times = [*others, now]
     return tuple(grants), tuple(times), None
+
+
+def _is_taken(request: Request, grants: Sequence[Grant]) -> bool:
+    return request.adopts is not None and any(
+        each.adopts == request.adopts and each.lease != request.lease for each in grants
+    )
 
 
 def _without(times: Sequence[datetime], taken_back: Grant | None) -> list[datetime]:
@@ -142,6 +153,7 @@ def _grant(request: Request, now: datetime) -> Grant:
         attempt=request.attempt,
         price_per_hour=format_dollars(request.price_per_hour),
         at=now,
+        adopts=request.adopts,
     )
 
 

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 
 from garrison.api.lease import Lease
 from garrison.api.workload import FailureStatus, ReplicaStatus, Workload, WorkloadStatus
-from garrison.core import blame
+from garrison.core import adoption, blame
 from garrison.core.revision import lease_name
-from garrison.core.rollout import Rollout, View, rollout
+from garrison.core.rollout import Rollout, View, first, rollout
 
 TERMINAL = frozenset({"Closed", "Failed"})
 
@@ -32,6 +32,8 @@ class Fleet:
     failures: tuple[FailureStatus, ...] = ()
     failures_since_ready: int = 0
     next_attempt_at: datetime | None = None
+    adopted: str | None = None
+    """the deployment that became the first replica"""
     requeue: float | None = None
 
 
@@ -53,17 +55,26 @@ def fleet(workload: Workload, known: FleetView, *, target: str | None, now: date
     since = _count(status, failures, ready=_is_complete(workload, known, target))
     next_at = _next_attempt(status, failures, since, now)
     wanted = workload.spec.replicas if target is not None and not workload.meta.deleting else 0
-    moves = rollout(
-        views(status.leases, known),
-        replicas=wanted,
-        target=target or "",
-        fallback=_fallback(status, failures, target),
-        may_create=target is not None
+    seen = views(status.leases, known)
+    may_create = (
+        target is not None
         and (next_at is None or now >= next_at)
-        and not blame.is_exhausted(failures, target),
+        and not blame.is_exhausted(failures, target)
+    )
+    adopting = wanted > 0 and adoption.is_wanted(workload, known.leases.values())
+    moves = (
+        first(seen, may_create=may_create)
+        if adopting
+        else rollout(
+            seen,
+            replicas=wanted,
+            target=target or "",
+            fallback=_fallback(status, failures, target),
+            may_create=may_create,
+        )
     )
     kept = _kept(status.leases, known, moves, wanted)
-    ledger, sequence = _extended(workload, kept, moves, target)
+    ledger, sequence = _extended(workload, kept, moves, target, adopting=adopting)
     return Fleet(
         ledger=tuple(refreshed(each, known.leases.get(each.name)) for each in ledger),
         sequence=sequence,
@@ -72,6 +83,7 @@ def fleet(workload: Workload, known: FleetView, *, target: str | None, now: date
         failures=failures,
         failures_since_ready=since,
         next_attempt_at=next_at,
+        adopted=adoption.adopted(workload, known.leases.values()),
         requeue=max(0.05, (next_at - now).total_seconds()) if next_at and next_at > now else None,
     )
 
@@ -194,7 +206,7 @@ def _view(entry: ReplicaStatus | None, lease: Lease | None, order: int) -> View:
     return View(
         name=lease.meta.name,
         revision=lease.spec.revision,
-        ready=is_ready(lease),
+        ready=is_ready(lease) or adoption.is_held(lease),
         leaving=entry is None or lease.meta.deleting or status.failure is not None or done,
         open=not done,
         reclaimed=status.reclaim_deadline is not None,
@@ -203,7 +215,12 @@ def _view(entry: ReplicaStatus | None, lease: Lease | None, order: int) -> View:
 
 
 def _extended(
-    workload: Workload, kept: tuple[ReplicaStatus, ...], moves: Rollout, target: str | None
+    workload: Workload,
+    kept: tuple[ReplicaStatus, ...],
+    moves: Rollout,
+    target: str | None,
+    *,
+    adopting: bool,
 ) -> tuple[tuple[ReplicaStatus, ...], int]:
     if target is None:
         return kept, workload.status.sequence
@@ -214,6 +231,7 @@ def _extended(
         ReplicaStatus(
             name=lease_name(workload.meta.name, workload.meta.uid, sequence + 1 + index),
             revision=revision,
+            adopts=workload.spec.adopt.deployment if adopting and workload.spec.adopt else None,
         )
         for index, revision in enumerate(revisions)
     ]

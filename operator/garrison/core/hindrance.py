@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from garrison.api.account import Account
 from garrison.api.lease import Lease
 from garrison.api.meta import condition
-from garrison.api.workload import FailureStatus
+from garrison.api.workload import FailureStatus, Workload
+from garrison.core.adoption import REFUSED
 from garrison.core.summary import Problem
 
 FOR_A_PERSON = frozenset({"Unauthorized", "InvalidSpec", "UnsafeDestination"})
@@ -24,6 +25,14 @@ def unusable(account: Account | None) -> Problem | None:
     return Problem(
         reason="AccountNotReady", message=f"AkashAccount {account.meta.name!r}: {found.message}"
     )
+
+
+def unadopted(workload: Workload, failures: Sequence[FailureStatus]) -> Problem | None:
+    """Return why nothing is adopted until a person changes something, None where that is not so."""
+    if workload.spec.adopt is None or workload.status.adopted is not None or not failures:
+        return None
+    newest = failures[-1]
+    return Problem(reason=REFUSED, message=newest.message) if newest.reason == REFUSED else None
 
 
 def waits_for(

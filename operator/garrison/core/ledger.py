@@ -110,6 +110,7 @@ def _waiting(leases: Sequence[Lease], ceilings: Mapping[str, MicroUSD]) -> list[
             name=each.meta.name,
             attempt=each.status.attempt,
             price_per_hour=ceilings[each.meta.uid],
+            adopts=each.spec.adopts.deployment if each.spec.adopts is not None else None,
         )
         for each in sorted(queue, key=lambda each: (each.meta.created_at, each.meta.uid))
     ]

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from garrison.api.lease import LeaseStatus
 from garrison.api.meta import FINALIZER, Condition, ConditionStatus, set_condition
-from garrison.core import admission, ordering, serving, treasury, winding
+from garrison.core import admission, adoption, ordering, serving, treasury, winding
 from garrison.core.lifecycle import (
     AcceptBid,
     CreateDeployment,
@@ -32,7 +32,7 @@ def step(o: Observation) -> Step:
         return winding.wind(o)
     match o.status.phase:
         case "Pending":
-            return ordering.pending(o)
+            return _pending(o)
         case "Ordering":
             return ordering.ordering(o)
         case "Bidding":
@@ -40,18 +40,22 @@ def step(o: Observation) -> Step:
         case "Leasing":
             return ordering.leasing(o)
         case "Deploying":
-            return treasury.kept(o, serving.deploying(o))
+            return treasury.kept(o, adoption.spared(o, serving.deploying(o)))
         case "Enrolling":
             return treasury.kept(o, serving.enrolling(o))
         case "Verifying":
-            return treasury.kept(o, serving.verifying(o))
+            return treasury.kept(o, adoption.spared(o, serving.verifying(o)))
         case "Benchmarking":
-            return treasury.kept(o, serving.benchmarking(o))
+            return treasury.kept(o, adoption.spared(o, serving.benchmarking(o)))
         case "Ready":
             return treasury.kept(o, serving.ready(o))
         case unknown:
             message = f"phase {unknown!r} is not known to this version; upgrade the operator"
             return Step(status=failed(o.status, "UnknownPhase", message, "Nobody", o.now))
+
+
+def _pending(o: Observation) -> Step:
+    return ordering.pending(o) if o.lease.spec.adopts is None else adoption.pending(o)
 
 
 def _unheld(o: Observation) -> Step:
@@ -116,13 +120,20 @@ def _readiness(o: Observation, status: LeaseStatus) -> tuple[ConditionStatus, st
 
 def _serving(o: Observation, status: LeaseStatus) -> str:
     if not o.verified:
-        return "healthy; reached in the clear: unencrypted, unauthenticated"
+        return f"{_adopted(o)}healthy; reached in the clear: unencrypted, unauthenticated"
     guard = status.egress
     level = f"{guard.level} ({guard.rung})" if guard is not None else "Unknown"
     return f"healthy; reached by mutual TLS that ends in the container; egress {level}"
 
 
+def _adopted(o: Observation) -> str:
+    adopts = o.lease.spec.adopts
+    return f"adopted deployment {adopts.deployment}, unverified; " if adopts is not None else ""
+
+
 def _waiting(o: Observation, status: LeaseStatus) -> str:
+    if adoption.is_settling(o) and status.health is not None:
+        return f"adopted, and not given up for {status.health.message}"
     match status.phase:
         case "Pending" if o.account is None:
             return f"AkashAccount {o.lease.spec.account!r} does not exist; create it"

@@ -65,6 +65,14 @@ def rollout(
     )
 
 
+def first(views: Sequence[View], *, may_create: bool) -> Rollout:
+    """Return the move towards the one lease that adopts: whatever else is wanted waits for it.
+
+    Nothing is retired meanwhile: what is about to be adopted must not be closed for an edit.
+    """
+    return Rollout(create=int(may_create and not any(each.open for each in views)))
+
+
 def _room(views: Sequence[View], replicas: int) -> int:
     return max(0, replicas + SURGE - sum(each.open for each in views)) if replicas else 0
 

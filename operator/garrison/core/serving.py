@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from garrison.api.lease import EndpointStatus, HealthStatus, LeaseStatus
 from garrison.api.workload import Blame
-from garrison.core import admission, anomaly, proving
+from garrison.core import admission, adoption, anomaly, proving
 from garrison.core.benchmark import is_due, judge
 from garrison.core.health import next_probe
 from garrison.core.lifecycle import Observation, SendManifest, StartBenchmark, Step, age, entered
@@ -36,7 +36,8 @@ def deploying(o: Observation) -> Step:
     if unreachable is not None:
         return unreachable
     if o.service is None:
-        if o.gateway_error or o.template is None or o.account is None:
+        adopted = o.lease.spec.adopts is not None
+        if o.gateway_error or o.template is None or o.account is None or adopted:
             return Step(status=o.status, requeue=o.timing.poll)
         return Step(status=o.status, action=SendManifest(order=order(o)), requeue=o.timing.poll)
     if not _is_forwarded(o):
@@ -59,6 +60,8 @@ def _reached(o: Observation) -> tuple[EndpointStatus | None, EndpointStatus | No
     """The data and the control port as they are reached from outside, as far as they are known."""
     if o.template is None:
         return None, None
+    if o.lease.spec.adopts is not None:
+        return adoption.reached(o), None
     if not o.verified:
         return _forwarded(o, o.template.port), None
     ports = sentinel_ports(o.template.port)
@@ -175,6 +178,8 @@ def _moved(o: Observation) -> LeaseStatus:
         status = replace(status, endpoint=data)
     if control is not None and control != status.control:
         status = replace(status, control=control)
+    if o.service is not None and o.service.name and o.service.name != status.service:
+        status = replace(status, service=o.service.name)
     return status
 
 

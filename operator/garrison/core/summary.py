@@ -79,6 +79,7 @@ def summarise(s: Situation) -> WorkloadStatus:
         leases=s.fleet.ledger,
         failures=s.fleet.failures,
         failures_since_ready=s.fleet.failures_since_ready,
+        adopted=s.fleet.adopted,
         next_attempt_at=s.fleet.next_attempt_at,
         conditions=_conditions(s, serving, current),
     )

@@ -25,8 +25,9 @@ def strangers(
     ``leases`` by uid must have been read after the deployments were listed.
     """
     found = []
+    adopted = _adopted(leases.values())
     for deployment in deployments:
-        if deployment.state is not DeploymentState.ACTIVE:
+        if deployment.state is not DeploymentState.ACTIVE or deployment.id in adopted:
             continue
         kind = _kind(deployment, leases, installation, released)
         if kind is not None:
@@ -35,6 +36,17 @@ def strangers(
             )
     rank = {"Orphan": 0, "Released": 1, "Foreign": 2}
     return tuple(sorted(found, key=lambda each: (rank[each.kind], each.deployment))[:MAX_STRANGERS])
+
+
+def _adopted(leases: Iterable[Lease]) -> frozenset[str]:
+    """The deployments that carry no marker and have an owner all the same."""
+    return frozenset(
+        each.status.deployment.id
+        for each in leases
+        if each.spec.adopts is not None
+        and each.status.deployment is not None
+        and each.status.closed_at is None
+    )
 
 
 def _kind(

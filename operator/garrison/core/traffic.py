@@ -18,6 +18,8 @@ class Backend:
     host: str
     port: int
     draining: bool
+    ingress: bool = False
+    """whether a proxy there routes by host name"""
     peer: Peer | None = None
     """whom to expect there by mutual TLS; None: reached in the clear"""
 
@@ -41,6 +43,7 @@ def backends(leases: Iterable[Lease]) -> tuple[Backend, ...]:
                 host=status.endpoint.host,
                 port=status.endpoint.port,
                 draining=status.phase == "Draining" or lease.meta.deleting,
+                ingress=status.endpoint.ingress,
                 peer=peer_of(lease),
             )
         )

@@ -99,7 +99,7 @@ class Deployment:
     """A deployment as the market reports it. ``marker`` is its group's name.
 
     ``escrow`` is what is left for rent, ``spent`` the rent that was paid; None when the market does not
-    say.
+    say. ``version`` is the hash of its manifest in hex, "" when the market does not say.
     """
 
     id: str
@@ -108,6 +108,7 @@ class Deployment:
     leases: tuple[MarketLease, ...] = ()
     escrow: MicroUSD | None = None
     spent: MicroUSD | None = None
+    version: str = ""
 
 
 class BidState(StrEnum):
@@ -249,13 +250,17 @@ class Minter(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseTarget:
-    """Where a lease's container is managed: the provider's gateway."""
+    """Where a lease's container is managed: the provider's gateway.
+
+    ``service`` is its name in the manifest, "" for the one that Garrison gives.
+    """
 
     deployment: str
     gseq: int
     oseq: int
     provider: str
     host_uri: str
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,10 +274,16 @@ class ForwardedPort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceStatus:
-    """The provider's word on the container: running or not. Never taken for readiness."""
+    """The provider's word on the container: running or not. Never taken for readiness.
+
+    ``name`` is that of the service, "" for the one that Garrison gives. ``hosts`` are the names (and
+    ports) at which the provider's HTTP proxy routes to it.
+    """
 
     available: int
     ports: tuple[ForwardedPort, ...] = ()
+    name: str = ""
+    hosts: tuple[tuple[str, int], ...] = ()
 
 
 class LeaseGateway(Protocol):
@@ -283,6 +294,9 @@ class LeaseGateway(Protocol):
 
     async def status(self, target: LeaseTarget) -> ServiceStatus | None:
         """Return the service's status, None while the provider has no manifest."""
+
+    async def manifest(self, target: LeaseTarget) -> str | None:
+        """Return the manifest that the provider keeps, as JSON, None when it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,7 @@ FULL: Mapping[str, dict[str, Any]] = {
             }
         ],
         "trust": "Verified",
+        "adopt": {"deployment": "1763912345678", "externalPort": 9000},
         "health": {
             "path": "/ready",
             "periodSeconds": 5,
@@ -80,6 +81,7 @@ FULL: Mapping[str, dict[str, Any]] = {
         "role": "Standby",
         "excludedProviders": ["akash1provider"],
         "sentinel": {"digest": "a" * 64, "secretRef": {"name": "bootstrap-1"}},
+        "adopts": {"deployment": "1763912345678", "externalPort": 9000},
     },
     ACCOUNT.kind: {
         "default": True,

@@ -12,7 +12,7 @@ from typing import Any
 from garrison.adapters.memory.bootstraps import MemoryBootstraps
 from garrison.adapters.memory.clock import LoopClock, SeededChance
 from garrison.adapters.memory.exchanges import MemoryExchanges
-from garrison.adapters.memory.faults import Call, Fail, Fault, Lose, Pass
+from garrison.adapters.memory.faults import Call, Fail, Fault, Hang, Lose, Pass
 from garrison.adapters.memory.gateway import MemoryGateway
 from garrison.adapters.memory.identities import MemoryIdentities
 from garrison.adapters.memory.issuer import MemoryIssuer
@@ -134,11 +134,18 @@ class Cluster:
         self.issuer = MemoryIssuer(self.market)
         self.kube = MemoryKube(self.store)
         self.engine: Engine | None = None
+        self._calls_left: int | None = None
+        self._died = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self.store.listen(self._changed)
 
     async def _hook(self, call: Call) -> Fault:
         name = f"{call.port}.{call.operation}"
+        if self._calls_left is not None:
+            self._calls_left -= 1
+            if self._calls_left <= 0:
+                self._died.set()
+                return Hang()
         if call.stage.value == "before":
             self.calls.append(name)
             if name in self.broken:
@@ -186,6 +193,18 @@ class Cluster:
             await self.engine.stop(grace=1.0)
             await self._running
             self.engine = None
+
+    async def dies_at_call(self, number: int) -> None:
+        """Let the operator die in its ``number``-th call from now, before or after the effect."""
+        self._died.clear()
+        self._calls_left = number
+        await self._died.wait()
+        assert self.engine is not None
+        assert self._running is not None
+        await self.engine.stop(grace=0.0)
+        self._running.cancel()
+        await asyncio.wait({self._running})
+        self.engine, self._calls_left = None, None
 
     async def create(self, body: Object) -> Object:
         """Create an object."""

@@ -36,8 +36,11 @@ class DeploymentId:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)
 class DeploymentHead:
+    """``hash`` is the manifest's, in base64."""
+
     id: DeploymentId
     state: Text
+    hash: Text = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SHAPE)

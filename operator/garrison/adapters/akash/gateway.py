@@ -113,6 +113,22 @@ class ProviderGateway:
         except BodyError as error:
             raise UnavailableError(f"{answer.what}: {error}") from error
 
+    async def manifest(self, target: LeaseTarget) -> str | None:
+        """Return the manifest as the provider keeps it, None when it has none.
+
+        It lacks the resources' endpoints (measured), so its hash is not the deployment's.
+        """
+        path = f"/lease/{target.deployment}/{target.gseq}/{target.oseq}/manifest"
+        answer = await self._call("GET", target, path, self._status_timeout)
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            raise self._failure(target, answer)
+        try:
+            return answer.body.decode()
+        except UnicodeDecodeError as error:
+            raise UnavailableError(f"{answer.what} answered no text: {error}") from error
+
     async def close(self) -> None:
         """Close all connections."""
         await self._connections.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Sequence
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
@@ -34,6 +36,7 @@ from garrison.ports.market import (
 
 MAX_ATTRIBUTES = 256
 MAX_GPUS = 64
+HASH_BYTES = 32
 _REGION_KEYS = ("location-region", "region")
 
 
@@ -47,7 +50,19 @@ def deployment_of(entry: DeploymentEntry, marker: str) -> Deployment:
         leases=tuple(lease_of(each) for each in entry.leases),
         escrow=_sum(entry.escrow_account.state.funds) if entry.escrow_account else None,
         spent=_sum(entry.escrow_account.state.transferred) if entry.escrow_account else None,
+        version=version_of(entry.deployment.hash),
     )
+
+
+def version_of(text: str) -> str:
+    """Return a manifest's hash in hex, "" for what is none. On chain it is base64, hex elsewhere."""
+    if re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        return text.lower()
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        return ""
+    return raw.hex() if len(raw) == HASH_BYTES else ""
 
 
 def is_open(entry: DeploymentEntry) -> bool:

@@ -90,7 +90,7 @@ class GatewayConsole:
         query = [
             ("follow", str(follow).lower()),
             ("tail", "-1" if tail is None else str(tail)),
-            ("service", SERVICE),
+            ("service", self._target.service or SERVICE),
         ]
         async for text in self._texts("logs", "logs", query, follow=follow):
             yield Line(text=_parsed(_LOGGED, text).message.rstrip("\r\n"))
@@ -107,7 +107,7 @@ class GatewayConsole:
         """Run ``argv`` (empty: /bin/sh) beside the image's own process."""
         query = [(f"cmd{number}", each) for number, each in enumerate(argv or SHELL)]
         query += [
-            ("service", SERVICE),
+            ("service", self._target.service or SERVICE),
             ("podIndex", "0"),
             ("tty", str(int(size is not None))),
             ("stdin", str(int(reads))),

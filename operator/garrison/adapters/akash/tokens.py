@@ -21,6 +21,7 @@ from garrison.ports.market import LeaseTarget
 LIFETIME = timedelta(minutes=10)
 MARGIN = timedelta(minutes=1)
 MANAGING = ("send-manifest", "status")
+READING = ("get-manifest", "status")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ def rights(target: LeaseTarget, *scopes: str) -> dict[str, Any]:
         "gseq": target.gseq,
         "oseq": target.oseq,
         "scope": list(scopes),
-        "services": [SERVICE],
+        "services": [target.service or SERVICE],
     }
     permission = {
         "provider": target.provider,

@@ -52,6 +52,11 @@ class MemoryGateway:
         call = Call(port="gateway", operation="status", write=False, subject=target.deployment)
         return await self._market.faults.read(call, answer)
 
+    async def manifest(self, target: LeaseTarget) -> str | None:
+        """Return None: what runs is known as an order only."""
+        del target
+        return None
+
     def _known(self, target: LeaseTarget, now: datetime) -> LeaseRecord:
         if not self._market.alive[target.provider].at(now):
             raise UnavailableError(f"{target.host_uri}: connection refused")

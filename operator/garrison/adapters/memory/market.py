@@ -381,6 +381,22 @@ class MemoryMarket:
 
         return await self._read("providers", "", answer)
 
+    def start_by_hand(self, order: Order, provider: str) -> DeploymentRecord:
+        """Somebody else's doing: a deployment with a lease and a running container, at once."""
+        now = self._clock.now()
+        if not self._traits.chooses_id:
+            self._ids += 1
+        record = self._created(order, self.propose_id() or str(self._ids), now)
+        self._ports += PORTS_OF_A_LEASE
+        record.lease = LeaseRecord(
+            provider=provider,
+            price=self.providers_by_id[provider].price_per_hour,
+            since=now,
+            port=self._ports,
+            manifest=(now, order),
+        )
+        return record
+
     def kill(self, provider: str) -> None:
         """The machine disappears; its leases stay open, and paid."""
         self.alive[provider].set(self._clock.now(), value=False)

@@ -23,6 +23,7 @@ from garrison.adapters.akash.reading import (
     MAX_GPUS,
     deployment_state,
     lease_of,
+    version_of,
 )
 from garrison.api.money import MicroUSD
 from garrison.ports.market import (
@@ -53,6 +54,7 @@ def deployment_of(
         leases=tuple(lease_of(each, blocks) for each in leases),
         escrow=remaining(entry, leases, height),
         spent=MicroUSD(int(held(entry.escrow_account.state.transferred))),
+        version=version_of(entry.deployment.hash),
     )
 
 
