@@ -7,6 +7,7 @@ from importlib.metadata import version as installed
 
 import click
 
+from garrison.cli.adopt import adopt
 from garrison.cli.connect import connect
 from garrison.cli.connectivity import connectivity
 from garrison.cli.convert import convert
@@ -32,6 +33,7 @@ def main() -> None:
     Inside a replica:    garrison connectivity iw/chat -n prod
     Against a sandbox:   garrison sandbox providers
     With an SDL:         garrison convert deploy.yaml
+    What runs already:   garrison adopt 1763912345678 -n prod --dry-run
     """
 
 
@@ -51,6 +53,7 @@ for each in (chain, hostile, seen, swap_file):
     sandbox.add_command(each)
 main.add_command(sdl)
 main.add_command(convert)
+main.add_command(adopt)
 for each in (connectivity, shell, logs, events, account, providers):
     main.add_command(each)
 

@@ -27,7 +27,7 @@ from garrison.core.marker import parse_marker
 from garrison.core.order import model_count
 from garrison.core.ordering import criteria, leased
 from garrison.core.phase import enter, failed
-from garrison.ports.market import DeploymentState, LeaseState, MarketLease
+from garrison.ports.market import DeploymentState, LeaseState, MarketLease, ServiceStatus
 
 OVER = frozenset({"LeaseClosed", "EscrowExhausted"})
 """Failures that only state what the market has ended already."""
@@ -156,7 +156,11 @@ def reached(o: Observation) -> EndpointStatus | None:
     adopts, template, service = o.lease.spec.adopts, o.template, o.service
     if adopts is None or template is None or service is None:
         return None
-    wanted = adopts.external_port or template.port
+    return endpoint_of(service, adopts.external_port or template.port)
+
+
+def endpoint_of(service: ServiceStatus, wanted: int) -> EndpointStatus | None:
+    """Return where a port (the SDL's ``as``) is reached, None while the provider does not say."""
     for each in service.ports:
         if each.port == wanted:
             return EndpointStatus(host=each.host, port=each.external_port)

@@ -147,6 +147,11 @@ _H100 = {"model": "h100"}
 
 RULED: tuple[Case, ...] = (
     *(
+        _case(WORKLOAD, "adopt.deployment", number, "must be a deployment's number, its dseq")
+        for number in ("", "0", "chat", "17639x", "-1")
+    ),
+    _case(LEASE, "adopts.deployment", "0", "must be a deployment's number, its dseq"),
+    *(
         _case(WORKLOAD, "image", image, _DIGEST)
         for image in (
             "",

@@ -21,7 +21,7 @@ from garrison.adapters.akash.connections import (
     Verification,
 )
 from garrison.adapters.akash.status import service_status
-from garrison.adapters.akash.tokens import LeaseTokens
+from garrison.adapters.akash.tokens import MANAGING, READING, LeaseTokens
 from garrison.errors import (
     GarrisonError,
     NotFoundError,
@@ -119,7 +119,7 @@ class ProviderGateway:
         It lacks the resources' endpoints (measured), so its hash is not the deployment's.
         """
         path = f"/lease/{target.deployment}/{target.gseq}/{target.oseq}/manifest"
-        answer = await self._call("GET", target, path, self._status_timeout)
+        answer = await self._call("GET", target, path, self._status_timeout, scopes=READING)
         if answer.status == 404:
             return None
         if answer.status != 200:
@@ -145,6 +145,8 @@ class ProviderGateway:
         path: str,
         limits: aiohttp.ClientTimeout,
         body: bytes | None = None,
+        *,
+        scopes: tuple[str, ...] = MANAGING,
     ) -> _Answer:
         place = await self._connections.place(target, path)
         headers = {
@@ -153,7 +155,7 @@ class ProviderGateway:
             "content-type": "application/json",
         }
         if self._tokens is not None:
-            headers["authorization"] = f"Bearer {await self._tokens.of(target)}"
+            headers["authorization"] = f"Bearer {await self._tokens.of(target, scopes)}"
         request = _Request(
             what=f"{method} {place.authority}{path}",
             method=method,

@@ -21,7 +21,7 @@ from garrison.ports.market import LeaseTarget
 LIFETIME = timedelta(minutes=10)
 MARGIN = timedelta(minutes=1)
 MANAGING = ("send-manifest", "status")
-READING = ("get-manifest", "status")
+READING = ("get-manifest",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,22 +59,24 @@ class LeaseTokens:
         self._kept: Memo[_Token] = Memo(1000)
         self._lock = asyncio.Lock()
 
-    async def of(self, target: LeaseTarget) -> str:
+    async def of(self, target: LeaseTarget, scopes: tuple[str, ...] = MANAGING) -> str:
         """Return a valid token for a lease. Raises what its issuer raises."""
         async with self._lock:
-            kept = self._kept.get(_key(target))
+            key = _key(target, scopes)
+            kept = self._kept.get(key)
             if kept is None or kept.until <= self._clock.now():
-                kept = await self._fresh(target)
-                self._kept.keep(_key(target), kept)
+                kept = await self._fresh(target, scopes)
+                self._kept.keep(key, kept)
             return kept.text
 
     def drop(self, target: LeaseTarget) -> None:
-        """Forget a token that the provider refuses."""
-        self._kept.drop(_key(target))
+        """Forget the tokens that the provider refuses."""
+        for scopes in (MANAGING, READING):
+            self._kept.drop(_key(target, scopes))
 
-    async def _fresh(self, target: LeaseTarget) -> _Token:
+    async def _fresh(self, target: LeaseTarget, scopes: tuple[str, ...]) -> _Token:
         asked_at = self._clock.now()
-        text = await self._issuer.issue(rights(target, *MANAGING), LIFETIME)
+        text = await self._issuer.issue(rights(target, *scopes), LIFETIME)
         return _Token(text=text, until=asked_at + LIFETIME - MARGIN)
 
 
@@ -95,5 +97,6 @@ def rights(target: LeaseTarget, *scopes: str) -> dict[str, Any]:
     return {"access": "granular", "permissions": [permission]}
 
 
-def _key(target: LeaseTarget) -> str:
-    return f"{target.provider}/{target.deployment}/{target.gseq}/{target.oseq}"
+def _key(target: LeaseTarget, scopes: tuple[str, ...]) -> str:
+    lease = f"{target.provider}/{target.deployment}/{target.gseq}/{target.oseq}"
+    return f"{lease} {' '.join(scopes)}"

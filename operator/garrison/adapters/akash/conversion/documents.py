@@ -70,7 +70,12 @@ def _names(wished: Iterable[str]) -> dict[str, str]:
 
 def convert_text(sdl: Sdl) -> str:
     """Return the resources as YAML documents, each under comments on what needs a look."""
-    return "---\n".join(_text(each) for each in convert(sdl))
+    return texts_of(convert(sdl))
+
+
+def texts_of(found: Iterable[Converted]) -> str:
+    """Return resources as YAML documents, each under its comments."""
+    return "---\n".join(_text(each) for each in found)
 
 
 def _text(converted: Converted) -> str:

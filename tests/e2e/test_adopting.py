@@ -1,0 +1,171 @@
+"""A deployment that was started by hand on the market becomes a workload: same container, no restart."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from akash_sandbox.client import AdminLease
+from devenv.checkout import ROOT
+from tests.e2e.bodies import HEALTH
+from tests.e2e.scene import Scene
+from tests.e2e.test_serving import connected
+from tests.e2e.waiting import eventually
+
+SDL = """\
+version: "2.0"
+services:
+  web:
+    image: {image}
+    env: ["SYNTHETIC_TOKENS_PER_SECOND=4000", "SYNTHETIC_TTFT_MS=5"]
+    expose:
+      - {{port: 8080, as: {external}, to: [{{global: true}}]}}
+profiles:
+  compute:
+    web:
+      resources:
+        cpu: {{units: 0.5}}
+        memory: {{size: 256Mi}}
+        storage: {{size: 512Mi}}
+  placement:
+    dcloud:
+      pricing:
+        web: {{denom: uact, amount: 5000}}
+deployment:
+  web:
+    dcloud: {{profile: web, count: 1}}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+async def garrison(scene: Scene, *words: str) -> Said:
+    """Run a command of ``garrison`` against the stage's cluster."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "garrison.cli", *words),
+        *("-n", scene.namespace, "--kubeconfig", str(scene.stage.kubeconfig)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={"PYTHONPATH": str(ROOT / "operator")},
+    )
+    out, err = await process.communicate()
+    return Said(status=process.returncode or 0, out=out.decode(), err=err.decode())
+
+
+async def console(scene: Scene, method: str, path: str, body: Any = None) -> Any:
+    """Call the Console API as its user does."""
+    market = scene.stage.market
+    headers = {"x-api-key": market.api_key}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.request(method, market.console_url + path, json=body, ssl=False) as answer,
+    ):
+        assert answer.status < 300, await answer.text()
+        return (await answer.json())["data"]
+
+
+async def start_by_hand(scene: Scene, sdl: str) -> str:
+    """Deploy an SDL with the first provider that bids; returns the dseq once its container runs."""
+    body = {"data": {"sdl": sdl, "deposit": 5}}
+    made = await console(scene, "POST", "/v1/deployments", body)
+    dseq = str(made["dseq"])
+    bids = await eventually("a bid", lambda: console(scene, "GET", f"/v1/bids?dseq={dseq}"))
+    key = bids[0]["bid"]["id"]
+    lease = {each: key[each] for each in ("dseq", "gseq", "oseq", "provider")}
+    await console(scene, "POST", "/v1/leases", {"manifest": made["manifest"], "leases": [lease]})
+    await eventually(
+        "a running container",
+        lambda: of(scene, dseq),
+        lambda found: found.workloads and found.workloads[0].running,
+    )
+    return dseq
+
+
+async def of(scene: Scene, dseq: str) -> AdminLease:
+    """Return a deployment's lease, as the market has it."""
+    (found,) = [each for each in await scene.admin.leases() if each.dseq == dseq]
+    return found
+
+
+async def asked(scene: Scene, name: str) -> int:
+    """Return how a workload answers through ``garrison connect``."""
+    async with (
+        connected(scene, name) as url,
+        aiohttp.ClientSession() as session,
+        session.get(f"{url}/v1/models") as answer,
+    ):
+        return answer.status
+
+
+@pytest.fixture
+def sdl_file(scene: Scene, tmp_path: Path) -> Path:
+    """An SDL with a raw port, of an image by digest; beside it another one."""
+    text = SDL.format(image=scene.stage.images["synthetic"], external=9000)
+    (tmp_path / "deploy.yaml").write_text(text)
+    (tmp_path / "other.yaml").write_text(text.replace("0.5", "1"))
+    return tmp_path / "deploy.yaml"
+
+
+async def test_adopted_served_by_the_same_container_and_closed(
+    scene: Scene, sdl_file: Path
+) -> None:
+    dseq = await start_by_hand(scene, await asyncio.to_thread(sdl_file.read_text))
+    before = await of(scene, dseq)
+    refused = await garrison(scene, "adopt", dseq, "--sdl", str(sdl_file))
+    assert (refused.status, "--unverified" in refused.err) == (2, True)
+    other = sdl_file.with_name("other.yaml")
+    refused = await garrison(scene, "adopt", dseq, "--unverified", "--sdl", str(other))
+    assert (refused.status, "the SDL is not the one of deployment" in refused.err) == (1, True)
+    done = await garrison(
+        scene, "adopt", dseq, "--unverified", "--sdl", str(sdl_file), "--name", "chat"
+    )
+    assert done.status == 0, done.err
+    await scene.wait_ready("chat")
+    again = await garrison(scene, "adopt", dseq, "--unverified", "--sdl", str(sdl_file))
+    assert (again.status, "adopts deployment" in again.err) == (1, True)
+    (lease,) = await scene.leases()
+    assert lease["status"]["deployment"] == lease["status"]["deployment"] | {"id": dseq}
+    assert lease["status"]["service"] == "web"
+    assert await asked(scene, "chat") == 200
+    after = await of(scene, dseq)
+    assert (after.state, after.workloads) == ("active", before.workloads), (
+        "same container, same ports"
+    )
+    told = await scene.kubectl("describe", "iw", "chat")
+    assert "unencrypted, unauthenticated" in told
+    logs = await garrison(scene, "logs", "iw/chat")
+    assert logs.status == 0, logs.err
+    await scene.kubectl("delete", "iw", "chat", "--timeout=60s")
+    assert (await of(scene, dseq)).state == "closed"
+
+
+async def test_what_is_behind_an_ingress_is_adopted_without_its_sdl(scene: Scene) -> None:
+    sdl = SDL.format(image=scene.stage.images["synthetic"], external=80)
+    dseq = await start_by_hand(scene, sdl)
+    dry = await garrison(scene, "adopt", dseq, "--dry-run")
+    assert dry.status == 0, dry.err
+    body = yaml.safe_load(dry.out)
+    assert body["spec"]["adopt"] == {"deployment": dseq, "externalPort": 80}
+    assert body["spec"]["trust"] == "Unverified"
+    assert body["spec"]["health"] == {"path": "/health"}
+    body["metadata"]["namespace"] = scene.namespace
+    body["spec"]["health"] = HEALTH
+    await scene.stage.apply(body)
+    await scene.wait_ready("web")
+    assert (await scene.condition("web", "Routed"))["reason"] == "BehindIngress"
+    assert await asked(scene, "web") == 200
+    assert (await of(scene, dseq)).workloads[0].restarts == 0
