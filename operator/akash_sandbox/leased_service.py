@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from akash_sandbox.images.reference import ImageError, parse
 from akash_sandbox.market.deployment import Deployment
 from akash_sandbox.market.lease import Lease
 from akash_sandbox.market.provider import Provider
@@ -12,6 +13,9 @@ from akash_sandbox.sdl.expose import is_shared_http
 from akash_sandbox.workload import WorkloadAsk, WorkloadState
 
 Json = dict[str, Any]
+
+HUB = "registry-1.docker.io"
+HUBS = ("docker.io", "index.docker.io")
 
 
 def services(deployment: Deployment, lease: Lease, manifest: Sequence[Json]) -> list[Json]:
@@ -41,6 +45,7 @@ def ask(id_: str, service: Json, provider: Provider) -> WorkloadAsk:
         confinement=provider.confinement,
         host=provider.host,
         provider=provider.name,
+        login=login_for(service["credentials"], service["image"]),
     )
 
 
@@ -51,6 +56,19 @@ def status(found: Mapping[str, tuple[Json, WorkloadState | None]], host: str) ->
         "forwarded_ports": {name: _ports(s, state, host) for name, (s, state) in found.items()},
         "ips": None,
     }
+
+
+def login_for(credentials: Json | None, image: str) -> tuple[str, str]:
+    """Return the user and password, if they are for the image's registry, as a kubelet looks it up."""
+    if credentials is None:
+        return "", ""
+    host = credentials["host"].removeprefix("https://").partition("/")[0]
+    try:
+        registry = parse(image).registry
+    except ImageError:
+        return "", ""
+    named = {host, HUB} if host in HUBS else {host}
+    return (credentials["username"], credentials["password"]) if registry in named else ("", "")
 
 
 def _pair(item: str) -> tuple[str, str]:

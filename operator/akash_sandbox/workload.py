@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +18,7 @@ class WorkloadAsk:
     ``id`` is safe as a file name and unique per lease, ``image`` a reference by digest, ``ports``
     the container ports to forward, ``confinement`` what the provider's machine forbids, ``host`` where
     the forwarded ports listen, the sandbox's public host when empty, ``provider`` the name of its
-    provider.
+    provider, ``login`` the user and password for the image's registry, empty when there is none.
     """
 
     id: str
@@ -32,6 +32,7 @@ class WorkloadAsk:
     confinement: Confinement = "unconfined"
     host: str = ""
     provider: str = ""
+    login: tuple[str, str] = field(default=("", ""), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

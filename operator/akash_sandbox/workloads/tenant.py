@@ -267,7 +267,7 @@ class Tenant:
     @contextlib.asynccontextmanager
     async def _started(self) -> AsyncIterator[Container]:
         self._check_confinement()
-        image = await self._place.images.pull(self.ask.image, Login())
+        image = await self._place.images.pull(self.ask.image, self._login())
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
         network = await self._network()
         self._spec = spec = container_spec(self.ask, image, self._folder, network)
@@ -279,6 +279,10 @@ class Tenant:
             yield container
         finally:
             await self._stop()
+
+    def _login(self) -> Login:
+        username, password = self.ask.login
+        return Login(username=username, password=password)
 
     async def _network(self) -> Path | None:
         """Return the network to start in: the same after every restart, so that packets add up."""

@@ -355,7 +355,8 @@ class WorkloadSpec:
     )
     image_pull_secrets: Annotated[tuple[LocalRef, ...], Field(max_length=4)] = Field(
         default=(),
-        description="Secrets of type kubernetes.io/dockerconfigjson in the workload's namespace.",
+        description="Secrets of type kubernetes.io/dockerconfigjson in the workload's namespace; the "
+        "provider receives the login for the image's registry, and can read it.",
     )
     command: Annotated[tuple[Text, ...], Field(max_length=64)] = Field(
         default=(), description="As in a Pod; empty: the image's own."

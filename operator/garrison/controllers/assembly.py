@@ -17,6 +17,7 @@ from garrison.controllers.measurements import Measurements
 from garrison.controllers.mints import Mints
 from garrison.controllers.policy import PolicyController
 from garrison.controllers.provider import ProviderController
+from garrison.controllers.pulls import Pulls
 from garrison.controllers.references import PullSecrets, References
 from garrison.controllers.routes import Router
 from garrison.controllers.scrapes import Board, Scrapes
@@ -176,6 +177,7 @@ def _leases(
         attestations=Attestations(
             jobs=engine.jobs, references=references, sentinels=sentinels, clock=ports.clock
         ),
+        pulls=Pulls(ports.pull_secrets),
         deliveries=Deliveries(catalog=catalog, kube=ports.kube, issuer=ports.issuer),
         installation=installation,
         timing=pace.timing,

@@ -15,6 +15,7 @@ from garrison.controllers.attestations import Attestations
 from garrison.controllers.catalog import Catalog, ImageProcess
 from garrison.controllers.gateways import Gateways
 from garrison.controllers.measurements import Measurements
+from garrison.controllers.pulls import Pulls, withheld
 from garrison.controllers.scrapes import Scrapes
 from garrison.controllers.secrets import Deliveries
 from garrison.controllers.sentinels import Sentinels
@@ -52,6 +53,7 @@ from garrison.core.winding import is_winding
 from garrison.errors import (
     AuthError,
     ConflictError,
+    GarrisonError,
     RejectedError,
     TransientError,
     UnavailableError,
@@ -65,6 +67,7 @@ from garrison.ports.market import (
     LeaseTarget,
     Market,
     MarketTraits,
+    Order,
 )
 from garrison.ports.sentinel import Delivery, Launch
 from garrison.runtime.cache import Cache
@@ -93,6 +96,7 @@ class LeaseController:
         scrapes: Scrapes,
         deliveries: Deliveries,
         attestations: Attestations,
+        pulls: Pulls,
         installation: str,
         timing: Timing,
     ) -> None:
@@ -107,6 +111,7 @@ class LeaseController:
         self._scrapes = scrapes
         self._deliveries = deliveries
         self._attestations = attestations
+        self._pulls = pulls
         self._gateways = Gateways()
         self._installation = installation
         self._timing = timing
@@ -159,6 +164,7 @@ class LeaseController:
         uid = self._uids.pop(key, None)
         if uid is not None:
             self._gateways.forget(uid)
+            self._pulls.forget(uid)
             self._seen.pop(uid, None)
             self._steps.pop(uid, None)
             self._tokens.pop(uid, None)
@@ -484,24 +490,8 @@ class LeaseController:
         assert o.account is not None  # noqa: S101 - observe() raised without it
         exchange = await self._exchanges.of(o.account)
         match action:
-            case CreateDeployment():
-                self._tokens.pop(o.lease.meta.uid, None)
-                try:
-                    return await exchange.market.create(action.order, action.deployment)
-                except TransientError:
-                    # Nothing was done: the token is not used up, and lives as long as before.
-                    self._tokens[o.lease.meta.uid] = action.token
-                    raise
-            case AcceptBid():
-                self._tokens.pop(o.lease.meta.uid, None)
-                await exchange.market.accept(action.bid, action.order)
-            case SendManifest():
-                target = self._target(o)
-                if target is None:
-                    raise UnavailableError(
-                        f"the host of provider {o.status.provider} is not known yet"
-                    )
-                await exchange.gateway.send_manifest(target, action.order)
+            case CreateDeployment() | AcceptBid() | SendManifest():
+                return await self._ordered(action, o, exchange)
             case CloseDeployment():
                 await exchange.market.close(action.deployment)
             case DepositEscrow():
@@ -510,6 +500,46 @@ class LeaseController:
             case _:
                 assert_never(action)
         return None
+
+    async def _ordered(
+        self,
+        action: CreateDeployment | AcceptBid | SendManifest,
+        o: Observation,
+        exchange: Exchange,
+    ) -> object:
+        """Send what holds the order. The login is read first: a failure there uses up no token."""
+        order = await self._pulls.with_login(o, action.order)
+        try:
+            match action:
+                case CreateDeployment():
+                    return await self._created(action, order, o, exchange)
+                case AcceptBid():
+                    self._tokens.pop(o.lease.meta.uid, None)
+                    await exchange.market.accept(action.bid, order)
+                case SendManifest():
+                    await exchange.gateway.send_manifest(self._known_target(o), order)
+                case _:
+                    assert_never(action)
+        except GarrisonError as error:
+            raise withheld(error, order) from None
+        return None
+
+    async def _created(
+        self, action: CreateDeployment, order: Order, o: Observation, exchange: Exchange
+    ) -> Deployment:
+        self._tokens.pop(o.lease.meta.uid, None)
+        try:
+            return await exchange.market.create(order, action.deployment)
+        except TransientError:
+            # Nothing was done: the token is not used up, and lives as long as before.
+            self._tokens[o.lease.meta.uid] = action.token
+            raise
+
+    def _known_target(self, o: Observation) -> LeaseTarget:
+        target = self._target(o)
+        if target is None:
+            raise UnavailableError(f"the host of provider {o.status.provider} is not known yet")
+        return target
 
     def conclude(
         self, observed: Observation, outcomes: tuple[Outcome[Action], ...], now: datetime

@@ -144,11 +144,21 @@ def workload_notes(workload: Workload, after: WorkloadStatus) -> tuple[Note, ...
         *_failures(workload, after),
         *_stalled(workload, after),
         *_drifted(workload, after),
+        *_shared(workload, after),
     ]
     old, new = condition(before.conditions, "Ready"), condition(after.conditions, "Ready")
     if new is not None and new.status == "True" and (old is None or old.status != "True"):
         notes.append(_note(WORKLOAD.kind, workload.meta, "Normal", "Ready", new.message))
     return tuple(notes)
+
+
+def _shared(workload: Workload, after: WorkloadStatus) -> list[Note]:
+    """One warning when providers begin to receive a registry login."""
+    old = condition(workload.status.conditions, "PullSecretsShared")
+    new = condition(after.conditions, "PullSecretsShared")
+    if new is None or (old is not None and old.message == new.message):
+        return []
+    return [_note(WORKLOAD.kind, workload.meta, "Warning", new.reason, new.message)]
 
 
 def _drifted(workload: Workload, after: WorkloadStatus) -> list[Note]:

@@ -67,7 +67,7 @@ def pending(o: Observation) -> Step:
 
 def _refused(o: Observation, why: str) -> Step:
     message = f"deployment {_number(o)} is not adopted, and was not touched: {why}"
-    return Step(status=failed(o.status, REFUSED, message, "Nobody", o.now), requeue=0.0)
+    return Step(status=failed(o.status, "AdoptionRefused", message, "Nobody", o.now), requeue=0.0)
 
 
 def _number(o: Observation) -> str:

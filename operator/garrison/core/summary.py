@@ -190,6 +190,7 @@ def _conditions(
         *_guarded(s, serving),
         *_proven(s, serving),
         *_benchmarked(s, current),
+        *_shared(s),
     ]
     old = {each.type: each for each in s.workload.status.conditions}
     return tuple(_keep_time(each, old.get(each.type)) for each in found)
@@ -281,6 +282,20 @@ def _benchmarked(s: Situation, current: Sequence[Lease]) -> list[Condition]:
         )
         return [_condition(s, "BenchmarkPassed", "True", "ThresholdsMet", message)]
     return [_condition(s, "BenchmarkPassed", "Unknown", "NotMeasured", "no Ready replica yet")]
+
+
+def _shared(s: Situation) -> list[Condition]:
+    """A login that a provider needs is one that it can read: said for as long as one is named."""
+    names = ", ".join(each.name for each in s.workload.spec.image_pull_secrets)
+    if not names:
+        return []
+    host = s.workload.spec.image.partition("/")[0]
+    message = (
+        f"the provider of each replica receives the login for {host} that imagePullSecrets {names} "
+        "hold, and can read it (with backend.type Console, so can the Console API); use one that can "
+        "only pull this repository, and revoke it when it is not needed"
+    )
+    return [_condition(s, "PullSecretsShared", "True", "ProviderSeesThem", message)]
 
 
 def how_reached(workload: Workload) -> str:

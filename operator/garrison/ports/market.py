@@ -8,7 +8,7 @@ reached the market and its result is not known.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -45,6 +45,15 @@ class GpuAsk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PullLogin:
+    """What a provider logs in with at an image's registry. It can read it; nobody else is shown it."""
+
+    host: str
+    username: str = field(repr=False)
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One deployment with one group, one service, count 1: what is to be leased.
 
@@ -67,6 +76,8 @@ class Order:
     audited_by: tuple[str, ...] = ()
     max_price_per_hour: MicroUSD
     deposit: MicroUSD
+    login: PullLogin | None = None
+    """None: the image is public, or the provider cannot pull it"""
 
 
 class DeploymentState(StrEnum):

@@ -12,6 +12,7 @@ from akash_sandbox.images.registry import Login
 from akash_sandbox.images.store import ImageStore
 from akash_sandbox.images.unpack import unpack_layer
 from akash_sandbox.images.user import resolve_user
+from akash_sandbox.leased_service import login_for
 from akash_sandbox.settings import Registry
 from tests.sandbox.workloads.image import Entry, ImageFiles, image, layer
 from tests.sandbox.workloads.registry import LoopbackRegistry
@@ -48,6 +49,35 @@ async def test_pulls_once_and_then_needs_no_registry(tmp_path: Path) -> None:
     assert first == again
     assert (first.rootfs / "x").read_bytes() == b"program"
     assert first.config == {"Entrypoint": ["/x"]}
+
+
+async def test_a_private_image_is_pulled_with_the_manifest_s_login_only(tmp_path: Path) -> None:
+    files = small(Entry(path="x", content=b"program"))
+    async with LoopbackRegistry(login=("robot", "pull-only-7f3")) as registry:
+        reference = registry.add(files)
+        store = ImageStore(tmp_path, Registry())
+        for wrong in (Login(), Login(username="robot", password="other")):
+            with pytest.raises(ImageError, match="refused to issue a token"):
+                await store.pull(reference, wrong)
+        found = await store.pull(reference, Login(username="robot", password="pull-only-7f3"))
+        await store.close()
+    assert (found.rootfs / "x").read_bytes() == b"program"
+
+
+@pytest.mark.parametrize(
+    ("host", "image", "login"),
+    [
+        ("ghcr.io", f"ghcr.io/acme/m@{_DIGEST}", ("robot", "secret")),
+        ("https://ghcr.io", f"ghcr.io/acme/m@{_DIGEST}", ("robot", "secret")),
+        ("docker.io", f"docker.io/acme/m@{_DIGEST}", ("robot", "secret")),
+        ("https://index.docker.io/v1/", f"acme/m@{_DIGEST}", ("robot", "secret")),
+        ("ghcr.io", f"quay.io/acme/m@{_DIGEST}", ("", "")),
+        ("ghcr.io", "NO IMAGE", ("", "")),
+    ],
+)
+def test_a_login_is_for_its_own_registry(host: str, image: str, login: tuple[str, str]) -> None:
+    credentials = {"host": host, "username": "robot", "password": "secret", "email": ""}
+    assert login_for(credentials, image) == login
 
 
 @pytest.mark.parametrize("part", ["manifest", "config", "layer"])

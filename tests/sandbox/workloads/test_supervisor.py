@@ -212,3 +212,18 @@ async def test_a_folder_belongs_to_one_process(bench: Bench) -> None:
     await bench.supervisor()
     with pytest.raises(RuntimeFailure, match="in use by another process"):
         await bench.supervisor()
+
+
+async def test_an_image_that_needs_a_login_backs_off_without_it(
+    bench: Bench, tiny: ImageFiles
+) -> None:
+    login = ("robot", "pull-only-7f3")
+    async with LoopbackRegistry(login=login) as registry:
+        reference = registry.add(tiny)
+        supervisor = await bench.supervisor("process")
+        await supervisor.deploy(bench.ask(image=reference))
+        told = await until_state(supervisor, "tenant-1", lambda state: state.restarts > 1)
+        assert not told.running
+        assert "refused to issue a token" in told.message
+        await supervisor.deploy(bench.ask(image=reference, login=login))
+        await running(supervisor)

@@ -16,6 +16,7 @@ from garrison.adapters.akash.sdl.model import (
     DECIMALS,
     Assignment,
     Compute,
+    Credentials,
     Expose,
     Gpu,
     GpuModel,
@@ -27,11 +28,12 @@ from garrison.adapters.akash.sdl.model import (
     Volume,
 )
 from garrison.errors import InvalidSpecError
-from garrison.ports.market import GpuAsk, Order
+from garrison.ports.market import GpuAsk, Order, PullLogin
 
 SERVICE = "replica"
 HTTP_PORT = 80
 ALTERNATE_PORT = 8080
+LEAST_PASSWORD = 6
 _VENDOR = "nvidia"
 _RAM = re.compile(r"([1-9][0-9]{0,3})Gi")
 
@@ -81,7 +83,18 @@ def _service(order: Order) -> Service:
             Expose(port=port, external_port=external_port(port), to=(Target(everybody=True),))
             for port in sorted(order.ports)
         ),
+        credentials=_credentials(order.login) if order.login is not None else None,
     )
+
+
+def _credentials(login: PullLogin) -> Credentials:
+    """Return the login by the reference's rules: none is empty, a password has six characters."""
+    if not login.username.strip() or len(login.password) < LEAST_PASSWORD:
+        raise InvalidSpecError(
+            f"the login for {login.host} in imagePullSecrets has no user name, or a password of fewer "
+            f"than {LEAST_PASSWORD} characters, which the market does not take; use an access token"
+        )
+    return Credentials(host=login.host, username=login.username, password=login.password)
 
 
 def _compute(order: Order) -> Compute:

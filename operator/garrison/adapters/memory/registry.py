@@ -23,9 +23,10 @@ def files_of(image: str) -> Mapping[str, str]:
 
 
 class MemoryRegistry:
-    """Implements ``Registry`` and finds no pull secrets. Every image exists but the ``missing``.
+    """Implements ``Registry`` and ``PullSecrets``. Every image exists but the ``missing``.
 
-    ``large`` are images whose layers are not read, ``bare`` those without python3.
+    ``large`` are images whose layers are not read, ``bare`` those without python3; ``logins`` are the
+    Secrets' logins by name.
     """
 
     def __init__(self, faults: Faults) -> None:
@@ -33,6 +34,7 @@ class MemoryRegistry:
         self.missing: set[str] = set()
         self.large: set[str] = set()
         self.bare: set[str] = set()
+        self.logins: dict[str, Credentials] = {}
 
     async def image(self, reference: str, credentials: Credentials | None) -> Image:
         """Return a small linux/amd64 image."""
@@ -77,6 +79,6 @@ class MemoryRegistry:
     async def credentials(
         self, namespace: str, names: Sequence[str], reference: str
     ) -> Credentials | None:
-        """Return no login."""
-        del namespace, names, reference
-        return None
+        """Return the first Secret's login."""
+        del namespace, reference
+        return next((self.logins[each] for each in names if each in self.logins), None)

@@ -13,7 +13,7 @@ from akash_sandbox.sdl.compile import compile_sdl
 from garrison.adapters.akash.orders import compiled, sdl_of, sdl_text
 from garrison.adapters.akash.sdl import parse, render
 from garrison.errors import InvalidSpecError
-from garrison.ports.market import Order
+from garrison.ports.market import Order, PullLogin
 from tests.unit.adapters.orders import H100, MARKER, order
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -89,3 +89,38 @@ def test_no_string_is_left_to_a_dialects_taste(text: str) -> None:
 def test_a_price_of_nothing_is_refused() -> None:
     with pytest.raises(InvalidSpecError):
         sdl_text(order(max_price_per_hour=1))
+
+
+LOGIN = PullLogin(host="registry.example", username="robot", password="pull-only-7f3")
+
+
+def test_a_login_becomes_the_credentials_of_the_service() -> None:
+    (group,) = compiled(order(login=LOGIN)).manifest
+    assert group["services"][0]["credentials"] == {
+        "host": "registry.example",
+        "email": "",
+        "username": "robot",
+        "password": "pull-only-7f3",
+    }
+    local = compile_sdl(sdl_text(order(login=LOGIN)))
+    assert local.manifest == compiled(order(login=LOGIN)).manifest
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        PullLogin(host="registry.example", username=" ", password="pull-only-7f3"),
+        PullLogin(host="registry.example", username="robot", password="short"),
+    ],
+)
+def test_a_login_that_the_market_does_not_take_is_refused_without_showing_it(
+    login: PullLogin,
+) -> None:
+    with pytest.raises(InvalidSpecError, match="use an access token") as refused:
+        compiled(order(login=login))
+    assert login.password not in str(refused.value)
+
+
+def test_an_order_is_printed_without_its_login() -> None:
+    assert "pull-only-7f3" not in repr(order(login=LOGIN))
+    assert "robot" not in repr(order(login=LOGIN))
