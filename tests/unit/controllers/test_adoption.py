@@ -145,6 +145,7 @@ async def test_an_edit_before_it_is_healthy_closes_nothing(cluster: Cluster) -> 
 
     async def is_second_ready() -> bool:
         phases = [each.get("status", {}).get("phase") for each in await cluster.leases()]
+        assert "Ready" in phases or running.closed is None
         return "Ready" in phases
 
     await cluster.until(is_second_ready, "another serves")
