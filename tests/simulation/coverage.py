@@ -31,8 +31,8 @@ PORTS = {
     "identities": Identities,
     "issuer": Issuer,
 }
-LATER = frozenset({"identities.context"})
-"""operations that the engine does not call: TLS contexts are for adapters"""
+LATER = frozenset({"identities.context", "gateway.manifest"})
+"""operations that the engine does not call: TLS contexts are for adapters, manifests for commands"""
 ACTIONS = (
     lifecycle.Action,
     account.AccountAction,

@@ -55,6 +55,10 @@ class Invariants:
         self._store = store
         self.released: set[str] = set()
         """uids of leases that were deleted with deletionPolicy Orphan"""
+        self.by_hand: set[str] = set()
+        """deployments that people started without Garrison"""
+        self._adopted: dict[str, str] = {}
+        """which of them an AkashLease has recorded, with its uid"""
         self._topped_up: dict[str, int] = {}
         """how many deposits into each deployment were checked already"""
         self._seen: set[str] = set()
@@ -73,9 +77,37 @@ class Invariants:
         ]
         yield from self._ceilings(ours, now)
         yield from self._escrows()
+        yield from self._untouched()
         for (before, _), (at, amount) in pairwise(self._minter.asked):
             if at - before < MINT_EVERY - SLACK:
                 yield f"{amount} minted {at - before} after the last mint"
+
+    def _untouched(self) -> Iterator[str]:
+        """What people started is not ended by Garrison before a lease has recorded it."""
+        for number in self.by_hand - self._adopted.keys():
+            record = self._market.deployments[number]
+            ended = record.lease is not None and record.lease.reason == "deployment_closed"
+            if ended or len(record.deposits) > 1:
+                yield f"deployment {number} was touched, and no lease had adopted it"
+
+    def on_recorded(self, lease: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what is broken by a lease's status: a deployment is adopted once."""
+        number = ((lease.get("status") or {}).get("deployment") or {}).get("id")
+        if number not in self.by_hand:
+            return
+        uid = lease["metadata"]["uid"]
+        if self._adopted.setdefault(number, uid) != uid:
+            yield f"deployment {number} is adopted twice"
+
+    def kept_of_adopted(self) -> list[str]:
+        """Return the adopted deployments that are paid, though nobody let them go on purpose."""
+        excused = self.released | self.stripped
+        open_now = {each.id for each in self._market.paid()}
+        return sorted(
+            number
+            for number, uid in self._adopted.items()
+            if uid not in excused and number in open_now
+        )
 
     def _escrows(self) -> Iterator[str]:
         """No escrow runs out while there is money, and none is filled that needed nothing."""
@@ -150,7 +182,11 @@ class Invariants:
         uid = body["metadata"]["uid"]
         if kind != "AkashLease" or uid in self.released | self.stripped:
             return
-        left = [each.id for each in self._market.paid() if mine(each) == uid]
+        left = [
+            each.id
+            for each in self._market.paid()
+            if mine(each) == uid or self._adopted.get(each.id) == uid
+        ]
         if left:
             yield f"lease {body['metadata']['name']} is gone, deployments {left} are still paid"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from garrison.adapters.memory.market import DeploymentRecord
 from garrison.api.meta import ANNOTATION_ROTATE, EGRESS, LEASE, ROTATING, WORKLOAD
 from garrison.api.money import MicroUSD
 from garrison.core.marker import Marker
+from garrison.errors import FundsError
 from garrison.ports.kube import Object
 from garrison.ports.market import Order
 from kube_light.resource import Resource
@@ -65,6 +67,24 @@ class People:
         del draw
         self._created += 1
         body = workload(f"chat{self._created}", self._world.chance)
+        await self._world.user.create(WORKLOAD, body)
+
+    async def _adopt(self, draw: float) -> None:
+        """A person starts a deployment at a provider, and then has Garrison take it over."""
+        market = self._world.market
+        provider = self._pick(sorted(market.providers_by_id), draw)
+        assert provider is not None
+        self._created += 1
+        order = replace(_by_hand(f"dcloud{self._created}"), deposit=MicroUSD(4_000_000))
+        try:
+            record = market.start_by_hand(order, provider)
+        except FundsError:
+            return
+        self._world.invariants.by_hand.add(record.id)
+        body = workload(f"moved{self._created}", self._world.chance)
+        for name in ("integrity", "egressPolicyRef", "secrets", "budget"):
+            body["spec"].pop(name, None)
+        body["spec"] |= {"trust": "Unverified", "adopt": {"deployment": record.id}}
         await self._world.user.create(WORKLOAD, body)
 
     async def _delete_workload(self, draw: float) -> None:
@@ -223,17 +243,21 @@ class People:
         self._noise += 1
         lost = f"{LOST_LEASE}{self._noise:012d}"
         marker = Marker(installation=INSTALLATION, lease=lost, attempt=0)
-        order = Order(
-            marker=str(marker),
-            image=GOOD,
-            ports=(8000,),
-            cpu_millis=1000,
-            memory_bytes=1 << 30,
-            storage_bytes=1 << 30,
-            max_price_per_hour=MicroUSD(1_000_000),
-            deposit=MicroUSD(1_000_000),
-        )
-        await self._world.market.create(order, self._world.market.propose_id())
+        await self._world.market.create(_by_hand(str(marker)), self._world.market.propose_id())
+
+
+def _by_hand(marker: str) -> Order:
+    """An order that no operator of this seed makes."""
+    return Order(
+        marker=marker,
+        image=GOOD,
+        ports=(8000,),
+        cpu_millis=1000,
+        memory_bytes=1 << 30,
+        storage_bytes=1 << 30,
+        max_price_per_hour=MicroUSD(1_000_000),
+        deposit=MicroUSD(1_000_000),
+    )
 
 
 def everything_works(world: World) -> None:
@@ -260,5 +284,8 @@ def fixed_spec(body: Mapping[str, Any]) -> dict[str, Any] | None:
         spec["image"] = GOOD
     if (spec.get("providerPolicyRef") or {}).get("name") == "nobody":
         spec["providerPolicyRef"] = {"name": "anyone"}
+        wrong = True
+    if spec.get("adopt") is not None and (body.get("status") or {}).get("adopted") is None:
+        spec["adopt"] = None
         wrong = True
     return spec if wrong else None

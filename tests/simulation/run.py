@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from garrison.api.meta import WORKLOAD
 from tests.simulation.coverage import Reached
 from tests.simulation.invariants import mine, objects
 from tests.simulation.people import People, everything_works, fixed_spec
-from tests.simulation.scenario import LOOKS, MAX_LEASES, NAMESPACE, Deed, script
+from tests.simulation.scenario import LOOKS, MAX_LEASES, NAMESPACE, Deed, adoptions, script
 from tests.simulation.world import World
 
 CHAOS = 400.0
@@ -56,7 +56,8 @@ async def _run(seed: int, say: Callable[[str], None]) -> Story:
     people = People(world)
     world.new_operator()
     await people.act(Deed(at=0.0, what="create workload", draw=0.0))
-    await _chaos(world, people, random.Random(seed + 1_000_003))
+    deeds = script(random.Random(seed + 1_000_003), CHAOS) + adoptions(seed, CHAOS)
+    await _chaos(people, sorted(deeds, key=lambda each: each.at))
     everything_works(world)
     world.say("calm")
     try:
@@ -76,9 +77,9 @@ def _quiet_seconds(seed: int) -> float:
     return BENCHMARKED_QUIET if seed % 5 == 0 else QUIET
 
 
-async def _chaos(world: World, people: People, chance: random.Random) -> None:
+async def _chaos(people: People, deeds: Sequence[Deed]) -> None:
     loop = asyncio.get_running_loop()
-    for deed in script(chance, CHAOS):
+    for deed in deeds:
         await asyncio.sleep(max(0.0, deed.at - loop.time()))
         await people.act(deed)
     await asyncio.sleep(max(0.0, CHAOS - loop.time()))
@@ -215,6 +216,9 @@ def _left(world: World) -> str:
     ]
     if paid:
         return f"deployments {paid} are still paid"
+    adopted = world.invariants.kept_of_adopted()
+    if adopted:
+        return f"adopted deployments {adopted} are still paid"
     kept = sorted(name for name in world.bootstraps.held)
     if kept:
         return f"bootstraps {kept} are left"

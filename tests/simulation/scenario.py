@@ -223,6 +223,15 @@ DEEDS = (
 )
 
 
+def adoptions(seed: int, seconds: float) -> list[Deed]:
+    """Return, for one seed in four, what is started by hand and given to Garrison while it is chaos."""
+    chance = random.Random(seed + 2_000_003)
+    if seed % 4 != 1:
+        return []
+    times = (chance.random() * seconds for _ in range(chance.randint(1, 2)))
+    return [Deed(at=each, what="adopt", draw=chance.random()) for each in times]
+
+
 def script(chance: random.Random, seconds: float) -> list[Deed]:
     """Return the deeds of a seed, in order."""
     count = chance.randint(3, 14)

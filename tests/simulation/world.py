@@ -206,6 +206,8 @@ class World:
             ):
                 self.orphaned.add(uid)
         if kind == "AkashLease":
+            for each in self.invariants.on_recorded(body):
+                self._break(each)
             self._watch_lease(change, body)
         if kind == "EndpointSlice" and change.type != "DELETED":
             for each in self.invariants.on_slice(body, self.ever_ready):
