@@ -82,7 +82,7 @@ class People:
             return
         self._world.invariants.by_hand.add(record.id)
         body = workload(f"moved{self._created}", self._world.chance)
-        for name in ("integrity", "egressPolicyRef", "secrets", "budget"):
+        for name in ("integrity", "egressPolicyRef", "secrets", "metrics", "budget"):
             body["spec"].pop(name, None)
         body["spec"] |= {"trust": "Unverified", "adopt": {"deployment": record.id}}
         await self._world.user.create(WORKLOAD, body)

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from garrison.api.meta import LocalRef
 from garrison.api.workload import (
+    Adopt,
     Benchmark,
     Budget,
     EnvVar,
     Health,
     Integrity,
+    Metrics,
     Resources,
     SecretUse,
     Template,
@@ -36,6 +38,7 @@ ROLLS: dict[str, Any] = {
     "env": (EnvVar(name="A", value="1"),),
     "secrets": (SecretUse(rotating_secret_ref=LocalRef(name="hub"), file="token"),),
     "trust": "Unverified",
+    "metrics": Metrics(path="/stats"),
 }
 IN_PLACE: dict[str, Any] = {
     "account_ref": LocalRef(name="other"),
@@ -46,6 +49,7 @@ IN_PLACE: dict[str, Any] = {
     "health": Health(period_seconds=1),
     "benchmark": Benchmark(api="OpenAI", min_tokens_per_second=1),
     "integrity": Integrity(paths=("/app/**",)),
+    "adopt": Adopt(deployment="1763912345678"),
     "traffic": Traffic(drain_seconds=0),
     "budget": Budget(max_price_per_hour="1"),
     "deletion_policy": "Orphan",
