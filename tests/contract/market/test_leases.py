@@ -6,15 +6,20 @@ from dataclasses import replace
 
 import pytest
 
+from garrison.adapters.akash.conversion import sdl_of_manifest
+from garrison.adapters.akash.orders import compiled
+from garrison.adapters.akash.sdl import compile_sdl
 from garrison.errors import RejectedError, TransientError, UnavailableError
 from garrison.ports.market import (
     BidState,
     DeploymentState,
     LeaseState,
     MarketLease,
+    PullLogin,
     ServiceStatus,
 )
 from tests.contract.market.stall import (
+    MemoryStall,
     Stall,
     eventually,
     found,
@@ -118,6 +123,24 @@ async def test_the_container_runs_behind_a_forwarded_port(stall: Stall) -> None:
     status = await eventually(stall, running)
     assert sorted(each.port for each in status.ports) == sorted(wanted.ports)
     assert all(each.host and each.external_port for each in status.ports)
+
+
+async def test_what_runs_can_be_told_from_the_market_and_proved_by_its_hash(stall: Stall) -> None:
+    """So a deployment whose SDL nobody has any more can be adopted."""
+    login = PullLogin(host="registry.example", username="robot", password="pull-only-7f3")
+    wanted = replace(order(), login=login)
+    deployment, bid = await leased(stall, wanted)
+    where = await target(stall, bid)
+    await stall.exchange.gateway.send_manifest(where, wanted)
+    told = await stall.exchange.gateway.manifest(where)
+    if isinstance(stall, MemoryStall):
+        assert (deployment.version, told) == ("", None)
+        return
+    assert deployment.version == compiled(wanted).version
+    assert told is not None
+    found_again = sdl_of_manifest(told, 1)
+    assert found_again is not None
+    assert compile_sdl(found_again).version == deployment.version
 
 
 async def test_a_token_for_one_provider_is_refused_at_another(stall: Stall) -> None:
