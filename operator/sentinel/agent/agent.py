@@ -66,7 +66,7 @@ class Agent:
         self.logs = Logs()
         self.secrets = Secrets()
         self.workload: Optional[Workload] = None  # noqa: UP045
-        self.state, self.sealed_because = SEALED, ""
+        self.state, self.sealed_because, self.gives_way = SEALED, "", False
         self.start_afresh: Callable[[Any], None] = _nothing
         self.began = time.time()
         self.digest = own_digest()

@@ -185,7 +185,7 @@ class Calls:
             "state": agent.state,
             "startedAt": certificate.rfc3339(agent.began),
             "lease": agent.bootstrap.lease,
-            "sealedBecause": agent.sealed_because or None,
+            "sealedBecause": None if agent.gives_way else agent.sealed_because or None,
             "certificate": {
                 "notAfter": certificate.rfc3339(shown.not_after),
                 "key": certificate.pin(shown.key.spki()),

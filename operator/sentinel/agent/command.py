@@ -192,6 +192,7 @@ class _Process:
             timer.start()
 
     def _give_way(self) -> None:
+        self._agent.gives_way = True  # sealed, but another one comes: nothing to leave it for
         try:
             self._agent.seal("the policy's mode has changed; another instance takes its place")
         finally:

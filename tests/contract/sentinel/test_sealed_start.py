@@ -97,13 +97,14 @@ async def test_a_change_of_mode_seals_and_is_then_taken_and_never_called_enforce
 
 
 async def settled(post: Post, old: str) -> View:
-    """The instance that comes after ``old``."""
-    for _ in range(100):
+    """The instance that comes after ``old``, which is never seen sealed for good meanwhile."""
+    for _ in range(1000):
         with contextlib.suppress(UnavailableError):
             view = await the(post)
+            assert view.sealed_because == ""
             if view.instance != old:
                 return view
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.01)
     raise AssertionError("no other instance came")
 
 
