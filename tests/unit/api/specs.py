@@ -150,6 +150,7 @@ _CHAIN: Mapping[str, Any] = {
     "blockTime": "Nominal",
     "granter": "akash19rl4cm2hmr8afy4kldpxz3fka4jguq0a3mq6x0",
     "autoMint": True,
+    "gatewayAuth": "Certificate",
     "caBundle": "-----BEGIN CERTIFICATE-----",
     "outcomeHorizonSeconds": 10,
 }

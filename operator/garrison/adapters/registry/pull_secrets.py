@@ -15,6 +15,11 @@ from garrison.ports.kube import Kube
 from garrison.ports.registry import Credentials
 
 FIELD = ".dockerconfigjson"
+NULL_USER = "00000000-0000-0000-0000-000000000000"
+"""Whose password is a token of hours, by the documentation of Azure's registry; `docker login` keeps it apart.
+
+Kubelets, and so providers, know user names and passwords only: no other identity token can be handed on.
+"""
 DOCKER_HUB = ("docker.io", "index.docker.io", "https://index.docker.io/v1/")
 
 
@@ -77,5 +82,10 @@ def _names(authority: str) -> tuple[str, ...]:
 def _credentials(entry: Mapping[str, Any]) -> Credentials:
     if entry.get("auth"):
         user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
-        return Credentials(username=user, password=password)
-    return Credentials(username=entry["username"], password=entry["password"])
+    else:
+        user, password = entry["username"], entry.get("password", "")
+    if user == NULL_USER and entry.get("identitytoken"):
+        password = entry["identitytoken"]
+    if not password:
+        raise KeyError("password")
+    return Credentials(username=user, password=password)
