@@ -123,6 +123,7 @@ def sdl_file(scene: Scene, tmp_path: Path) -> Path:
 async def test_adopted_served_by_the_same_container_and_closed(
     scene: Scene, sdl_file: Path
 ) -> None:
+    await scene.stage.apply(scene.stage.account(adoption="Allow"))
     dseq = await start_by_hand(scene, await asyncio.to_thread(sdl_file.read_text))
     before = await of(scene, dseq)
     refused = await garrison(scene, "adopt", dseq, "--sdl", str(sdl_file))
@@ -154,6 +155,7 @@ async def test_adopted_served_by_the_same_container_and_closed(
 
 
 async def test_what_is_behind_an_ingress_is_adopted_without_its_sdl(scene: Scene) -> None:
+    await scene.stage.apply(scene.stage.account(adoption="Allow"))
     sdl = SDL.format(image=scene.stage.images["synthetic"], external=80)
     dseq = await start_by_hand(scene, sdl)
     dry = await garrison(scene, "adopt", dseq, "--dry-run")

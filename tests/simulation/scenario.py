@@ -72,6 +72,7 @@ def account(*, chain: bool = False) -> Object:
         "metadata": {"name": ACCOUNT_NAME},
         "spec": {
             "default": True,
+            "adoption": "Allow",
             "backend": backend,
             "limits": {
                 "maxPricePerHour": "20",

@@ -217,6 +217,10 @@ class AccountSpec:
         description="What to do with deployments that carry this installation's marker and have no owner.",
     )
     allowed_namespaces: AllowedNamespaces = Field(default_factory=AllowedNamespaces)
+    adoption: Literal["Deny", "Allow"] = Field(
+        default="Deny",
+        description="Whether workloads may take over what was started without Garrison, and so close it.",
+    )
     allow_private_addresses: bool = Field(
         default=False, description="For sandboxes only: dial providers at private addresses."
     )

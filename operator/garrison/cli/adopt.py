@@ -23,7 +23,7 @@ from garrison.api.money import MicroUSD, format_dollars, parse_dollars
 from garrison.api.workload import parse_workload
 from garrison.cli.documents import read_sdl
 from garrison.cli.place import Place, completed, placed
-from garrison.core.adoption import endpoint_of, paying
+from garrison.core.adoption import denied, endpoint_of, paying
 from garrison.core.marker import parse_marker
 from garrison.errors import (
     AlreadyExistsError,
@@ -133,6 +133,8 @@ async def _adopt(place: Place, wish: Wish, *, dry_run: bool) -> None:
     kube = await connect_kube(place.kubeconfig, place.context)
     try:
         payer = await _account(kube, wish.account)
+        if payer.spec.adoption != "Allow" and not dry_run:
+            raise RejectedError(denied(payer))
         await _check_free(kube, wish.number)
         found = await _described(kube, place, payer, wish)
         if dry_run:

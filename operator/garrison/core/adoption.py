@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from garrison.api.account import Grant
+from garrison.api.account import Account, Grant
 from garrison.api.lease import (
     DeploymentStatus,
     EndpointStatus,
@@ -85,6 +85,8 @@ def _rival(o: Observation, grants: Sequence[Grant]) -> str | None:
 
 def _problem(o: Observation) -> str | None:
     found = o.deployment
+    if o.account is not None and o.account.spec.adoption != "Allow":
+        return denied(o.account)
     if found is None:
         return "the account has no such deployment; check the number and spec.accountRef"
     if found.state is DeploymentState.CLOSED:
@@ -95,6 +97,15 @@ def _problem(o: Observation) -> str | None:
     if len(leases) != 1:
         return f"it has {len(leases)} open leases, and a replica is exactly one"
     return _too_dear(o, leases[0])
+
+
+def denied(account: Account) -> str:
+    """Return why an account's deployments are not adopted, and what an administrator does about it."""
+    name = account.meta.name
+    return (
+        f"AkashAccount {name!r} has spec.adoption: Deny, because who adopts may close; allow it with: "
+        f'kubectl patch aa {name} --type merge --patch \'{{"spec":{{"adoption":"Allow"}}}}\''
+    )
 
 
 def paying(leases: Iterable[MarketLease]) -> tuple[MarketLease, ...]:

@@ -102,6 +102,7 @@ FULL: Mapping[str, dict[str, Any]] = {
         "treasury": {"depositHours": 12, "minRunwayHours": 3, "warningHours": 48},
         "orphans": "Report",
         "allowedNamespaces": {"names": ["prod"]},
+        "adoption": "Allow",
         "allowPrivateAddresses": True,
     },
     PROVIDER.kind: {},

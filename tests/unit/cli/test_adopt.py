@@ -18,7 +18,7 @@ from garrison.adapters.memory.gateway import MemoryGateway
 from garrison.adapters.memory.market import DeploymentRecord, MemoryMarket
 from garrison.adapters.memory.provider import MemoryProvider
 from garrison.adapters.system import SystemClock
-from garrison.api.meta import WORKLOAD
+from garrison.api.meta import ACCOUNT, WORKLOAD
 from garrison.api.money import MicroUSD
 from garrison.cli import adopt as command
 from garrison.cli.main import main
@@ -54,7 +54,7 @@ class Ground:
 
     def __init__(self) -> None:
         payer = account()
-        payer = replace(payer, spec=replace(payer.spec, default=True))
+        payer = replace(payer, spec=replace(payer.spec, default=True, adoption="Allow"))
         reference = payer.spec.backend.settings.api_key_secret_ref  # type: ignore[union-attr]
         key = secret("garrison-system", reference.name, **{reference.key: "key"})
         self.cluster = Cluster([document(payer), key])
@@ -104,6 +104,17 @@ def test_without_consent_nothing_is_even_read(ground: Ground) -> None:
     result = ground.adopt()
     assert result.exit_code == 2
     assert "Add --unverified to agree" in result.stderr
+
+
+def test_an_administrator_has_to_allow_it(ground: Ground, sdl: str) -> None:
+    raw = asyncio.run(ground.cluster.get(ACCOUNT, "", "treasury"))
+    assert raw is not None
+    kind = ground.cluster.store.resource(ACCOUNT.group, ACCOUNT.version, ACCOUNT.plural)
+    ground.cluster.store.merge(kind, {"spec": {"adoption": "Deny"}}, "", "treasury")
+    result = ground.adopt("--unverified", "--sdl", sdl)
+    assert result.exit_code == 1
+    assert "kubectl patch aa treasury --type merge" in result.stderr
+    assert ground.workloads() == []
 
 
 def test_a_dry_run_prints_what_would_be_created(ground: Ground, sdl: str) -> None:

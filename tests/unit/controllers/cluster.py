@@ -85,6 +85,7 @@ def account(name: str = "treasury", **spec: Any) -> Object:
     """The account that pays."""
     base = {
         "default": True,
+        "adoption": "Allow",
         "backend": {"type": "Console", "console": {"apiKeySecretRef": {"name": "key"}}},
         "limits": {"maxPricePerHour": "20", "maxLeases": 5, "maxNewLeasesPer10Minutes": 50},
     }

@@ -208,6 +208,23 @@ async def test_what_cannot_be_adopted_is_left_alone_and_nothing_is_ordered_inste
     assert {"market.create", "market.close"}.isdisjoint(cluster.calls)
 
 
+async def test_a_tenant_takes_over_nothing_that_the_account_does_not_offer(
+    cluster: Cluster,
+) -> None:
+    await cluster.edit(ACCOUNT, "treasury", adoption="Deny")
+    running = cluster.market.start_by_hand(ORDER, "p1")
+    await cluster.create(adopting(running))
+    message = await cluster.says(WORKLOAD, "chat", "Stalled", "AdoptionRefused")
+    assert "has spec.adoption: Deny" in message
+    await cluster.delete(WORKLOAD, "chat")
+    await cluster.until(lambda: _is_gone(cluster), "the workload is gone")
+    assert untouched(cluster, running)
+
+
+async def _is_gone(cluster: Cluster) -> bool:
+    return await cluster.kube.get(WORKLOAD, "prod", "chat") is None
+
+
 async def test_one_deployment_is_adopted_by_one_workload(cluster: Cluster) -> None:
     running = cluster.market.start_by_hand(ORDER, "p1")
     await cluster.create(adopting(running, "chat"))
