@@ -1,0 +1,165 @@
+"""The tables behind an adoption: where it is reached, what ends it, whose it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from garrison.adapters.akash.status import service_status
+from garrison.api.account import AccountStatus
+from garrison.api.lease import DeploymentStatus, EndpointStatus, Lease, TimingStatus
+from garrison.api.money import MicroUSD
+from garrison.api.workload import Adopt
+from garrison.core.adoption import endpoint_of, pending, spared
+from garrison.core.budget import Request, grant_all
+from garrison.core.lifecycle import Step
+from garrison.core.phase import failed
+from garrison.core.sweep import strangers
+from garrison.ports.market import ForwardedPort, ServiceStatus
+from tests.builders import (
+    INSTALLATION,
+    NOW,
+    account,
+    deployment,
+    lease,
+    limits,
+    market_lease,
+    observation,
+)
+
+RECORD = DeploymentStatus(id="100", marker="dcloud", ordered_at=NOW)
+RAW = ForwardedPort(host="p1.example", port=9000, external_port=31234)
+
+
+def adopting(phase: str = "Pending", **fields: Any) -> Lease:
+    """A lease that takes over deployment 100."""
+    made = lease(phase, **fields)
+    return replace(made, spec=replace(made.spec, adopts=Adopt(deployment="100")))
+
+
+@pytest.mark.parametrize(
+    ("service", "wanted", "found"),
+    [
+        (ServiceStatus(available=1, ports=(RAW,)), 9000, ("p1.example", 31234, False)),
+        (ServiceStatus(available=1, ports=(RAW,)), 8000, None),
+        (
+            ServiceStatus(available=1, hosts=(("abc.p1.example", 80),)),
+            8000,
+            ("abc.p1.example", 80, True),
+        ),
+        (
+            ServiceStatus(available=1, ports=(RAW,), hosts=(("abc.p1.example", 80),)),
+            9000,
+            ("p1.example", 31234, False),
+        ),
+        (ServiceStatus(available=0), 8000, None),
+    ],
+)
+def test_a_raw_port_goes_before_the_provider_s_proxy(
+    service: ServiceStatus, wanted: int, found: tuple[str, int, bool] | None
+) -> None:
+    expected = (
+        EndpointStatus(host=found[0], port=found[1], ingress=found[2])
+        if found is not None
+        else None
+    )
+    assert endpoint_of(service, wanted) == expected
+
+
+@pytest.mark.parametrize(
+    ("uri", "host"),
+    [
+        ("abc.p1.example", ("abc.p1.example", 80)),
+        ("127.0.0.1:31000", ("127.0.0.1", 31000)),
+        ("abc.p1.example:70000", None),
+        ("user@abc.p1.example", None),
+        ("http://abc.p1.example/x", None),
+        ("", None),
+    ],
+)
+def test_a_provider_s_host_names_are_read_without_trust(
+    uri: str, host: tuple[str, int] | None
+) -> None:
+    found = service_status({"services": {"web": {"available": 1, "uris": [uri]}}}, "a status")
+    assert (found.name, found.hosts) == ("web", (host,) if host is not None else ())
+
+
+@pytest.mark.parametrize(
+    ("reason", "was_ready", "ends"),
+    [
+        ("StartupFailed", False, False),
+        ("ProviderUnreachable", False, False),
+        ("BenchmarkFailed", False, False),
+        ("UnsafeDestination", False, False),
+        ("LeaseClosed", False, True),
+        ("EscrowExhausted", False, True),
+        ("StartupFailed", True, True),
+    ],
+)
+def test_until_it_was_ready_only_the_market_ends_it(
+    reason: str, *, was_ready: bool, ends: bool
+) -> None:
+    timings = (TimingStatus(phase="Ready", at=NOW),) if was_ready else ()
+    o = observation(adopting("Verifying", deployment=RECORD, timings=timings))
+    broken = Step(status=failed(o.status, reason, "so it is", "Undecided", NOW))
+    taken = spared(o, broken)
+    assert (taken.status.failure is not None) == ends
+    if not ends:
+        again = replace(
+            o, lease=replace(o.lease, status=taken.status), now=NOW + timedelta(hours=1)
+        )
+        assert spared(again, broken).status == taken.status, "said once"
+
+
+def test_one_that_was_ordered_is_not_spared() -> None:
+    o = observation(lease("Verifying", deployment=RECORD))
+    broken = Step(status=failed(o.status, "StartupFailed", "so it is", "Undecided", NOW))
+    assert spared(o, broken) == broken
+
+
+def test_without_a_grant_nothing_is_recorded() -> None:
+    running = deployment(market_lease(), marker="dcloud")
+    payer = account(adoption="Allow")
+    o = observation(adopting(), account=payer, deployment=running)
+    taken = pending(o)
+    assert (taken.status.deployment, taken.status.failure, taken.action) == (None, None, None)
+
+
+def test_a_deployment_is_granted_once_and_holds_up_nobody() -> None:
+    def request(name: str, adopts: str | None = None) -> Request:
+        return Request(
+            lease=name,
+            namespace="prod",
+            name=name,
+            attempt=0,
+            price_per_hour=MicroUSD(1_000_000),
+            adopts=adopts,
+        )
+
+    requests = [request("a", "100"), request("b", "100"), request("c")]
+    grants, _, refused = grant_all(requests, limits(), AccountStatus(), NOW)
+    assert [(each.lease, each.adopts) for each in grants] == [("a", "100"), ("c", None)]
+    assert refused is None
+
+
+@pytest.mark.parametrize(
+    ("owner", "kinds"),
+    [
+        (adopting("Ready", deployment=RECORD), []),
+        (adopting("Failed", deployment=RECORD, closed_at=NOW), ["Foreign"]),
+        (adopting("Pending"), ["Foreign"]),
+    ],
+)
+def test_what_is_adopted_is_neither_an_orphan_nor_a_stranger(
+    owner: Lease, kinds: list[str]
+) -> None:
+    found = strangers(
+        [deployment(marker="dcloud")],
+        {owner.meta.uid: owner},
+        installation=INSTALLATION,
+        released=frozenset(),
+    )
+    assert [each.kind for each in found] == kinds
