@@ -41,7 +41,7 @@ class ConsoleBackend:
         default=None,
         description="PEM certificates to trust beside the system's, for a local market.",
     )
-    outcome_horizon_seconds: Annotated[int, Field(ge=2, le=3600)] = Field(
+    outcome_horizon_seconds: Annotated[int, Field(ge=5, le=3600)] = Field(
         default=120,
         description="How long a create whose answer was lost is looked up before it is repeated.",
     )
@@ -117,7 +117,7 @@ class ChainBackend:
         default=None,
         description="PEM certificates to trust beside the system's, for nodes and gateways.",
     )
-    outcome_horizon_seconds: Annotated[int, Field(ge=2, le=3600)] = Field(
+    outcome_horizon_seconds: Annotated[int, Field(ge=5, le=3600)] = Field(
         default=150,
         description="How long a create whose outcome is not known is looked up before it is repeated.",
     )
