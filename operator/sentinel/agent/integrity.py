@@ -75,7 +75,7 @@ class Survey:
             return False
         self._files += 1
         for path in paths:
-            digest = self._done.get(path) or self._hash(path)
+            digest = self._done.get(path) or self.digest(path)
             if digest != _UNREADABLE:
                 break
         found[name] = self._done[paths[-1]] = digest
@@ -84,7 +84,8 @@ class Survey:
     def _late(self) -> bool:
         return time.monotonic() > self._deadline
 
-    def _hash(self, path: str) -> str:
+    def digest(self, path: str) -> str:
+        """Return the SHA-256 of a regular file; a word in its place when it cannot be read."""
         digest = hashlib.sha256()
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)

@@ -1,0 +1,50 @@
+"""Processes under measurement: their CPU time and memory with their children's, and their ports."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+_CPUCLOCK_SCHED = 2
+_OPEN_SECONDS = 60
+
+
+def free_port() -> int:
+    """Return a port of the loopback that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the port is open; raises SystemExit when the process ends before."""
+    deadline = time.monotonic() + _OPEN_SECONDS
+    while True:
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if process.poll() is not None or time.monotonic() > deadline:
+            sys.exit(f"{process.args!r}: port {port} does not open")
+        time.sleep(0.002)
+
+
+def _tree(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in _tree(int(child)))]
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process and its children so far, ended threads included.
+
+    Other processes' clocks have numbers: clock_getcpuclockid(3).
+    """
+    return sum(time.clock_gettime(~each << 3 | _CPUCLOCK_SCHED) for each in _tree(pid))
+
+
+def kibibytes(pid: int) -> int:
+    """Return the memory of a process and its children, shared pages divided."""
+    rolls = (Path(f"/proc/{each}/smaps_rollup").read_text() for each in _tree(pid))
+    lines = (line for roll in rolls for line in roll.splitlines() if line.startswith("Pss:"))
+    return sum(int(line.split()[1]) for line in lines)
