@@ -274,9 +274,24 @@ class LeaseTarget:
     service: str = ""
 
 
+HTTP_PORT = 80
+ALTERNATE_PORT = 8080
+
+
+def exposed_as(port: int) -> int:
+    """Return the number (the SDL's ``as``) that a container's port is exposed under.
+
+    80 over TCP would become the provider's HTTP ingress; any other is a raw forwarded port.
+    """
+    return ALTERNATE_PORT if port == HTTP_PORT else port
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForwardedPort:
-    """A raw TCP port of the container, reachable from outside at ``host:external_port``."""
+    """A raw TCP port of the container, reachable from outside at ``host:external_port``.
+
+    ``port`` is the number that it is exposed under (``exposed_as``): gateways tell no other.
+    """
 
     host: str
     port: int

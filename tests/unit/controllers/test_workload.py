@@ -32,6 +32,12 @@ async def test_serves_routes_scales_and_leaves_nothing(cluster: Cluster) -> None
     assert await cluster.leases() == []
 
 
+async def test_an_unverified_workload_may_listen_on_the_port_of_http(cluster: Cluster) -> None:
+    await cluster.create(workload(port=80, trust="Unverified"))
+    await cluster.serves()
+    assert (await cluster.get(SERVICE, "chat"))["spec"]["ports"][0]["port"] == 80
+
+
 def _gone(cluster: Cluster) -> Callable[[], Awaitable[bool]]:
     async def is_gone() -> bool:
         return await cluster.kube.get(WORKLOAD, "prod", "chat") is None

@@ -28,11 +28,9 @@ from garrison.adapters.akash.sdl.model import (
     Volume,
 )
 from garrison.errors import InvalidSpecError
-from garrison.ports.market import GpuAsk, Order, PullLogin
+from garrison.ports.market import GpuAsk, Order, PullLogin, exposed_as
 
 SERVICE = "replica"
-HTTP_PORT = 80
-ALTERNATE_PORT = 8080
 LEAST_PASSWORD = 6
 _VENDOR = "nvidia"
 _RAM = re.compile(r"([1-9][0-9]{0,3})Gi")
@@ -65,14 +63,6 @@ def manifest_text(order: Order) -> str:
     return compiled(order).manifest_text
 
 
-def external_port(port: int) -> int:
-    """Return the SDL's ``as`` for a container port.
-
-    80 over TCP would become the provider's HTTP ingress; any other is a raw forwarded port.
-    """
-    return ALTERNATE_PORT if port == HTTP_PORT else port
-
-
 def _service(order: Order) -> Service:
     return Service(
         image=order.image,
@@ -80,7 +70,7 @@ def _service(order: Order) -> Service:
         args=order.args or None,
         env=tuple(f"{name}={value}" for name, value in order.env) or None,
         expose=tuple(
-            Expose(port=port, external_port=external_port(port), to=(Target(everybody=True),))
+            Expose(port=port, external_port=exposed_as(port), to=(Target(everybody=True),))
             for port in sorted(order.ports)
         ),
         credentials=_credentials(order.login) if order.login is not None else None,

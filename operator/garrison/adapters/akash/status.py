@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from garrison.adapters.akash.orders import HTTP_PORT, SERVICE
+from garrison.adapters.akash.orders import SERVICE
 from garrison.errors import UnavailableError
-from garrison.ports.market import ForwardedPort, ServiceStatus
+from garrison.ports.market import HTTP_PORT, ForwardedPort, ServiceStatus
 
 MAX_PORTS = 64
 MAX_PORT = 65_535

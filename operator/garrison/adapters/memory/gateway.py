@@ -8,7 +8,13 @@ from garrison.adapters.memory.faults import Call
 from garrison.adapters.memory.market import DeploymentRecord, LeaseRecord, MemoryMarket
 from garrison.errors import NotFoundError, UnavailableError
 from garrison.ports.clock import Clock
-from garrison.ports.market import ForwardedPort, LeaseTarget, Order, ServiceStatus
+from garrison.ports.market import (
+    ForwardedPort,
+    LeaseTarget,
+    Order,
+    ServiceStatus,
+    exposed_as,
+)
 
 
 class MemoryGateway:
@@ -44,7 +50,7 @@ class MemoryGateway:
                 return None
             provider = self._market.providers_by_id[lease.provider]
             ports = tuple(
-                ForwardedPort(host=provider.host, port=port, external_port=external)
+                ForwardedPort(host=provider.host, port=exposed_as(port), external_port=external)
                 for external, port in lease.forwarded().items()
             )
             return ServiceStatus(available=int(self.runs(lease, moment)), ports=ports)
