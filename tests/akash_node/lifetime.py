@@ -129,7 +129,7 @@ async def _lived(world: World, party: Party, deaths: Sequence[Death] | None) -> 
     reaper.appoint(
         deaths if deaths is not None else [*drawn(chance, 5), Death(after=chance.randint(1, 60))]
     )
-    for _ in range(2 if deaths is None and chance.random() < 0.3 else 1):
+    for _ in range(2 if deaths is None and chance.random() < 0.2 else 1):
         world.start()
     await world.user.create(WORKLOAD, workload())
     await world.until(lambda: _serves(world, party), "served")
