@@ -100,6 +100,8 @@ def workload(stage: Stage) -> dict[str, Any]:
         "health": {"periodSeconds": 2, "failureThreshold": 2, "timeoutSeconds": 5},
         "traffic": {"drainSeconds": 2},
     }
+    if stage.script.runtime == "synthetic":
+        body["spec"]["trust"] = "Unverified"  # what is no container has no agent either
     return body
 
 
