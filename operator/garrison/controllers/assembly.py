@@ -8,6 +8,7 @@ from garrison.controllers.account import AccountController
 from garrison.controllers.attestations import Attestations
 from garrison.controllers.catalog import Catalog
 from garrison.controllers.clients import Clients
+from garrison.controllers.contexts import Contexts
 from garrison.controllers.directory import Directory
 from garrison.controllers.egress import EgressController
 from garrison.controllers.images import Images
@@ -139,6 +140,16 @@ def _workloads(
     )
 
 
+def _sentinels(ports: Ports, engine: Engine) -> Sentinels:
+    return Sentinels(
+        jobs=engine.jobs,
+        screen=ports.screen,
+        sentinel=ports.sentinel,
+        bootstraps=ports.bootstraps,
+        clock=ports.clock,
+    )
+
+
 def _leases(
     ports: Ports,
     engine: Engine,
@@ -149,19 +160,23 @@ def _leases(
     installation: str,
     pace: Pace,
 ) -> LeaseController:
-    sentinels = Sentinels(
-        jobs=engine.jobs,
-        screen=ports.screen,
-        sentinel=ports.sentinel,
-        bootstraps=ports.bootstraps,
+    sentinels = _sentinels(ports, engine)
+    deliveries = Deliveries(catalog=catalog, kube=ports.kube, issuer=ports.issuer)
+    contexts = Contexts(
+        catalog=catalog,
+        kube=ports.kube,
         clock=ports.clock,
+        chance=ports.chance,
+        sentinels=sentinels,
+        deliveries=deliveries,
+        installation=installation,
+        timing=pace.timing,
     )
     return LeaseController(
         cache=engine.cache,
         catalog=catalog,
         kube=ports.kube,
-        clock=ports.clock,
-        chance=ports.chance,
+        contexts=contexts,
         exchanges=ports.exchanges,
         measurements=Measurements(
             jobs=engine.jobs, screen=ports.screen, prober=ports.prober, clock=ports.clock
@@ -178,8 +193,7 @@ def _leases(
             jobs=engine.jobs, references=references, sentinels=sentinels, clock=ports.clock
         ),
         pulls=Pulls(ports.pull_secrets),
-        deliveries=Deliveries(catalog=catalog, kube=ports.kube, issuer=ports.issuer),
-        installation=installation,
+        deliveries=deliveries,
         timing=pace.timing,
     )
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 from garrison.api.lease import STATUS_ADAPTER, Lease
-from garrison.api.meta import FINALIZER, LEASE, WORKLOAD, Key, Kind, Raw, key_of
+from garrison.api.meta import FINALIZER, LEASE, Key, Kind, Raw, key_of
 from garrison.api.parsing import dump
-from garrison.api.workload import Integrity, Workload
+from garrison.api.workload import Integrity
 from garrison.controllers.attestations import Attestations
-from garrison.controllers.catalog import Catalog, ImageProcess
+from garrison.controllers.catalog import Catalog
+from garrison.controllers.contexts import Contexts
 from garrison.controllers.gateways import Gateways
 from garrison.controllers.measurements import Measurements
 from garrison.controllers.pulls import Pulls, withheld
@@ -20,8 +21,6 @@ from garrison.controllers.scrapes import Scrapes
 from garrison.controllers.secrets import Deliveries
 from garrison.controllers.sentinels import Sentinels
 from garrison.controllers.stories import lease_notes
-from garrison.core.admission import launch_of
-from garrison.core.egress import WantedEgress
 from garrison.core.lifecycle import (
     AcceptBid,
     Action,
@@ -45,9 +44,8 @@ from garrison.core.lifecycle import (
     owes,
     unresolved_create,
 )
-from garrison.core.order import environment, price_ceiling
 from garrison.core.replica import finished, settle, step
-from garrison.core.rotation import WantedSecret, newest, use_of, uses
+from garrison.core.rotation import use_of, uses
 from garrison.core.treasury import is_due
 from garrison.core.winding import is_winding
 from garrison.errors import (
@@ -58,7 +56,6 @@ from garrison.errors import (
     TransientError,
     UnavailableError,
 )
-from garrison.ports.clock import Chance, Clock
 from garrison.ports.kube import Kube
 from garrison.ports.market import (
     Deployment,
@@ -66,17 +63,13 @@ from garrison.ports.market import (
     Exchanges,
     LeaseTarget,
     Market,
-    MarketTraits,
     Order,
 )
-from garrison.ports.sentinel import Delivery, Launch
+from garrison.ports.sentinel import Delivery
 from garrison.runtime.cache import Cache
 from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
 
-CHOOSING = frozenset({"Ordering", "Bidding"})
 SERVING = frozenset({"Enrolling", "Verifying", "Benchmarking", "Ready"})
-UNKNOWN_MARKET = MarketTraits(chooses_id=True, outcome_horizon=timedelta(hours=1))
-"""Until the account is known, every outcome counts as open for long."""
 
 
 class LeaseController:
@@ -88,8 +81,7 @@ class LeaseController:
         cache: Cache,
         catalog: Catalog,
         kube: Kube,
-        clock: Clock,
-        chance: Chance,
+        contexts: Contexts,
         exchanges: Exchanges,
         measurements: Measurements,
         sentinels: Sentinels,
@@ -97,14 +89,12 @@ class LeaseController:
         deliveries: Deliveries,
         attestations: Attestations,
         pulls: Pulls,
-        installation: str,
         timing: Timing,
     ) -> None:
         self._cache = cache
         self._catalog = catalog
         self._kube = kube
-        self._clock = clock
-        self._chance = chance
+        self._contexts = contexts
         self._exchanges = exchanges
         self._measurements = measurements
         self._sentinels = sentinels
@@ -113,9 +103,7 @@ class LeaseController:
         self._attestations = attestations
         self._pulls = pulls
         self._gateways = Gateways()
-        self._installation = installation
         self._timing = timing
-        self._tokens: dict[str, str] = {}
         self._steps: dict[str, Step] = {}
         self._seen: dict[str, tuple[datetime, Deployment | None]] = {}
         self._uids: dict[Key, str] = {}
@@ -167,7 +155,7 @@ class LeaseController:
             self._pulls.forget(uid)
             self._seen.pop(uid, None)
             self._steps.pop(uid, None)
-            self._tokens.pop(uid, None)
+            self._contexts.tokens.pop(uid, None)
         self._sentinels.forget(key)
         self._scrapes.forget(key)
         self._attestations.forget(key)
@@ -178,7 +166,7 @@ class LeaseController:
         if lease.status.phase != "Ready" or lease.meta.deleting:
             self._scrapes.forget(key_of(raw))
         self._uids[key_of(raw)] = lease.meta.uid
-        base = await self._context(lease)
+        base = await self._contexts.of(lease)
         if FINALIZER not in lease.meta.finalizers or lease.status.closed_at is not None:
             return base
         if base.account is None:
@@ -214,123 +202,6 @@ class LeaseController:
                 reason="NoAccount",
             )
         return base
-
-    async def _context(self, lease: Lease) -> Observation:
-        account = self._catalog.account(lease.spec.account)
-        workload = self._owner(lease)
-        status = lease.status
-        o = Observation(
-            lease=lease,
-            now=self._clock.now(),
-            installation=self._installation,
-            token=self._chance.token(),
-            holds_token=status.intent is not None
-            and self._tokens.get(lease.meta.uid) == status.intent.token,
-            traits=UNKNOWN_MARKET,
-            timing=self._timing,
-            account=account,
-            recorded=self._is_recorded(lease),
-            orphaned=lease.meta.deleting and await self._is_orphaned(lease),
-        )
-        if not is_winding(o) or status.phase == "Closing":
-            o = replace(
-                o,
-                template=await self._catalog.template(lease.meta.namespace, lease.spec.revision),
-                providers=self._catalog.providers(),
-            )
-        if o.verified and not is_winding(o):
-            o = await self._with_sentinel(o)
-            o = self._with_secrets(o, workload)
-        if o.verified and status.closed_at is not None and lease.meta.deleting:
-            o = replace(o, unrevoked=await self._deliveries.unrevoked(lease))
-        return self._with_workload(o, workload) if workload is not None else o
-
-    def _with_secrets(self, o: Observation, workload: Workload | None) -> Observation:
-        if workload is None or o.template is None:
-            return o
-        names = [each.rotating_secret_ref.name for each in o.template.secrets]
-        return replace(o, secrets=tuple(self._wanted(o.lease, workload, each) for each in names))
-
-    def _wanted(self, lease: Lease, workload: Workload, name: str) -> WantedSecret:
-        secret = self._catalog.rotating_secret(lease.meta.namespace, name)
-        if secret is None:
-            return WantedSecret(name=name, version=None)
-        holder = lease.meta.uid if secret.spec.scope == "Lease" else workload.meta.uid
-        live = newest(secret.status, holder)
-        return WantedSecret(name=name, version=live.version if live is not None else None)
-
-    async def _with_sentinel(self, o: Observation) -> Observation:
-        process = await self._catalog.process(o.lease.meta.namespace, o.lease.spec.revision)
-        return replace(
-            o,
-            injection=await self._sentinels.injection(o.lease),
-            launch=_launch(o, process) if process is not None else None,
-        )
-
-    async def _is_orphaned(self, lease: Lease) -> bool:
-        """Read afresh: a stale cache must neither close nor leave running what a person wants else."""
-        raw = await self._kube.get(WORKLOAD, lease.meta.namespace, lease.spec.workload)
-        workload = self._catalog.workloads.valid(raw) if raw is not None else None
-        return (
-            workload is not None
-            and workload.meta.uid in lease.meta.owners
-            and workload.meta.deleting
-            and workload.spec.deletion_policy == "Orphan"
-        )
-
-    def _owner(self, lease: Lease) -> Workload | None:
-        workload = self._catalog.workload(lease.meta.namespace, lease.spec.workload)
-        return workload if workload is not None and workload.meta.uid in lease.meta.owners else None
-
-    def _with_workload(self, o: Observation, workload: Workload) -> Observation:
-        spec = workload.spec
-        ref = spec.provider_policy_ref
-        policy = self._catalog.policy(workload.meta.namespace, ref.name) if ref else None
-        siblings = [
-            each
-            for name, each in self._catalog.leases_of(workload).items()
-            if name != o.lease.meta.name and each.status.closed_at is None
-        ]
-        held = sorted({name for each in siblings if (name := _held(each)) is not None})
-        return replace(
-            o,
-            policy=policy.spec if policy is not None else None,
-            policy_missing=ref is not None and policy is None,
-            health=spec.health,
-            benchmark=spec.benchmark,
-            spread=spec.spread,
-            drain_seconds=spec.traffic.drain_seconds,
-            egress=self._egress(workload),
-            ceiling=price_ceiling(spec.budget, policy.spec if policy else None, o.account)
-            if o.account is not None
-            else o.ceiling,
-            taken=frozenset(held),
-            taken_regions=frozenset(self._regions(held)),
-            yields=any(
-                each.status.phase in CHOOSING and each.meta.name < o.lease.meta.name
-                for each in siblings
-            ),
-        )
-
-    def _egress(self, workload: Workload) -> WantedEgress:
-        """A policy that does not exist allows nothing; the workload's status says what is missing."""
-        ref = workload.spec.egress_policy_ref
-        if ref is None:
-            return WantedEgress()
-        policy = self._catalog.egress_policy(workload.meta.namespace, ref.name)
-        if policy is None:
-            return WantedEgress(name=ref.name)
-        return WantedEgress(name=ref.name, generation=policy.meta.generation, spec=policy.spec)
-
-    def _regions(self, providers: Sequence[str]) -> list[str]:
-        known = [self._catalog.provider(each) for each in providers]
-        return [each.status.region for each in known if each is not None and each.status.region]
-
-    def _is_recorded(self, lease: Lease) -> bool:
-        provider = self._catalog.provider(lease.status.provider) if lease.status.provider else None
-        if provider is None:
-            return True
-        return any(each.lease == lease.meta.uid for each in provider.status.results)
 
     async def _deployment(
         self, market: Market, o: Observation
@@ -387,29 +258,12 @@ class LeaseController:
             o = self._scrapes.observe(self._sentinels.observe(o))
             o = self._attestations.observe(o, self._asked(o.lease))
         if o.status.phase in SERVING | {"Deploying"}:
-            o = await self._gateways.observe(o, exchange.gateway, self._target(o))
+            o = await self._gateways.observe(o, exchange.gateway, self._contexts.target(o))
         return o
 
     def _asked(self, lease: Lease) -> Integrity | None:
-        workload = self._owner(lease)
+        workload = self._contexts.owner(lease)
         return workload.spec.integrity if workload is not None else None
-
-    def _target(self, o: Observation) -> LeaseTarget | None:
-        status = o.status
-        if status.deployment is None or status.provider is None:
-            return None
-        provider = self._catalog.provider(status.provider)
-        host = (provider.status.host if provider else None) or status.provider_host
-        if host is None or status.gseq is None or status.oseq is None:
-            return None
-        return LeaseTarget(
-            deployment=status.deployment.id,
-            gseq=status.gseq,
-            oseq=status.oseq,
-            provider=status.provider,
-            host_uri=host,
-            service=status.service or "",
-        )
 
     def plan(self, observed: Observation, now: datetime) -> Plan[Action]:
         """Return the one action of this step."""
@@ -452,7 +306,7 @@ class LeaseController:
                 assert_never(action)
 
     async def _deliver(self, action: DeliverSecret, o: Observation) -> None:
-        workload = self._owner(o.lease)
+        workload = self._contexts.owner(o.lease)
         use = use_of(o.template.secrets if o.template else (), action.name)
         if workload is None or use is None:
             raise ConflictError(f"secret {action.name} is not wanted any more; looking again")
@@ -495,7 +349,7 @@ class LeaseController:
             case CloseDeployment():
                 await exchange.market.close(action.deployment)
             case DepositEscrow():
-                self._tokens.pop(o.lease.meta.uid, None)
+                self._contexts.tokens.pop(o.lease.meta.uid, None)
                 await exchange.market.deposit(action.deployment, action.amount)
             case _:
                 assert_never(action)
@@ -514,7 +368,7 @@ class LeaseController:
                 case CreateDeployment():
                     return await self._created(action, order, o, exchange)
                 case AcceptBid():
-                    self._tokens.pop(o.lease.meta.uid, None)
+                    self._contexts.tokens.pop(o.lease.meta.uid, None)
                     await exchange.market.accept(action.bid, order)
                 case SendManifest():
                     await exchange.gateway.send_manifest(self._known_target(o), order)
@@ -527,16 +381,16 @@ class LeaseController:
     async def _created(
         self, action: CreateDeployment, order: Order, o: Observation, exchange: Exchange
     ) -> Deployment:
-        self._tokens.pop(o.lease.meta.uid, None)
+        self._contexts.tokens.pop(o.lease.meta.uid, None)
         try:
             return await exchange.market.create(order, action.deployment)
         except TransientError:
             # Nothing was done: the token is not used up, and lives as long as before.
-            self._tokens[o.lease.meta.uid] = action.token
+            self._contexts.tokens[o.lease.meta.uid] = action.token
             raise
 
     def _known_target(self, o: Observation) -> LeaseTarget:
-        target = self._target(o)
+        target = self._contexts.target(o)
         if target is None:
             raise UnavailableError(f"the host of provider {o.status.provider} is not known yet")
         return target
@@ -553,34 +407,12 @@ class LeaseController:
             taken = settle(observed, taken, outcomes[0].value, outcomes[0].error)
         status = finished(observed, taken.status)
         if status.intent is not None and status.intent.token == observed.token:
-            self._tokens[observed.lease.meta.uid] = observed.token
+            self._contexts.tokens[observed.lease.meta.uid] = observed.token
         return Verdict(
             status=dump(STATUS_ADAPTER, status),
             notes=lease_notes(observed.lease, status),
             requeue_after=taken.requeue,
         )
-
-
-def _launch(o: Observation, process: ImageProcess) -> Launch | None:
-    template = o.template
-    if template is None:
-        return None
-    return launch_of(
-        command=template.command,
-        args=template.args,
-        image_entrypoint=process.entrypoint,
-        image_command=process.command,
-        env=environment(template),
-        port=template.port,
-        drain_seconds=o.drain_seconds,
-        metrics_path=template.metrics.path if template.metrics is not None else None,
-    )
-
-
-def _held(lease: Lease) -> str | None:
-    """The provider that a lease is at, or is about to be."""
-    intent = lease.status.intent
-    return lease.status.provider or (intent.provider if intent is not None else None)
 
 
 def _leases_of_workload(raw: Raw) -> list[Key]:

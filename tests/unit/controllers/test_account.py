@@ -167,7 +167,7 @@ async def test_nothing_is_remembered_about_what_is_gone(cluster: Cluster) -> Non
     memory: list[object] = [
         controller._uids,
         controller._seen,
-        controller._tokens,
+        controller._contexts.tokens,
         controller._steps,
     ]
     memory += [controller._gateways._down, controller._gateways._read]
