@@ -73,9 +73,15 @@ class RelayProcess:
         self._process.stdout.close()
         self.workload.close()
 
-    def open(self) -> None:
+    def open(self, vendor: str = "") -> None:
         settings = Settings(
-            "127.0.0.1", self.port, self.upstream, CLIENT_URI, identity(SERVED), self._limits
+            "127.0.0.1",
+            self.port,
+            self.upstream,
+            CLIENT_URI,
+            identity(SERVED),
+            self._limits,
+            vendor,
         )
         self.ask("open", settings)
 
@@ -139,9 +145,9 @@ def until(condition: Callable[[], bool], seconds: float = TIMEOUT) -> None:
 
 def _do(relay: Relay, do: str, argument: Any) -> object:
     if do == "open":
-        host, port, upstream, client, certificate, limits, _ = argument
-        settings = Settings(host, port, upstream, client, Identity(*certificate), Limits(*limits))
-        relay.open(settings)
+        settings = Settings(*argument)
+        certificate, limits = Identity(*settings.identity), Limits(*settings.limits)
+        relay.open(settings._replace(identity=certificate, limits=limits))
     elif do == "renew":
         relay.renew(Identity(*argument))
     elif do == "totals":

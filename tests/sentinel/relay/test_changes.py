@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import ssl
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from sentinel.relay.settings import Limits
 from sentinel.relay.workers import RelayError
 from tests.sentinel.pki import Issued
 from tests.sentinel.relay.relay_process import (
@@ -100,6 +102,29 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
         client, _ = relay.pair()
         assert _presented(client) == _der(RENEWED)
         assert relay.counts()["connections"] == 1
+
+
+def test_a_worker_outlives_the_vendor_of_its_sockets(tmp_path: Path) -> None:
+    """The guard that gives sockets of the workload's network may go while a client waits."""
+    name = f"garrison-test-{secrets.token_hex(8)}"
+    with (
+        socket.socket(socket.AF_UNIX) as vendor,
+        RelayProcess(tmp_path, limits=Limits(connect=1.0)) as relay,
+    ):
+        vendor.bind(f"\0{name}")
+        vendor.listen()
+        relay.open(name)
+        before = relay.workers()
+        relay.workload.close()  # so that the client waits, and the vendor is asked again
+        client = relay.connect()
+        asking, _ = vendor.accept()
+        with asking, socket.socket() as given:
+            vendor.close()
+            socket.send_fds(asking, [b"x"], [given.fileno()])
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            client.recv(1)
+        relay.ask("renew", identity(RENEWED))  # a worker that has ended cannot answer
+        assert relay.workers() == before
 
 
 def test_nobody_is_left_when_the_agent_dies(tmp_path: Path) -> None:
