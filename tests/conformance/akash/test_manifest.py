@@ -71,11 +71,16 @@ def test_a_real_gateways_status_is_understood(service: str) -> None:
         (HERE / "gateway" / "lease-status.json").read_text().replace('"trainer"', f'"{service}"')
     )
     status = service_status(json.loads(recorded), "a recorded answer")
-    if service == SERVICE:
-        port = ForwardedPort(host="provider.localtest", port=8443, external_port=30000)
-        assert (status.available, status.ports) == (4, (port,))
-    else:
-        assert (status.available, status.ports) == (0, ())
+    port = ForwardedPort(host="provider.localtest", port=8443, external_port=30000)
+    assert (status.available, status.ports) == (4, (port,))
+    assert status.name == ("" if service == SERVICE else service), "as whoever adopts it needs it"
+
+
+def test_of_several_services_only_our_own_counts() -> None:
+    recorded = json.loads((HERE / "gateway" / "lease-status.json").read_text())
+    recorded["services"]["other"] = recorded["services"]["trainer"]
+    status = service_status(recorded, "a recorded answer")
+    assert (status.available, status.ports, status.name) == (0, (), "")
 
 
 def _part(text: str, start: str, end: str) -> str:
