@@ -9,6 +9,7 @@ from garrison.controllers.attestations import Attestations
 from garrison.controllers.catalog import Catalog
 from garrison.controllers.clients import Clients
 from garrison.controllers.contexts import Contexts
+from garrison.controllers.dependents import Dependents
 from garrison.controllers.directory import Directory
 from garrison.controllers.egress import EgressController
 from garrison.controllers.images import Images
@@ -122,20 +123,27 @@ def assemble(
 def _workloads(
     ports: Ports, engine: Engine, catalog: Catalog, references: References
 ) -> WorkloadController:
+    images = Images(
+        jobs=engine.jobs,
+        registry=ports.registry,
+        secrets=ports.pull_secrets,
+        references=references,
+        clock=ports.clock,
+    )
     return WorkloadController(
         cache=engine.cache,
         catalog=catalog,
         kube=ports.kube,
         clock=ports.clock,
-        images=Images(
-            jobs=engine.jobs,
-            registry=ports.registry,
-            secrets=ports.pull_secrets,
-            references=references,
-            clock=ports.clock,
-        ),
+        images=images,
         router=Router(kube=ports.kube, screen=ports.screen, clock=ports.clock),
-        bootstraps=ports.bootstraps,
+        dependents=Dependents(
+            cache=engine.cache,
+            catalog=catalog,
+            kube=ports.kube,
+            images=images,
+            bootstraps=ports.bootstraps,
+        ),
         clients=Clients(kube=ports.kube, identities=ports.identities),
     )
 

@@ -8,37 +8,28 @@ from datetime import datetime
 from typing import TypeAlias, assert_never
 
 from garrison.api.account import Account
-from garrison.api.lease import SPEC_ADAPTER as LEASE_SPEC
-from garrison.api.lease import LeaseSpec, SentinelRef
 from garrison.api.meta import (
-    ANNOTATION_PROCESS,
     FINALIZER,
-    LABEL_MANAGED_BY,
-    LABEL_REVISION,
     LABEL_WORKLOAD,
     LEASE,
-    MANAGED_BY,
-    REVISION,
     WORKLOAD,
     Condition,
     Key,
     Kind,
-    LocalRef,
     Raw,
     parse_meta,
 )
 from garrison.api.parsing import dump, parse
 from garrison.api.workload import (
     STATUS_ADAPTER,
-    TEMPLATE_ADAPTER,
-    Adopt,
     ClientStatus,
     ReplicaStatus,
     Workload,
     template_of,
 )
-from garrison.controllers.catalog import PROCESS, Catalog, ImageProcess
+from garrison.controllers.catalog import Catalog
 from garrison.controllers.clients import Clients
+from garrison.controllers.dependents import Dependents
 from garrison.controllers.images import Images
 from garrison.controllers.routes import Router, Routes
 from garrison.controllers.stories import workload_notes
@@ -46,15 +37,14 @@ from garrison.core import blame
 from garrison.core.acceptance import problem
 from garrison.core.fleet import Fleet, FleetView, fleet
 from garrison.core.hindrance import unadopted, unusable, waits_for
-from garrison.core.identity import bootstrap_secret, client_secret, console_secret
-from garrison.core.revision import outdated, revision_name
+from garrison.core.identity import client_secret, console_secret
+from garrison.core.revision import revision_name
 from garrison.core.summary import Problem, Routing, Situation, summarise
 from garrison.core.traffic import backends
-from garrison.errors import AlreadyExistsError, InvalidSpecError, UnavailableError
+from garrison.errors import InvalidSpecError
 from garrison.ports.clock import Clock
 from garrison.ports.identity import client_turn, client_until
 from garrison.ports.kube import Kube, Object
-from garrison.ports.sentinel import Bootstraps
 from garrison.runtime.cache import Cache
 from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
 
@@ -156,7 +146,7 @@ class WorkloadController:
         clock: Clock,
         images: Images,
         router: Router,
-        bootstraps: Bootstraps,
+        dependents: Dependents,
         clients: Clients,
     ) -> None:
         self._cache = cache
@@ -165,7 +155,7 @@ class WorkloadController:
         self._clock = clock
         self._images = images
         self._router = router
-        self._bootstraps = bootstraps
+        self._dependents = dependents
         self._clients = clients
 
     @property
@@ -331,7 +321,7 @@ class WorkloadController:
                 kept = tuple(each for each in workload.meta.finalizers if each != FINALIZER)
                 await self._finalizers(workload, kept)
             case Accept():
-                await self._accept(workload, action.name)
+                await self._dependents.accept(workload, action.name)
             case Create():
                 await self._create(observed, workload, action.entry)
             case Retire():
@@ -343,7 +333,7 @@ class WorkloadController:
             case IssueClient():
                 await self._clients.issue(workload, action.turn)
             case Prune():
-                await self._prune(workload, observed)
+                await self._dependents.prune(workload, kept=_revisions_in_use(observed, workload))
             case _:
                 assert_never(action)
 
@@ -362,81 +352,11 @@ class WorkloadController:
             self._cache.put(raw)
         return raw
 
-    async def _accept(self, workload: Workload, name: str) -> None:
-        body: Object = {
-            "apiVersion": REVISION.api_version,
-            "kind": REVISION.kind,
-            "metadata": {
-                "name": name,
-                "namespace": workload.meta.namespace,
-                "labels": _labels(workload),
-                "annotations": {ANNOTATION_PROCESS: self._process(workload)},
-                "ownerReferences": [owner_of(workload)],
-            },
-            "revision": workload.meta.generation,
-            "data": dump(TEMPLATE_ADAPTER, template_of(workload.spec)),
-        }
-        try:
-            await self._kube.create(REVISION, body)
-        except AlreadyExistsError:
-            return
-
-    def _process(self, workload: Workload) -> str:
-        image = self._images.image(workload)
-        if image is None:
-            raise UnavailableError(
-                f"image {workload.spec.image} has not been read; it is read again"
-            )
-        process = ImageProcess(entrypoint=image.entrypoint, command=image.command)
-        return PROCESS.dump_json(process).decode()
-
-    async def _prune(self, workload: Workload, seen: Seen) -> None:
-        found = await self._kube.list(
-            REVISION, namespace=workload.meta.namespace, labels=_labels(workload)
-        )
-        mine = [each for each in found if workload.meta.uid in parse_meta(each).owners]
-        used = {lease.spec.revision for lease in seen.known.leases.values()}
-        used |= {each.revision for each in seen.moves.ledger}
-        keep = {seen.target, workload.status.accepted_revision, workload.status.served_revision}
-        rows = [(each["metadata"]["name"], int(each["revision"])) for each in mine]
-        for name in outdated(rows, used=frozenset(used | {each for each in keep if each})):
-            await self._kube.delete(REVISION, workload.meta.namespace, name)
-
     async def _create(self, seen: Seen, workload: Workload, entry: ReplicaStatus) -> None:
-        if seen.account is None:
-            return
-        template = await self._catalog.template(workload.meta.namespace, entry.revision)
-        spec = LeaseSpec(
-            workload=workload.meta.name,
-            revision=entry.revision,
-            account=seen.account.meta.name,
-            role=entry.role,
-            excluded_providers=blame.excluded(seen.moves.failures, seen.now),
-            adopts=_adopts(workload, entry),
-            sentinel=self._sentinel(workload, entry)
-            if template is None or template.trust == "Verified"
-            else None,
-        )
-        body: Object = {
-            "apiVersion": LEASE.api_version,
-            "kind": LEASE.kind,
-            "metadata": {
-                "name": entry.name,
-                "namespace": workload.meta.namespace,
-                "labels": {**_labels(workload), LABEL_REVISION: entry.revision[-63:]},
-                "finalizers": [FINALIZER],
-                "ownerReferences": [owner_of(workload)],
-            },
-            "spec": dump(LEASE_SPEC, spec),
-        }
-        try:
-            self._cache.put(await self._kube.create(LEASE, body))
-        except AlreadyExistsError:
-            return
-
-    def _sentinel(self, workload: Workload, entry: ReplicaStatus) -> SentinelRef:
-        name = bootstrap_secret(workload.meta.uid, entry.name)
-        return SentinelRef(digest=self._bootstraps.digest, secret_ref=LocalRef(name=name))
+        if seen.account is not None:
+            excluded = blame.excluded(seen.moves.failures, seen.now)
+            account = seen.account.meta.name
+            await self._dependents.create(workload, entry, account=account, excluded=excluded)
 
     def conclude(
         self, observed: Seen, outcomes: tuple[Outcome[WorkloadAction], ...], now: datetime
@@ -482,14 +402,11 @@ class WorkloadController:
         )
 
 
-def _adopts(workload: Workload, entry: ReplicaStatus) -> Adopt | None:
-    """What a ledger entry takes over; its number stands, whatever the spec says by now."""
-    if entry.adopts is None:
-        return None
-    wish = workload.spec.adopt
-    if wish is not None and wish.deployment == entry.adopts:
-        return wish
-    return Adopt(deployment=entry.adopts)
+def _revisions_in_use(seen: Seen, workload: Workload) -> frozenset[str]:
+    used = {lease.spec.revision for lease in seen.known.leases.values()}
+    used |= {each.revision for each in seen.moves.ledger}
+    named = {seen.target, workload.status.accepted_revision, workload.status.served_revision}
+    return frozenset(used | {each for each in named if each})
 
 
 def _waits_for(seen: Seen, moves: Fleet, accepted: str | None) -> Problem | None:
@@ -540,22 +457,6 @@ def _unreadable(seen: Seen) -> Verdict:
         )
     status = replace(status, conditions=tuple(kept), observed_generation=meta.generation)
     return Verdict(status=dump(STATUS_ADAPTER, status), requeue_after=300.0)
-
-
-def owner_of(workload: Workload) -> dict[str, object]:
-    """Return the ownerReference to a workload."""
-    return {
-        "apiVersion": WORKLOAD.api_version,
-        "kind": WORKLOAD.kind,
-        "name": workload.meta.name,
-        "uid": workload.meta.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-
-
-def _labels(workload: Workload) -> dict[str, str]:
-    return {LABEL_MANAGED_BY: MANAGED_BY, LABEL_WORKLOAD: workload.meta.name}
 
 
 def _key(workload: Workload) -> Key:
