@@ -23,6 +23,7 @@ _SHEBANG = b"#!/usr/bin/env python3\n"
 _MEMBER = "modules"
 _ENTRY = """\
 import sys
+from codecs import charmap_decode
 from importlib.machinery import ModuleSpec
 
 class Modules:
@@ -50,7 +51,7 @@ class Modules:
 archive = __loader__.archive
 words, text = __loader__.get_data(archive + "/modules").split(b"\\1")
 table = [*map(chr, range(128)), *words.decode().split("\\0")]
-parts = "".join(map(table.__getitem__, text)).split("\\0")
+parts = charmap_decode(text, "strict", dict(enumerate(table)))[0].split("\\0")
 sys.meta_path.insert(0, Modules(archive, dict(zip(parts[::2], parts[1::2]))))
 from sentinel.__main__ import main
 sys.exit(main(sys.argv[1:]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets as random
 import ssl
 import sys
 import threading
@@ -62,7 +61,7 @@ class Agent:
             children,
         )
         self._host, self._vendor = host, vendor
-        self.instance = random.token_hex(16)
+        self.instance = os.urandom(16).hex()
         self.logs = Logs()
         self.secrets = Secrets()
         self.workload: Optional[Workload] = None  # noqa: UP045

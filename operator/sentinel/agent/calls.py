@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import secrets as random
+import os
 import socket
 from typing import Any, Callable, Dict  # noqa: UP035 -- evaluated at run time on Python 3.9
 
@@ -89,7 +89,7 @@ class Calls:
     # -- identity
 
     def _hello(self, body: fields.Body, key: p256.Key) -> Answer:
-        agent, theirs, ours = self._agent, fields.nonce(body), random.token_hex(32)
+        agent, theirs, ours = self._agent, fields.nonce(body), os.urandom(32).hex()
         lease, instance = agent.bootstrap.lease, agent.instance
         text = f"garrison-hello-v1\n{lease}\n{instance}\n{theirs}\n{ours}"
         return {

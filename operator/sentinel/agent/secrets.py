@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import tempfile
 from contextlib import suppress
 from typing import Dict, NamedTuple, Optional  # noqa: UP035 -- evaluated at run time on Python 3.9
 
@@ -113,7 +112,9 @@ class Secrets:
         place = memory_place()
         try:
             _remove_abandoned(place)
-            self._folder = tempfile.mkdtemp(prefix=_PREFIX, dir=place)
+            folder = f"{place}/{_PREFIX}{os.urandom(8).hex()}"
+            os.mkdir(folder, 0o700)
+            self._folder = folder
             self._lock = _locked(self._folder)
             self._own(self._folder)
         except OSError as error:

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from copy import copy
 from typing import Any
 
 from sentinel.guard.mining import mining_sign
@@ -18,18 +18,14 @@ _COMMAND_BYTES = 300
 Record = dict[str, Any]
 
 
-@dataclass
 class Destination:
     """How often one destination was denied for one reason."""
 
-    proto: str
-    destination: str
-    port: int
-    reason: str
-    count: int = 0
-    counted: int = 0
-    last_seen: float = 0.0
-    mining: str = ""
+    def __init__(self, proto: str, destination: str, port: int, reason: str) -> None:
+        self.proto, self.destination, self.port, self.reason = proto, destination, port, reason
+        self.count = self.counted = 0
+        self.last_seen = 0.0
+        self.mining = ""
 
 
 class Audit:
@@ -120,7 +116,7 @@ class Audit:
 
     def destinations(self) -> list[Destination]:
         """Return copies of the counters, the most denied first."""
-        copies = [Destination(**vars(entry)) for entry in list(self._known.values())]
+        copies = [copy(entry) for entry in list(self._known.values())]
         return sorted(copies, key=lambda entry: -entry.count)
 
 

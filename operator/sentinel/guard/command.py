@@ -79,7 +79,7 @@ def _guarded(policy: Policy, report: ReportFile, options: Options, command: list
             EX_CANNOT_ENFORCE,
         )
     try:
-        main = held.spawn(ChildSpec(argv=command))
+        main = held.spawn(ChildSpec(argv=command, env=os.environ))
     except OSError as error:
         held.close()
         missing_file = isinstance(error, FileNotFoundError)

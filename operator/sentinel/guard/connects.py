@@ -13,7 +13,7 @@ import select
 import socket
 import struct
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sentinel.guard import kernel
 from sentinel.guard.addresses import fold, shown
@@ -37,8 +37,7 @@ _MAX_LOST = 256
 _IN_PROGRESS = (errno.EINPROGRESS, errno.EALREADY)
 
 
-@dataclass
-class Pending:
+class Pending(NamedTuple):
     """A blocking connect that waits for the network."""
 
     question: Question

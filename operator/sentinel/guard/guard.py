@@ -12,8 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sentinel import VERSION
 from sentinel.guard import kernel, ladder
@@ -41,8 +40,7 @@ _SWEEP_SECONDS = 1.0
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What callers and tests may set.
 
     ``resolvers`` replaces those of the machine. ``without`` takes facts away and ``rung`` allows
@@ -56,6 +54,9 @@ class Options:
     """False leaves out what kernels before 5.19 lack."""
 
 
+_NO_OPTIONS = Options()
+
+
 class Guard:
     """Holds processes to a policy.
 
@@ -64,7 +65,7 @@ class Guard:
     """
 
     def __init__(
-        self, policy: Policy, on_record: Callable[[Record], None], options: Options = Options()
+        self, policy: Policy, on_record: Callable[[Record], None], options: Options = _NO_OPTIONS
     ) -> None:
         if socket.getdefaulttimeout() is not None:
             raise ValueError(
@@ -286,8 +287,7 @@ class Guard:
         if self._rung is None or self._rung.udp == ladder.UDP_NETNS:
             return spec
         options = f"{spec.env.get('RES_OPTIONS', '')} use-vc".strip()
-        fields = {**vars(spec), "env": {**spec.env, "RES_OPTIONS": options}}
-        return ChildSpec(**fields)
+        return spec._replace(env={**spec.env, "RES_OPTIONS": options})
 
     def own_children(self) -> frozenset[int]:
         """Return processes that belong to the guard itself, not to the workload."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import struct
 
 from sentinel.guard.errors import CannotEnforce
 
-MACHINE = platform.machine()
+MACHINE = os.uname().machine
 _AUDIT_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X86_64 = {
     "sendto": 44,

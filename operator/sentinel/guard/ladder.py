@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sentinel.guard.policy import Policy
 
@@ -31,8 +31,7 @@ _RELAYED = (
 _BLUNT = "nothing is recorded; loopback and Unix sockets with names over 13 bytes are refused too"
 
 
-@dataclass(frozen=True)
-class Rung:
+class Rung(NamedTuple):
     """One way of enforcing: what it needs, how it works, what it does not do."""
 
     name: str

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class ChildSpec:
+class ChildSpec(NamedTuple):
     """A process to start; None for user and group keeps them, None for a stream inherits it."""
 
     argv: Sequence[str]
-    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    env: Mapping[str, str]
     cwd: str | None = None
     user: int | None = None
     group: int | None = None

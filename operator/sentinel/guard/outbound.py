@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sentinel.guard.addresses import fold, shown
 from sentinel.guard.tracee import Tracees
@@ -17,8 +17,7 @@ _INODE_COLUMN = 9
 _FIRST_LIMIT = 8192
 
 
-@dataclass(frozen=True)
-class Replaced:
+class Replaced(NamedTuple):
     """What a change of policy did: connections ended, and those that live on."""
 
     closed: int = 0

@@ -6,8 +6,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sentinel.guard.addresses import Network
 from sentinel.guard.errors import PolicyError
@@ -20,8 +19,7 @@ _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _MAX_NAME = 253
 
 
-@dataclass(frozen=True)
-class HostRule:
+class HostRule(NamedTuple):
     """``name`` itself or, with ``below``, every name under it; ``ports`` None means every port."""
 
     name: str
@@ -33,8 +31,7 @@ class HostRule:
         return name.endswith("." + self.name) if self.below else name == self.name
 
 
-@dataclass(frozen=True)
-class NetworkRule:
+class NetworkRule(NamedTuple):
     """Every address of ``network``."""
 
     network: Network
@@ -48,8 +45,7 @@ class NetworkRule:
         )
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(NamedTuple):
     """What may be reached over TCP; nothing else may."""
 
     mode: str = ENFORCE

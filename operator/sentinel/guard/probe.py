@@ -5,9 +5,9 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -47,9 +47,9 @@ def probe(without: frozenset[str] = frozenset()) -> dict[str, Any]:
         **facts,
         "landlockVersion": version if facts[LANDLOCK] else 0,
         "errors": errors,
-        "kernel": platform.release(),
+        "kernel": os.uname().release,
         "machine": kernel.MACHINE,
-        "python": platform.python_version(),
+        "python": sys.version.partition(" ")[0],
         "user": os.geteuid(),
     }
 

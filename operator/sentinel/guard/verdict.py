@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sentinel.guard.addresses import is_inward, is_loopback
 from sentinel.guard.policy import Policy
@@ -15,8 +15,7 @@ _CACHE_ENTRIES = 4096
 _MAX_PINNED = 65536
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """``reason`` is loopback, cidr, name, no-rule or port; ``name`` is what the address was."""
 
     allowed: bool

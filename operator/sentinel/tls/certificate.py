@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import calendar
 import hashlib
 import time
+from datetime import datetime, timezone
 from typing import NamedTuple, Tuple  # noqa: UP035 -- evaluated at run time on Python 3.9
 
 from sentinel.tls import der
@@ -77,7 +77,12 @@ def _time(element: der.Element) -> int:
     if len(text) != 15 or text[-1] != "Z" or not text[:14].isdigit():
         raise der.DerError(f"not a time: {text[:20]}")
     pairs = [int(text[at : at + 2]) for at in range(4, 14, 2)]
-    return calendar.timegm((int(text[:4]), pairs[0], pairs[1], pairs[2], pairs[3], pairs[4]))
+    month, day, hour, minute, second = pairs
+    try:
+        moment = datetime(int(text[:4]), month, day, hour, minute, second, tzinfo=timezone.utc)
+    except ValueError as error:
+        raise der.DerError(f"not a time: {text}") from error
+    return int(moment.timestamp())
 
 
 def _uris(rest: list[der.Element]) -> list[str]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import ssl
-import tempfile
 from collections.abc import Sequence
 from typing import Any
+
+if not hasattr(os, "memfd_create"):
+    import tempfile  # rarely needed, and slow to import
 
 ALPN = ("http/1.1", "h2")
 """In order of choice: a client that offers both gets what every workload speaks."""

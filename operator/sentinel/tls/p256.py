@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
+import os
 from collections.abc import Iterator
 from typing import NamedTuple, Tuple  # noqa: UP035 -- evaluated at run time on Python 3.9
 
@@ -56,7 +56,7 @@ class Key(NamedTuple):
         digest = int.from_bytes(hashlib.sha256(message).digest(), "big")
         for nonce in _nonces(self.scalar, digest):
             r = _multiply(nonce)[0] % N
-            blind = secrets.randbelow(N - 1) + 1  # inverse and product run on blinded values
+            blind = _random_scalar()  # inverse and product run on blinded values
             s = pow(nonce * blind, -1, N) * blind * (digest + r * self.scalar) % N
             if r and s:
                 return der.sequence(der.integer(r), der.integer(s))
@@ -65,7 +65,12 @@ class Key(NamedTuple):
 
 def generate() -> Key:
     """Return a fresh key."""
-    return key_of(secrets.randbelow(N - 1) + 1)
+    return key_of(_random_scalar())
+
+
+def _random_scalar() -> int:
+    """Return a number from 1 to N - 1, of 64 bits more than needed (FIPS 186-5, A.2.1)."""
+    return int.from_bytes(os.urandom(40), "big") % (N - 1) + 1
 
 
 def key_of(scalar: int) -> Key:

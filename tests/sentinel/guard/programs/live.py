@@ -58,7 +58,10 @@ def piped(guard: Guard, script: str, *arguments: str) -> tuple[Any, Any, int]:
     """Start a script under the guard; returns its standard output and input, and its id."""
     (out_read, out_write), (in_read, in_write) = os.pipe(), os.pipe()
     spec = ChildSpec(
-        argv=[sys.executable, "-c", script, *arguments], stdin=in_read, stdout=out_write
+        argv=[sys.executable, "-c", script, *arguments],
+        env=os.environ,
+        stdin=in_read,
+        stdout=out_write,
     )
     pid = guard.spawn(spec)
     os.close(out_write)
