@@ -1,11 +1,13 @@
 """The make-believe model, run as the image runs it."""
 
+import asyncio
 import hashlib
 import os
 import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import openai
@@ -62,6 +64,17 @@ async def test_it_crashes_when_asked(tmp_path: Path) -> None:
     assert await crashing.wait() == 1
 
 
+async def _changed(session: aiohttp.ClientSession, first: dict[str, Any]) -> dict[str, Any]:
+    """What it has read once that is not ``first`` any more: a signal takes effect in its own time."""
+    async with asyncio.timeout(20):
+        while True:
+            async with session.get("/secrets") as answer:
+                found: dict[str, Any] = await answer.json()
+            if found != first:
+                return found
+            await asyncio.sleep(0.02)
+
+
 async def test_it_reads_its_secrets_again_at_a_signal_and_counts_answers(tmp_path: Path) -> None:
     port, folder = _free_port(), tmp_path / "secrets"
     folder.mkdir()
@@ -79,8 +92,7 @@ async def test_it_reads_its_secrets_again_at_a_signal_and_counts_answers(tmp_pat
                 first = await answer.json()
             (folder / "token").write_text("two")
             os.kill(server.pid, signal.SIGHUP)
-            async with session.get("/secrets") as answer:
-                second = await answer.json()
+            second = await _changed(session, first)
             async with session.post("/v1/completions", json={"max_tokens": 1}) as answer:
                 await answer.read()
             async with session.get("/metrics") as answer:
