@@ -173,24 +173,27 @@ class Connects:
     def _connect(
         self, question: Question, copy: int, raw: bytes, target: tuple[bytes, int], *, stream: bool
     ) -> bool:
-        self._audit.allowed()
-        inode = os.fstat(copy).st_ino
-        lost = self._lost.pop(inode, None)
+        lost = self._lost.pop(os.fstat(copy).st_ino, None) if self._lost else None
+        flags = fcntl.fcntl(copy, fcntl.F_GETFL)
+        waits = False
         if lost and lost[1] == raw:  # a signal took our last answer away: give it now
-            self._finish(question, lost[0], inode, raw)
-            return False
+            code = lost[0]
+        elif flags & os.O_NONBLOCK or not stream:
+            code = kernel.connect(copy, raw)
+        else:
+            code = _connect_now(copy, raw, flags, twice=True)
+            waits = code in _IN_PROGRESS
+        answered = waits or self._listener.answer(question.id, error=code)
+        inode = os.fstat(copy).st_ino  # from here on nobody waits for us
+        self._audit.allowed()
         if stream:
             self.outbound.remember(inode, *target)
-        flags = fcntl.fcntl(copy, fcntl.F_GETFL)
-        if flags & os.O_NONBLOCK or not stream:
-            self._finish(question, kernel.connect(copy, raw), inode, raw)
-            return False
-        code = _connect_now(copy, raw, flags, twice=True)
-        if code not in _IN_PROGRESS:
-            self._finish(question, code, inode, raw)
-            return False
-        self._wait(Pending(question, copy, inode, raw, self._deadline(copy, inode), target))
-        return True
+        if waits:
+            deadline = self._deadline(copy, inode)
+            self._wait(Pending(question, copy, inode, raw, deadline, target))
+        else:
+            self._settle(code, inode, raw, answered=answered)
+        return waits
 
     # -- blocking connects that take time
 
@@ -270,6 +273,10 @@ class Connects:
 
     def _finish(self, question: Question, code: int, inode: int = 0, raw: bytes = b"") -> None:
         answered = self._listener.answer(question.id, error=code)
+        self._settle(code, inode, raw, answered=answered)
+
+    def _settle(self, code: int, inode: int, raw: bytes, *, answered: bool) -> None:
+        """Note what an answer means for the socket."""
         if code == 0:
             self._kept.drop(inode)
         elif code in _IN_PROGRESS:

@@ -162,9 +162,9 @@ def install_filter(program: bytes, flags: int) -> int:
 # -- other processes
 
 _BUFFER_BYTES = 4096
-_vectors = (ctypes.c_size_t * 4)()
+_vectors, _two_vectors = (ctypes.c_size_t * 4)(), struct.Struct("=4Q")
 _buffer = ctypes.create_string_buffer(_BUFFER_BYTES)
-_buffer_address = ctypes.addressof(_buffer)
+_buffer_address, _content = ctypes.addressof(_buffer), memoryview(_buffer).cast("B")
 _local_vector = ctypes.addressof(_vectors)
 _remote_vector = _local_vector + 2 * ctypes.sizeof(ctypes.c_size_t)
 _READV, _GETFD = NUMBERS["process_vm_readv"], NUMBERS["pidfd_getfd"]
@@ -180,11 +180,10 @@ def read_memory(thread: int, address: int, length: int) -> bytes:
 
     One buffer serves all calls: only the guard's thread reads.
     """
-    _vectors[0], _vectors[1] = _buffer_address, length
-    _vectors[2], _vectors[3] = address, length
+    _two_vectors.pack_into(_vectors, 0, _buffer_address, length, address, length)
     got = _read(_READV, thread, _local_vector, 1, _remote_vector, 1, 0)
     if got == length:
-        return ctypes.string_at(_buffer_address, length)
+        return _content[:length].tobytes()
     if got < 0 and ctypes.get_errno() in (errno.ENOSYS, errno.EPERM):
         return _read_procfs(thread, address, length)  # an outer filter may forbid the call only
     raise OSError(ctypes.get_errno() if got < 0 else errno.EFAULT, "process_vm_readv")

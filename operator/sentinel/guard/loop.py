@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import count
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
-_IDLE_SECONDS = 5.0
+_IDLE_SECONDS, _MOST_EVENTS = 5.0, 64
 
 
 class Loop:
@@ -61,7 +61,7 @@ class Loop:
     def run(self) -> None:
         """Serve until stopped; what a callback raises is reported and ends nothing."""
         while self._running:
-            for descriptor, events in self._epoll.poll(self._patience()):
+            for descriptor, events in self._epoll.poll(self._patience(), _MOST_EVENTS):
                 if callback := self._callbacks.get(descriptor):
                     try:
                         callback(events)

@@ -12,7 +12,9 @@ _RECEIVE, _SEND, _ADD_DESCRIPTOR, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x4018210
 _ID_VALID = 0x80082102
 """The number of kernels before 5.17, which newer ones still take."""
 _NOTIFICATION = struct.Struct("=QIIiIQ6Q")
+_EMPTY = bytes(_NOTIFICATION.size)
 _RESPONSE = struct.Struct("=QqiI")
+_ID = struct.Struct("=Q")
 _ADDITION = struct.Struct("=QIIII")
 _CONTINUE = 1
 _ADD_AND_SEND = 2
@@ -50,14 +52,12 @@ class Listener:
 
     def receive(self) -> Question | None:
         """Return the next question, None when its thread is gone."""
-        buffer = bytearray(_NOTIFICATION.size)
         try:
-            fcntl.ioctl(self.descriptor, _RECEIVE, buffer, True)
+            got = _NOTIFICATION.unpack(fcntl.ioctl(self.descriptor, _RECEIVE, _EMPTY))
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.EINTR):
                 return None
             raise
-        got = _NOTIFICATION.unpack(buffer)
         return Question(got[0], got[1], got[3], got[6:])
 
     def answer(self, question: int, *, value: int = 0, error: int = 0) -> bool:
@@ -80,7 +80,7 @@ class Listener:
     def waits(self, question: int) -> bool:
         """Return whether the call still waits: the thread read is the thread that asked."""
         try:
-            fcntl.ioctl(self.descriptor, _ID_VALID, struct.pack("=Q", question))
+            fcntl.ioctl(self.descriptor, _ID_VALID, _ID.pack(question))
         except OSError:
             return False
         return True
