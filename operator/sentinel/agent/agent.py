@@ -8,7 +8,8 @@ import ssl
 import sys
 import threading
 import time
-from typing import Any, Callable, NamedTuple, Optional
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from sentinel.agent import processes
 from sentinel.agent.bootstrap import Bootstrap
@@ -16,12 +17,14 @@ from sentinel.agent.children import Children
 from sentinel.agent.errors import Refusal, bad
 from sentinel.agent.guarding import RESTART_NEEDED, Guarding
 from sentinel.agent.logs import Logs
-from sentinel.agent.secrets import RESTART, SIGNAL, Secret, Secrets
-from sentinel.agent.workload import Launch, Workload
 from sentinel.relay.settings import Identity, Settings
 from sentinel.relay.workers import Relay, RelayError
 from sentinel.tls import certificate, der, p256
 from sentinel.tls.context import server_context
+
+if TYPE_CHECKING:
+    from sentinel.agent.secrets import Secret, Secrets
+    from sentinel.agent.workload import Launch, Workload
 
 SEALED, ENROLLED, RUNNING = "Sealed", "Enrolled", "Running"
 DRAINING, STOPPED = "Draining", "Stopped"
@@ -63,7 +66,6 @@ class Agent:
         self._host, self._vendor = host, vendor
         self.instance = os.urandom(16).hex()
         self.logs = Logs()
-        self.secrets = Secrets()
         self.workload: Optional[Workload] = None  # noqa: UP045
         self.state, self.sealed_because, self.gives_way = SEALED, "", False
         self.start_afresh: Callable[[Any], None] = _nothing
@@ -75,6 +77,13 @@ class Agent:
         self._born = self._credential(bootstrap.chain, bootstrap.key)
         self._enrolled: Optional[Credential] = None  # noqa: UP045
         self._serving = False
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The workload's secrets; ``Operations`` is the first to ask, before any other thread can."""
+        from sentinel.agent.secrets import Secrets  # noqa: PLC0415 -- see ``operations``
+
+        return Secrets()
 
     # -- identity
 
@@ -143,6 +152,8 @@ class Agent:
 
     def start(self, launch: Launch) -> None:
         """Start the workload and open ``data``. Raises Refusal."""
+        from sentinel.agent.workload import Workload  # noqa: PLC0415 -- see ``operations``
+
         with self._change:
             if self.state == RUNNING and self.workload and self.workload.launch == launch:
                 return
@@ -227,9 +238,9 @@ class Agent:
                 self.secrets.put(secret)
                 return
             self.secrets.late(secret)
-            if secret.on_rotate == RESTART:
+            if secret.restarts:
                 workload.restart()
-            elif secret.on_rotate == SIGNAL:
+            elif secret.signals:
                 workload.signal(secret.signal)
         if self.sealed_because:
             self._end()

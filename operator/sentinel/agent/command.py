@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -19,7 +20,6 @@ from sentinel.agent.calls import Calls
 from sentinel.agent.children import Children
 from sentinel.agent.errors import BootstrapError
 from sentinel.agent.guarding import Guarding
-from sentinel.agent.metrics import Sampler
 from sentinel.agent.program import readable
 from sentinel.agent.server import MAX_CONNECTIONS, MAX_CONSOLES, Server, listen
 from sentinel.agent.vendor import Vendor
@@ -119,17 +119,14 @@ class _Process:
             host=host,
             vendor=vendor,
         )
-        sampler = Sampler(
-            guarding, self._children, self._relay.totals, self._agent.keep, self._began
-        )
+        self._calls = Calls(self._agent)
         self._server = Server(
             listener,
             {bootstrap.operator_uri: MAX_CONNECTIONS, bootstrap.console_uri: MAX_CONSOLES},
             self._agent.presented,
-            Calls(self._agent, sampler).serve,
+            self._calls.serve,
             {"Garrison-Instance": self._agent.instance},
         )
-        self._sampler = sampler
         self._ending = False
         self._policy: Any = None
         self._agent.start_afresh = self._start_afresh
@@ -147,13 +144,26 @@ class _Process:
             signal.signal(getattr(signal, name), self._end)
         for name in _FORWARDED:
             signal.signal(getattr(signal, name), self._forward)
-        for target in (self._server.run, self._sampler.run):
-            threading.Thread(target=target, daemon=True).start()
+        threading.Thread(target=self._server.run, daemon=True).start()
+        self._complete()
         sys.stderr.write(f"sentinel: sealed; instance {self._agent.instance}\n")
         while (code := self._reap()) is None:
             if readable([woken], _REAP_SECONDS):
                 os.read(woken, 4096)
         return code
+
+    def _complete(self) -> None:
+        """Load what enrolling does without: from here on nothing is read from the image's disk."""
+        from sentinel.agent.metrics import Sampler  # noqa: PLC0415 -- see above
+        from sentinel.agent.operations import Operations  # noqa: PLC0415
+
+        agent = self._agent
+        sampler = Sampler(
+            self._guarding, self._children, self._relay.totals, agent.keep, self._began
+        )
+        self._calls.complete(Operations(agent, sampler).serve)
+        threading.Thread(target=sampler.run, daemon=True).start()
+        gc.freeze()  # all this stays: a collection need not look at it
 
     def _reap(self) -> int | None:
         """Wait for children that have ended; returns the exit code when the relay has."""

@@ -7,7 +7,6 @@ import re
 import socket
 import time
 from typing import Any, Dict, Mapping, NamedTuple, Optional  # noqa: UP035 -- run time, Python 3.9
-from urllib.parse import parse_qsl
 
 from sentinel.agent.errors import Refusal, bad
 
@@ -24,7 +23,7 @@ class Request(NamedTuple):
 
     method: str
     path: str
-    query: Dict[str, str]  # noqa: UP006
+    query: str
     headers: Dict[str, str]  # noqa: UP006
     body: bytes
 
@@ -59,7 +58,7 @@ class Stream:
         headers = _fields(lines[1:])
         path, _, query = line[2].partition("?")
         body = self._body(_length(headers))
-        return Request(line[1], path, dict(parse_qsl(query, max_num_fields=64)), headers, body)
+        return Request(line[1], path, query, headers, body)
 
     def _until_blank(self, deadline: float) -> bytes:
         while b"\r\n\r\n" not in self.rest[: MAX_HEAD + 4]:

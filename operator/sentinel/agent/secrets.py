@@ -40,6 +40,16 @@ class Secret(NamedTuple):
         """Show no value."""
         return f"Secret({self.name!r}, version={self.version})"
 
+    @property
+    def restarts(self) -> bool:
+        """Whether a new version restarts the workload."""
+        return self.on_rotate == RESTART
+
+    @property
+    def signals(self) -> bool:
+        """Whether a new version sends the workload a signal."""
+        return self.on_rotate == SIGNAL
+
 
 def parse(name: str, body: fields.Body) -> Secret:
     """Return the secret of a call. Raises Refusal, which never repeats the value."""

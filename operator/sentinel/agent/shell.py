@@ -17,6 +17,7 @@ from sentinel.agent import program
 from sentinel.agent.children import Children
 from sentinel.agent.errors import Refusal
 from sentinel.agent.http import Ended, Request, Stream
+from sentinel.agent.query import parameters
 
 PROTOCOL = "garrison-shell/1"
 STDIN, STDOUT, STDERR, RESIZE, EXIT, END = range(6)
@@ -40,7 +41,7 @@ def command(request: Request) -> list[str]:
     shell = next((path for path in _SHELLS if os.access(path, os.X_OK)), "")
     if not shell:
         raise Refusal(422, "CannotExecute", "the image has no shell")
-    given = request.query.get("cmd", "")
+    given = parameters(request.query).get("cmd", "")
     return [shell, "-c", given] if given else [shell]
 
 
@@ -49,7 +50,7 @@ class Shell:
 
     def __init__(self, request: Request, stream: Stream) -> None:
         self._stream = stream
-        self._tty = request.query.get("tty") == "1"
+        self._tty = parameters(request.query).get("tty") == "1"
         self._argv = command(request)
         self._size = _size(request)
         self._code: int | None = None
@@ -204,6 +205,7 @@ class Shell:
 
 
 def _size(request: Request) -> tuple[int, int]:
-    numbers = [request.query.get(name, "") for name in ("rows", "cols")]
+    query = parameters(request.query)
+    numbers = [query.get(name, "") for name in ("rows", "cols")]
     rows, columns = (int(each) if each.isdigit() and len(each) < 5 else 0 for each in numbers)
     return rows or 24, columns or 80

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sentinel import VERSION
 from sentinel.guard import kernel, ladder
@@ -28,13 +28,15 @@ from sentinel.guard.outbound import Replaced
 from sentinel.guard.policy import Policy
 from sentinel.guard.probe import probe
 from sentinel.guard.program import notify_program, plain_program
-from sentinel.guard.relay import Relay
 from sentinel.guard.resolver import Resolver, hosts_entries, system_resolvers
 from sentinel.guard.selftest import forked, self_test
 from sentinel.guard.sockets import Sockets
 from sentinel.guard.tracee import Tracees
 from sentinel.guard.upstream import Upstream
 from sentinel.guard.verdict import Decider
+
+if TYPE_CHECKING:
+    from sentinel.guard.relay import Relay
 
 _SWEEP_SECONDS = 1.0
 _T = TypeVar("_T")
@@ -208,6 +210,8 @@ class Guard:
             self._audit.muted = False
 
     def _relayed(self) -> None:
+        from sentinel.guard.relay import Relay  # noqa: PLC0415 -- no other rung needs it
+
         if self._annex is None:
             raise CannotEnforce("no namespace")
         inside = self._bound_inside([socket.SOCK_DGRAM, socket.SOCK_STREAM])

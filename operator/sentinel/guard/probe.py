@@ -33,9 +33,10 @@ def probe(without: frozenset[str] = frozenset()) -> dict[str, Any]:
     """
     kernel.require_known_machine()
     errors: dict[str, str] = {}
+    listens = _holds(NOTIFICATION, _listen, errors)
     facts: dict[str, Any] = {
-        NOTIFICATION: _holds(NOTIFICATION, _listen, errors),
-        FILTER: _holds(FILTER, _filter, errors),
+        NOTIFICATION: listens,
+        FILTER: listens or _holds(FILTER, _filter, errors),  # a listener has a filter
         NAMESPACES: _holds(NAMESPACES, _unshare, errors),
         **_looking(errors),
     }
