@@ -14,7 +14,7 @@ export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv static unit check provision test test-long test-akash simulate demo up down bench sentinel generate clean
+.PHONY: help venv static unit pure check provision test test-long test-akash simulate demo up down bench sentinel generate clean
 
 help: ## Show this text
 	@echo "Garrison: make TARGET"
@@ -42,7 +42,10 @@ static: venv
 unit: venv
 	pytest tests/unit $(PYTEST_ARGS)
 
-check: static unit ## Lint, types, layers, generated files, unit tests: quick, installs nothing
+pure: venv
+	pytest tests/unit/core tests/unit/api -n 2 -q $(PYTEST_ARGS)
+
+check: static pure ## Lint, types, layers, generated files, tests of pure code: quick, installs nothing
 
 provision: venv
 	@python -m devenv.provision

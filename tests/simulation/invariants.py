@@ -61,6 +61,8 @@ class Invariants:
         """which of them an AkashLease has recorded, with its uid"""
         self._topped_up: dict[str, int] = {}
         """how many deposits into each deployment were checked already"""
+        self._strays: dict[str, str] = {}
+        """names of leases that were in no ledger when they were created, by uid"""
         self._seen: set[str] = set()
         """names of all leases that ever existed: a name is never used twice"""
         self.stripped: set[str] = set()
@@ -77,6 +79,9 @@ class Invariants:
         ]
         yield from self._ceilings(ours, now)
         yield from self._escrows()
+        owners = {*(str(mine(each)) for each in paid), *self._adopted.values()}
+        for uid in owners & self._strays.keys():
+            yield f"lease {self._strays[uid]} is paid, and is in no ledger or came before it"
         yield from self._untouched()
         for (before, _), (at, amount) in pairwise(self._minter.asked):
             if at - before < MINT_EVERY - SLACK:
@@ -164,8 +169,11 @@ class Invariants:
         if len(active) > wanted + SURGE:
             yield f"{body['metadata']['name']} holds {active}, wants {wanted}, surge {SURGE}"
 
-    def on_created(self, lease: Mapping[str, Any]) -> Iterator[str]:
-        """Yield what is broken by a new lease object: its name is in the ledger first."""
+    def on_created(self, lease: Mapping[str, Any]) -> None:
+        """Note a new lease object, and whether its name was in the ledger first.
+
+        With two operators it may be in none: one drops the name while the other creates the object.
+        """
         meta = lease["metadata"]
         self._seen.add(meta["name"])
         owners = {each["uid"] for each in meta["ownerReferences"]}
@@ -175,7 +183,7 @@ class Invariants:
             if each["metadata"]["uid"] in owners
         ]
         if not any(meta["name"] in each for each in known):
-            yield f"lease {meta['name']} was created and is in no ledger"
+            self._strays[meta["uid"]] = meta["name"]
 
     def on_removed(self, kind: str, body: Mapping[str, Any]) -> Iterator[str]:
         """Yield what is broken by an object that is gone for good."""

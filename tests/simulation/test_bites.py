@@ -14,7 +14,7 @@ from garrison.controllers import workload as workload_controller
 from garrison.controllers.mints import Mints
 from garrison.core import budget, ordering, proving, traffic, treasury, winding
 from garrison.core.lifecycle import CreateDeployment, DepositEscrow, Observation, Step
-from tests.simulation.run import LONG_SEED, run_seed
+from tests.simulation.run import LONG_EVERY, LONG_SEED, run_seed
 
 SEEDS = range(60)
 LUCKY = (32,)
@@ -168,7 +168,7 @@ def test_a_missing_safeguard_is_noticed(
 def test_an_escrow_that_nobody_fills_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the seeds with a long quiet see it."""
     _no_deposits(monkeypatch)
-    for seed in range(LONG_SEED, 60, 10):
+    for seed in range(LONG_SEED, 150, LONG_EVERY):
         if any("ran out" in each for each in run_seed(seed).broken):
             return
     pytest.fail("no seed noticed; the simulation does not check this")

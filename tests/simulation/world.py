@@ -229,8 +229,7 @@ class World:
         if (body.get("status") or {}).get("closeReason") == "Released":
             self._released(body)
         if change.type == "ADDED":
-            for each in self.invariants.on_created(body):
-                self._break(each)
+            self.invariants.on_created(body)
         if change.type == "DELETED":
             for each in self.invariants.on_removed("AkashLease", body):
                 self._break(each)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from garrison.api.account import Account
 from garrison.api.lease import Lease
 from garrison.api.meta import WORKLOAD
 from garrison.api.workload import Workload
@@ -13,6 +14,7 @@ from garrison.controllers.catalog import Catalog, ImageProcess
 from garrison.controllers.secrets import Deliveries
 from garrison.controllers.sentinels import Sentinels
 from garrison.core.admission import launch_of
+from garrison.core.budget import is_granted
 from garrison.core.egress import WantedEgress
 from garrison.core.lifecycle import Observation, Timing
 from garrison.core.order import environment, price_ceiling
@@ -71,6 +73,7 @@ class Contexts:
             account=account,
             recorded=self._is_recorded(lease),
             orphaned=lease.meta.deleting and await self._is_orphaned(lease),
+            unlisted=account is not None and await self._is_unlisted(lease, account),
         )
         if not is_winding(o) or status.phase == "Closing":
             o = replace(
@@ -106,6 +109,22 @@ class Contexts:
             injection=await self._sentinels.injection(o.lease),
             launch=_launch(o, process) if process is not None else None,
         )
+
+    async def _is_unlisted(self, lease: Lease, account: Account) -> bool:
+        """Another operator may have dropped the name while this one was creating the object.
+
+        Once the object exists its name is never dropped, so one look after that is enough.
+        """
+        status, meta = lease.status, lease.meta
+        waits = status.phase == "Pending" and status.intent is None and not meta.deleting
+        grants, now = account.status.grants, self._clock.now()
+        if not waits or not is_granted(meta.uid, status.attempt, grants, now):
+            return False
+        raw = await self._kube.get(WORKLOAD, meta.namespace, lease.spec.workload)
+        workload = self._catalog.workloads.valid(raw) if raw is not None else None
+        if workload is None or workload.meta.uid not in meta.owners:
+            return True
+        return all(each.name != meta.name for each in workload.status.leases)
 
     async def _is_orphaned(self, lease: Lease) -> bool:
         """Read afresh: a stale cache must neither close nor leave running what a person wants else."""

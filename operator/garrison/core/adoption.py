@@ -59,6 +59,8 @@ def pending(o: Observation) -> Step:
         return _refused(o, rival)
     if not is_granted(o.lease.meta.uid, status.attempt, o.account.status.grants, o.now):
         return Step(status=status)
+    if o.unlisted:
+        return Step(status=status, requeue=o.timing.poll)
     problem = _problem(o)
     if problem is not None:
         return _refused(o, problem)

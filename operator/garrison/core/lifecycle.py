@@ -111,6 +111,8 @@ class Observation:
     spread: str = "None"
     drain_seconds: int = 0
     orphaned: bool = False
+    unlisted: bool = False
+    """it could order now, and its workload's ledger, read afresh, does not name it"""
     """whether the workload is being deleted with deletionPolicy Orphan"""
     ceiling: MicroUSD = FREE
     deployment: Deployment | None = None

@@ -66,6 +66,8 @@ def pending(o: Observation) -> Step:
         return Step(status=status, action=PrepareBootstrap(), requeue=0.0)
     if not is_granted(o.lease.meta.uid, status.attempt, o.account.status.grants, o.now):
         return Step(status=status)
+    if o.unlisted:
+        return Step(status=status, requeue=o.timing.poll)
     intent = Intent(
         action="CreateDeployment",
         token=o.token,

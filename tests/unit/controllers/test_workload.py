@@ -38,6 +38,29 @@ async def test_an_unverified_workload_may_listen_on_the_port_of_http(cluster: Cl
     assert (await cluster.get(SERVICE, "chat"))["spec"]["ports"][0]["port"] == 80
 
 
+async def test_a_lease_that_its_workload_does_not_name_is_never_paid(cluster: Cluster) -> None:
+    """As one that another operator created, a moment after this one had dropped its name."""
+    await cluster.create(workload())
+    await cluster.serves()
+    (own,) = await cluster.leases()
+    stray = {**own, "metadata": {**own["metadata"], "name": "chat-stray"}, "status": {}}
+    for name in ("uid", "resourceVersion", "creationTimestamp", "generation"):
+        stray["metadata"].pop(name, None)
+    cluster.broken["kube.delete"] = UnavailableError("HTTP 503")
+    await cluster.create(stray)
+    await asyncio.sleep(600)
+    assert cluster.calls.count("market.create") == 1
+    del cluster.broken["kube.delete"]
+
+    async def is_gone() -> bool:
+        names = [each["metadata"]["name"] for each in await cluster.leases()]
+        return "chat-stray" not in names
+
+    await cluster.until(is_gone, "the stray is gone")
+    assert cluster.calls.count("market.create") == 1
+    assert len(cluster.market.paid()) == 1
+
+
 def _gone(cluster: Cluster) -> Callable[[], Awaitable[bool]]:
     async def is_gone() -> bool:
         return await cluster.kube.get(WORKLOAD, "prod", "chat") is None

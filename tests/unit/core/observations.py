@@ -143,6 +143,7 @@ class World:
             benchmark=self.benchmark(),
             drain_seconds=self.one((0, 30)),
             orphaned=self.rarely(),
+            unlisted=self.seldom(),
             ceiling=MicroUSD(1 if self.rarely() else 2_000_000),
             deployment=self.deployment(attempt) if self.mostly() else None,
             deployment_at=now if self.mostly() else NOW,

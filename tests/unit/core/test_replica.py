@@ -146,6 +146,13 @@ def test_records_the_intent_before_it_creates() -> None:
     assert first.status.intent == create_intent("fresh")
 
 
+def test_orders_nothing_while_its_name_is_in_no_ledger() -> None:
+    """Another operator dropped it while the object was being created; it is deleted soon."""
+    waiting = step(see("Pending", unlisted=True))
+    assert (waiting.action, waiting.status.phase, waiting.status.intent) == (None, "Pending", None)
+    assert waiting.requeue is not None
+
+
 def test_creates_once_with_the_token_and_looks_up_without_it() -> None:
     intent = {"intent": create_intent()}
     mine = step(see("Ordering", status=intent, holds_token=True))
