@@ -26,9 +26,9 @@ from sentinel.guard.sockets import KeptSockets
 from sentinel.guard.tracee import Tracees, ids_of
 from sentinel.guard.verdict import Decider
 
-SO_TYPE, SO_DOMAIN = 3, 39
 _UNSPECIFIED, _UNIX, _NETLINK = 0, 1, 16
 _INET = (socket.AF_INET, socket.AF_INET6)
+_FAMILY = struct.Struct("=H")
 _SHORTEST, _LONGEST = 2, 128
 _RESTART = 512
 """ERESTARTSYS: the kernel then does what the signal's SA_RESTART says."""
@@ -106,7 +106,7 @@ class Connects:
         copy = self._kept.copy(inode)
         if copy is not None:
             return copy
-        family = struct.unpack_from("=H", raw)[0]
+        family = _FAMILY.unpack_from(raw)[0]
         if self._kernel_unix and family not in (*_INET, _UNSPECIFIED):
             self._listener.let_through(question.id)  # Landlock holds every TCP connect anyway
         else:
@@ -117,7 +117,7 @@ class Connects:
 
     def _decide(self, question: Question, copy: int, raw: bytes) -> bool:
         """Answer, or return True when the copy is kept until the network has answered."""
-        domain = kernel.socket_option(copy, SO_DOMAIN)
+        domain, kind = kernel.socket_kind(copy)
         if domain == _UNIX and self._kernel_unix:
             self._listener.let_through(question.id)
         elif domain == _UNIX:
@@ -127,12 +127,11 @@ class Connects:
         elif domain not in _INET:
             self._listener.answer(question.id, error=errno.EAFNOSUPPORT)
         else:
-            return self._connect_inet(question, copy, raw)
+            return self._connect_inet(question, copy, raw, stream=kind == socket.SOCK_STREAM)
         return False
 
-    def _connect_inet(self, question: Question, copy: int, raw: bytes) -> bool:
-        stream = kernel.socket_option(copy, SO_TYPE) == socket.SOCK_STREAM
-        family = struct.unpack_from("=H", raw)[0]
+    def _connect_inet(self, question: Question, copy: int, raw: bytes, *, stream: bool) -> bool:
+        family = _FAMILY.unpack_from(raw)[0]
         if family == _UNSPECIFIED or (not stream and self._rung.udp == UDP_NETNS):
             self._finish(question, kernel.connect(copy, raw))
             return False
@@ -277,9 +276,9 @@ class Connects:
 
     def _settle(self, code: int, inode: int, raw: bytes, *, answered: bool) -> None:
         """Note what an answer means for the socket."""
-        if code == 0:
+        if self._rung.connect == OWN and code == 0:
             self._kept.drop(inode)
-        elif code in _IN_PROGRESS:
+        elif self._rung.connect == OWN and code in _IN_PROGRESS:
             self._kept.drop_when_connected(inode)
         if not answered and raw:
             if len(self._lost) >= _MAX_LOST:
@@ -316,7 +315,7 @@ class Connects:
 
 def read_address(raw: bytes) -> tuple[bytes, int] | None:
     """Return the folded address and port of an inet socket address, None for others."""
-    family, port = struct.unpack_from("=H", raw)[0], int.from_bytes(raw[2:4], "big")
+    family, port = _FAMILY.unpack_from(raw)[0], int.from_bytes(raw[2:4], "big")
     if family == socket.AF_INET and len(raw) >= 16:
         return fold(raw[4:8]), port
     if family == socket.AF_INET6 and len(raw) >= 24:

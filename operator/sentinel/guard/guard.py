@@ -89,6 +89,7 @@ class Guard:
         self._relay: Relay | None = None
         self._sockets: Sockets | None = None
         self._connects: Connects | None = None
+        self._answers: dict[int, Callable[[Question], None]] = {}
         self._tracees = Tracees(threads=options.modern)
 
     # -- start and end
@@ -189,6 +190,11 @@ class Guard:
             self._sockets.kept,
             kernel_unix=kernel_unix,
         )
+        self._answers = {
+            kernel.NUMBERS["connect"]: self._connects.answer,
+            kernel.NUMBERS["socket"]: self._sockets.answer,
+            kernel.NUMBERS["listen"]: self._let_listen,
+        }
         self._connects.resolver_port = self._resolver.port
         self._connects.redirects = {(packed(address), port) for address, port in resolvers}
         self._loop.watch(self._listener.descriptor, self._asked)
@@ -387,34 +393,32 @@ class Guard:
         if question is None:
             return
         try:
-            self._answer(listener, question)
+            self._answers.get(question.number, self._deny)(question)
         except OSError as error:
             listener.answer(question.id, error=self._refused(question, error))
         except Exception as error:  # noqa: BLE001 -- a fault denies; it never lets through
             self._fault(error)
             listener.answer(question.id, error=errno.EPERM)
 
-    def _answer(self, listener: Listener, question: Question) -> None:
-        name = kernel.NAMES.get(question.number, "")
-        if name == "connect" and self._connects:
-            self._connects.answer(question)
-        elif name == "socket" and self._sockets:
-            self._sockets.answer(question)
-        elif name == "listen" and self._sockets:
+    def _let_listen(self, question: Question) -> None:
+        if self._sockets and self._listener:
             with suppress(OSError):
                 self._sockets.kept.drop(self._tracees.inode(question.thread, question.word(0)))
-            listener.let_through(question.id)  # a number is all it takes: nothing to race
-        else:
-            fast_open = name.startswith("send")
-            self._audit.deny(
-                "tcp" if fast_open else "socket",
-                "any",
-                0,
-                "fast-open" if fast_open else name,
-                pid=question.thread,
-            )
+            self._listener.let_through(question.id)  # a number is all it takes: nothing to race
+
+    def _deny(self, question: Question) -> None:
+        name = kernel.NAMES.get(question.number, "")
+        fast_open = name.startswith("send")
+        self._audit.deny(
+            "tcp" if fast_open else "socket",
+            "any",
+            0,
+            "fast-open" if fast_open else name,
+            pid=question.thread,
+        )
+        if self._listener:
             code = errno.EOPNOTSUPP if fast_open else errno.EAFNOSUPPORT
-            listener.answer(question.id, error=code)
+            self._listener.answer(question.id, error=code)
 
     def _refused(self, question: Question, error: OSError) -> int:
         if error.errno in (errno.EPERM, errno.EACCES):

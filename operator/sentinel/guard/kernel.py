@@ -88,7 +88,7 @@ _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 36, 38, 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _PIDFD_THREAD = os.O_EXCL
-_SOL_SOCKET, _SO_SNDTIMEO = 1, 21
+_SOL_SOCKET, _SO_TYPE, _SO_SNDTIMEO, _SO_DOMAIN = 1, 3, 21, 39
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
@@ -276,12 +276,15 @@ _connect.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32)
 _value_at, _length_at = ctypes.addressof(_value), ctypes.addressof(_length)
 
 
-def socket_option(descriptor: int, option: int) -> int:
-    """Return an integer option of SOL_SOCKET; raises OSError, ENOTSOCK among others."""
+def socket_kind(descriptor: int) -> tuple[int, int]:
+    """Return family and type of a socket; raises OSError, ENOTSOCK among others."""
     _length.value = 4
-    if _getsockopt(descriptor, _SOL_SOCKET, option, _value_at, _length_at) < 0:
+    if _getsockopt(descriptor, _SOL_SOCKET, _SO_DOMAIN, _value_at, _length_at) < 0:
         raise failure("getsockopt")
-    return _number.value
+    domain = _number.value
+    if _getsockopt(descriptor, _SOL_SOCKET, _SO_TYPE, _value_at, _length_at) < 0:
+        raise failure("getsockopt")
+    return domain, _number.value
 
 
 def send_timeout(descriptor: int) -> float:

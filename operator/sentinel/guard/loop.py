@@ -61,14 +61,13 @@ class Loop:
     def run(self) -> None:
         """Serve until stopped; what a callback raises is reported and ends nothing."""
         while self._running:
-            for descriptor, events in self._epoll.poll(self._patience(), _MOST_EVENTS):
+            patience = self._fire() if self._timers else _IDLE_SECONDS
+            for descriptor, events in self._epoll.poll(patience, _MOST_EVENTS):
                 if callback := self._callbacks.get(descriptor):
                     try:
                         callback(events)
                     except Exception as error:  # noqa: BLE001 -- one fault must not stop the rest
                         self._on_fault(error)
-            if self._timers:
-                self._fire()
 
     def close(self) -> None:
         """Give back the descriptors of the loop itself."""
@@ -79,15 +78,12 @@ class Loop:
     def _stop(self) -> None:
         self._running = False
 
-    def _patience(self) -> float:
-        if not self._timers:
-            return _IDLE_SECONDS
-        return min(max(0.0, self._timers[0][0] - time.monotonic()) + 0.0005, _IDLE_SECONDS)
-
-    def _fire(self) -> None:
+    def _fire(self) -> float:
+        """Call what is due; returns for how many seconds nothing else is."""
         now = time.monotonic()
-        while self._timers and self._timers[0][0] <= now:
+        while self._timers and (left := self._timers[0][0] - now) <= 0:
             self._guarded(heapq.heappop(self._timers)[2])
+        return min(left + 0.0005, _IDLE_SECONDS) if self._timers else _IDLE_SECONDS
 
     def _woken(self, _events: int) -> None:
         os.read(self._wake_read, 4096)
