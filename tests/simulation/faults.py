@@ -18,8 +18,9 @@ SLOW_CALL = 20.0
 CRASH = 0.008
 """the chance that an operator dies right after a call"""
 FATAL = 0.2
-"""the same for the one operation that is fatal in a seed: some calls are so rare that nobody would
-ever die of them"""
+"""the same for the one operation that is fatal in a seed, and for those that are rare in all of them:
+nobody would ever die of them"""
+RARE = frozenset({"bootstraps.kept", "minter.mint", "sentinel.seal"})
 
 
 class Process(Protocol):
@@ -65,13 +66,16 @@ class Weather:
         if call.stage is Stage.BEFORE:
             return await self._before(call, process)
         self._check()
-        if self.chaos and self._chance.random() < (FATAL if name == self._fatal else CRASH):
+        if self.chaos and self._chance.random() < self._risk(name):
             self._reached.crashed_after.add(name)
             self._crash(process)
             await _never()
         if self.chaos and self._chance.random() < 0.02:
             return Lose()
         return Pass()
+
+    def _risk(self, name: str) -> float:
+        return FATAL if name == self._fatal or name in RARE else CRASH
 
     async def _before(self, call: Call, process: Process) -> Fault:
         await asyncio.sleep(self._chance.random() * LATENCY)

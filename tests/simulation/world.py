@@ -220,7 +220,9 @@ class World:
         before = ((change.before or {}).get("status") or {}).get("phase")
         name = body["metadata"]["name"]
         if phase != before:
-            self.say(f"{name}: {before} -> {phase} {(body.get('status') or {}).get('provider')}")
+            status = body.get("status") or {}
+            why = (status.get("failure") or {}).get("reason") or status.get("closeReason") or ""
+            self.say(f"{name}: {before} -> {phase} {status.get('provider')} {why}")
         if phase == "Ready":
             self.ever_ready.add(name)
         if phase == "Ready" and before != "Ready":

@@ -59,8 +59,9 @@ def packed(host: str, port: int) -> bytes:
     return start + socket.inet_aton(host) + bytes(8)
 
 
-def tenths(since: float) -> float:
-    return round(time.monotonic() - since, 1)
+def in_time(since: float) -> bool:
+    """Whether the 0.3 seconds were waited for; a busy machine may take longer to say so."""
+    return 0.25 < time.monotonic() - since < 5
 
 
 def blocking() -> None:
@@ -100,11 +101,11 @@ def limits() -> None:
     one = fresh()
     one.setsockopt(socket.SOL_SOCKET, SO_SNDTIMEO, struct.pack("qq", 0, 300000))
     start = time.monotonic()
-    say("send timeout", outcome(one.connect, NOWHERE), tenths(start))
+    say("send timeout", outcome(one.connect, NOWHERE), in_time(start))
     one = fresh()
     one.settimeout(0.3)
     start = time.monotonic()
-    say("python timeout", outcome(one.connect, NOWHERE), tenths(start))
+    say("python timeout", outcome(one.connect, NOWHERE), in_time(start))
 
 
 def bad_arguments() -> None:
