@@ -42,7 +42,7 @@ static: venv
 unit: venv
 	pytest tests/unit $(PYTEST_ARGS)
 
-pure: venv
+pure: venv ## The tests of pure code, on two cores
 	pytest tests/unit/core tests/unit/api -n 2 -q $(PYTEST_ARGS)
 
 check: static pure ## Lint, types, layers, generated files, tests of pure code: quick, installs nothing

@@ -83,9 +83,11 @@ def test_the_search_finds_what_is_there() -> None:
 
 async def test_an_account_on_the_chain_tells_everything_about_its_money(stage: Stage) -> None:
     await eventually(
-        "the account has seen the lease's escrow",
+        "the account has seen the lease's escrow, and who holds it",
         lambda: stage.get("aa", "treasury"),
-        lambda found: bool((found.get("status") or {}).get("escrows")),
+        lambda found: any(
+            each.get("provider") for each in (found.get("status") or {}).get("escrows") or ()
+        ),
     )
     shown = await stage.kubectl("describe", "aa", "treasury")
     status = (await stage.get("aa", "treasury"))["status"]

@@ -38,11 +38,16 @@ PATIENCE = 5
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """What became of one attack. ``leases`` are the newest looks at every lease of the workload."""
+    """What became of one attack.
+
+    ``leases`` are the newest looks at every lease of the workload, which may have missed the last moments
+    of one; ``failures`` are what the workload keeps of those.
+    """
 
     attack: Attack
     canary: str
     leases: dict[str, Body] = field(default_factory=dict)
+    failures: list[Body] = field(default_factory=list)
     events: list[Body] = field(default_factory=list)
 
     def at(self, address: str) -> list[Body]:
@@ -101,6 +106,7 @@ class Downfall:
             await self._until_ready(outcome, attack.name)
             await self.scene.admin.be_hostile(attack.name, attack.change)
         await self._until_ready(outcome, HAVEN)
+        outcome.failures = await self._failures(attack.name)
         outcome.events = await self._events(attack.name)
 
     async def order(
@@ -148,6 +154,10 @@ class Downfall:
 
         what = f"{outcome.attack.name} served by {provider}"
         await eventually(what, look, is_so, limit_seconds=FALL_SECONDS)
+
+    async def _failures(self, name: str) -> list[Body]:
+        found: Any = await self.scene.stage.get("iw", name, "--namespace", self.scene.namespace)
+        return list(found["status"].get("failures") or ())
 
     async def _events(self, name: str) -> list[Body]:
         found: Any = await self.scene.stage.get("events", "--namespace", self.scene.namespace)
