@@ -154,9 +154,15 @@ def test_nobody_looks_into_a_worker(tmp_path: Path) -> None:
 
 
 @contextmanager
-def _answering(relay: RelayProcess, stop: threading.Event) -> Iterator[None]:
-    """A workload that restarts every 300 ms: for 100 ms of them nobody listens."""
-    asyncio_loop = threading.Thread(target=lambda: asyncio.run(_restarting(relay, stop)))
+def _answering(
+    relay: RelayProcess, stop: threading.Event, asking: threading.Lock
+) -> Iterator[None]:
+    """A workload that restarts every 300 ms: for 100 ms of them nobody listens.
+
+    It never goes while a request is on its way: a connection that the kernel has taken and no process
+    has accepted is reset then, and nothing can help that.
+    """
+    asyncio_loop = threading.Thread(target=lambda: asyncio.run(_restarting(relay, stop, asking)))
     asyncio_loop.start()
     try:
         yield
@@ -165,12 +171,14 @@ def _answering(relay: RelayProcess, stop: threading.Event) -> Iterator[None]:
         asyncio_loop.join()
 
 
-async def _restarting(relay: RelayProcess, stop: threading.Event) -> None:
+async def _restarting(relay: RelayProcess, stop: threading.Event, asking: threading.Lock) -> None:
     relay.workload.close()
     while not stop.is_set():
         server = await asyncio.start_server(_answer, "127.0.0.1", relay.upstream)
         await asyncio.sleep(0.2)
+        await asyncio.to_thread(asking.acquire)
         server.close()
+        asking.release()
         await server.wait_closed()
         await asyncio.sleep(0.1)
 
@@ -187,14 +195,16 @@ def test_a_workload_that_restarts_costs_no_new_connection(tmp_path: Path) -> Non
     with RelayProcess(tmp_path, workers=2) as relay:
         stop = threading.Event()
         context = relay.context()
-        with _answering(relay, stop):
+        asking = threading.Lock()
+        with _answering(relay, stop, asking):
             deadline = time.monotonic() + 1.5
             answered = 0
             while time.monotonic() < deadline:
-                with relay.connect(context) as client:
+                with asking, relay.connect(context) as client:
                     client.sendall(REQUEST)
                     assert _until_end(client) == ANSWER
                     answered += 1
+                time.sleep(0.001)  # or nobody else ever gets the lock
         assert answered > 10
         assert relay.counts()["requests"] == answered
 
