@@ -189,6 +189,9 @@ async def _quiet(world: World, seconds: float) -> None:
 
     What a lost event has hidden comes to light with a resync: that may still be written, once.
     """
+    for _ in range(2):  # a status may say that all is well a moment after it has ceased to be
+        await asyncio.sleep(2.0 * LOOKS)
+        await _wait(world, SETTLE, lambda: _unreached(world))
     await asyncio.sleep(2.0 * LOOKS)
     noise = await _noise(world, seconds)
     if noise and asyncio.get_running_loop().time() - seconds < CHAOS + RESYNCED:
