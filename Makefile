@@ -53,7 +53,7 @@ provision: venv
 test: static provision ## Everything but the long tests; ends with what was left out and why
 	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m "not long" -n 2 --dist loadgroup $(PYTEST_ARGS)
 
-test-long: venv provision ## The long tests: a quarter of an hour of two cores; shows how far it is
+test-long: venv provision ## The long tests, which take long; shows how far it is
 	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m long \
 		-o log_cli=true -o log_cli_level=INFO -o log_cli_format="%(message)s" $(PYTEST_ARGS)
 

@@ -10,7 +10,7 @@ import asyncio
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -160,18 +160,23 @@ async def measure(folder: Path) -> None:
         show_contest(contest, Console())
 
 
-def main() -> int:
-    """Run the benchmark; 1 with the reason when something cannot be measured."""
+def outcome(measure: Callable[[Path], Coroutine[Any, Any, None]], late: str) -> int:
+    """Measure in a folder that goes afterwards; 1 with the reason, ``late`` when something took too long."""
     with tempfile.TemporaryDirectory(prefix="garrison-bench-") as folder:
         try:
             asyncio.run(measure(Path(folder)))
         except (DevenvError, GarrisonError, TimeoutError) as error:
-            print(error or "a replica did not become Ready in time", file=sys.stderr)
+            print(error or late, file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("interrupted; everything that was started has been stopped", file=sys.stderr)
             return 1
     return 0
+
+
+def main() -> int:
+    """Run the benchmark; 1 with the reason when something cannot be measured."""
+    return outcome(measure, "a replica did not become Ready in time")
 
 
 if __name__ == "__main__":

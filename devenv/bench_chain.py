@@ -10,7 +10,6 @@ import asyncio
 import os
 import ssl
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -28,7 +27,7 @@ from rich.table import Table
 
 from akash_proto.schema.akash_deployment_v1_pb2 import DeploymentID
 from akash_proto.schema.akash_deployment_v1beta4_pb2 import MsgCloseDeployment
-from devenv.bench import workload
+from devenv.bench import outcome, workload
 from devenv.bench_sdl import rate
 from devenv.errors import DevenvError
 from devenv.stage import Script, Stage, open_stage
@@ -40,7 +39,6 @@ from garrison.adapters.kube.client import KubeClient, connect
 from garrison.api.account import parse_account
 from garrison.api.lease import Lease, parse_lease
 from garrison.api.meta import ACCOUNT, LEASE, WORKLOAD
-from garrison.errors import GarrisonError
 
 AT_ONCE = 100
 NAMESPACE = "bench"
@@ -206,16 +204,7 @@ def signing() -> None:
 def main() -> int:
     """Measure; 1 with the reason when something cannot be measured."""
     signing()
-    with tempfile.TemporaryDirectory(prefix="garrison-bench-chain-") as folder:
-        try:
-            asyncio.run(hundred(Path(folder)))
-        except (DevenvError, GarrisonError, TimeoutError) as error:
-            print(error or "a workload was not served in time", file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print("interrupted; everything that was started has been stopped", file=sys.stderr)
-            return 1
-    return 0
+    return outcome(hundred, "a workload was not served in time")
 
 
 if __name__ == "__main__":

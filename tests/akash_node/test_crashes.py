@@ -11,11 +11,10 @@ from itertools import count
 
 import pytest
 
-from garrison.core import ordering
-from garrison.core.lifecycle import CreateDeployment, Observation, Step
 from tests import progress
 from tests.akash_node.lifetime import Life, live
 from tests.akash_node.mortality import Death
+from tests.safeguards import without_intent
 
 FEW, MANY = 10, 200
 WRITES = (
@@ -79,16 +78,7 @@ def test_a_few_lives_hold_every_promise() -> None:
 @pytest.mark.timeout(300)
 def test_without_an_intent_some_life_pays_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """The create goes out from a granted lease, under a number that nobody recorded."""
-    waits = ordering.pending
-
-    def pending(o: Observation) -> Step:
-        found = waits(o)
-        if found.status.intent is None:
-            return found
-        action = CreateDeployment(token=o.token, order=ordering.order(o), deployment=o.proposed_id)
-        return Step(status=o.status, action=action, requeue=o.timing.lookup)
-
-    monkeypatch.setattr(ordering, "pending", pending)
+    without_intent(monkeypatch)
     assert live(0, deaths=()).broken == (), "it is only found out when somebody dies"
     life = live(0, deaths=[Death(after=1, writing=True), Death(after=1, writing=True)])
     assert "MsgCreateDeployment" in " ".join(life.died_at)

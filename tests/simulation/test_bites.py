@@ -12,8 +12,9 @@ from garrison.api.lease import Lease
 from garrison.controllers import lease as lease_controller
 from garrison.controllers import workload as workload_controller
 from garrison.controllers.mints import Mints
-from garrison.core import budget, ordering, proving, traffic, treasury, winding
+from garrison.core import budget, proving, traffic, treasury, winding
 from garrison.core.lifecycle import CreateDeployment, DepositEscrow, Observation, Step
+from tests.safeguards import without_intent
 from tests.simulation.run import LONG_EVERY, LONG_SEED, run_seed
 
 SEEDS = range(60)
@@ -27,20 +28,6 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
-
-
-def _no_intent(patch: pytest.MonkeyPatch) -> None:
-    """The create goes out from a granted lease with nothing recorded before it."""
-    waits = ordering.pending
-
-    def pending(o: Observation) -> Step:
-        found = waits(o)
-        if found.status.intent is None:
-            return found
-        action = CreateDeployment(token=o.token, order=ordering.order(o), deployment=o.proposed_id)
-        return Step(status=o.status, action=action, requeue=o.timing.lookup)
-
-    patch.setattr(ordering, "pending", pending)
 
 
 def _doubled_create(patch: pytest.MonkeyPatch) -> None:
@@ -142,7 +129,7 @@ def _no_look(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("patch", "complaint"),
     [
-        pytest.param(_no_intent, "open deployments for one lease", id="intent removed"),
+        pytest.param(without_intent, "open deployments for one lease", id="intent removed"),
         pytest.param(_doubled_create, "open deployments for one lease", id="create doubled"),
         pytest.param(_unverified_close, "still paid", id="close not verified"),
         pytest.param(_no_ceilings, "the ceiling is", id="ceilings ignored"),
