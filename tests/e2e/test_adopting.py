@@ -150,6 +150,8 @@ async def test_adopted_served_by_the_same_container_and_closed(
     assert "unencrypted, unauthenticated" in told
     logs = await garrison(scene, "logs", "iw/chat")
     assert logs.status == 0, logs.err
+    quick = '{"spec": {"traffic": {"drainSeconds": 1}}}'
+    await scene.kubectl("patch", "iw", "chat", "--type=merge", f"--patch={quick}")
     await scene.kubectl("delete", "iw", "chat", "--timeout=60s")
     assert (await of(scene, dseq)).state == "closed"
 
@@ -165,7 +167,7 @@ async def test_what_is_behind_an_ingress_is_adopted_without_its_sdl(scene: Scene
     assert body["spec"]["trust"] == "Unverified"
     assert body["spec"]["health"] == {"path": "/health"}
     body["metadata"]["namespace"] = scene.namespace
-    body["spec"]["health"] = HEALTH
+    body["spec"] |= {"health": HEALTH, "traffic": {"drainSeconds": 1}}
     await scene.stage.apply(body)
     await scene.wait_ready("web")
     assert (await scene.condition("web", "Routed"))["reason"] == "BehindIngress"

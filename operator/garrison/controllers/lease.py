@@ -21,6 +21,7 @@ from garrison.controllers.scrapes import Scrapes
 from garrison.controllers.secrets import Deliveries
 from garrison.controllers.sentinels import Sentinels
 from garrison.controllers.stories import lease_notes
+from garrison.controllers.triggers import lease_triggers
 from garrison.core.lifecycle import (
     AcceptBid,
     Action,
@@ -45,7 +46,7 @@ from garrison.core.lifecycle import (
     unresolved_create,
 )
 from garrison.core.replica import finished, settle, step
-from garrison.core.rotation import use_of, uses
+from garrison.core.rotation import use_of
 from garrison.core.treasury import is_due
 from garrison.core.winding import is_winding
 from garrison.errors import (
@@ -114,37 +115,7 @@ class LeaseController:
 
     @property
     def triggers(self) -> Mapping[str, Trigger]:
-        return {
-            "InferenceWorkload": _leases_of_workload,
-            "AkashAccount": _granted_leases,
-            "EgressPolicy": self._leases_under,
-            "RotatingSecret": self._leases_with,
-        }
-
-    def _leases_with(self, raw: Raw) -> list[Key]:
-        """The leases that hold, or wait for, a credential of a RotatingSecret."""
-        namespace = raw["metadata"].get("namespace") or ""
-        name = raw["metadata"]["name"]
-        return [
-            Key(kind=LEASE.kind, namespace=namespace, name=each.name)
-            for workload in self._catalog.all_workloads()
-            if workload.meta.namespace == namespace and uses(workload, name)
-            for each in workload.status.leases
-        ]
-
-    def _leases_under(self, raw: Raw) -> list[Key]:
-        """The leases of every workload that refers to an EgressPolicy."""
-        meta = raw["metadata"]
-        found = []
-        for workload in self._catalog.all_workloads():
-            ref = workload.spec.egress_policy_ref
-            near = workload.meta.namespace == (meta.get("namespace") or "")
-            if near and ref is not None and ref.name == meta["name"]:
-                found += [
-                    Key(kind=LEASE.kind, namespace=workload.meta.namespace, name=each.name)
-                    for each in workload.status.leases
-                ]
-        return found
+        return lease_triggers(self._catalog)
 
     def forget(self, key: Key) -> None:
         """Drop what is remembered about an object that is gone."""
@@ -413,14 +384,3 @@ class LeaseController:
             notes=lease_notes(observed.lease, status),
             requeue_after=taken.requeue,
         )
-
-
-def _leases_of_workload(raw: Raw) -> list[Key]:
-    namespace = raw["metadata"].get("namespace") or ""
-    ledger = (raw.get("status") or {}).get("leases") or ()
-    return [Key(kind=LEASE.kind, namespace=namespace, name=each["name"]) for each in ledger]
-
-
-def _granted_leases(raw: Raw) -> list[Key]:
-    grants = (raw.get("status") or {}).get("grants") or ()
-    return [Key(kind=LEASE.kind, namespace=each["namespace"], name=each["name"]) for each in grants]

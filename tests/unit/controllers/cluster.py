@@ -109,12 +109,16 @@ def _object(kind: Kind, name: str, spec: Object, namespace: str = "") -> Object:
 
 
 class Cluster:
-    """``broken`` maps ``port.operation`` to the error that it raises, ``lost`` lose one answer."""
+    """``broken`` maps ``port.operation`` to the error that it raises, ``lost`` lose one answer.
+
+    ``slow`` maps the beginning of a subject to the seconds that its writes take.
+    """
 
     def __init__(self, *, chooses_id: bool = False, keeps_ids: bool = True) -> None:
         numbers = count(1)
         self.broken: dict[str, GarrisonError | None] = {}
         self.lost: set[str] = set()
+        self.slow: dict[str, float] = {}
         self.calls: list[str] = []
         self.clock = LoopClock()
         self.store = Store(now=self.clock.now, uid=lambda: str(uuid.UUID(int=next(numbers))))
@@ -148,6 +152,8 @@ class Cluster:
                 self._died.set()
                 return Hang()
         if call.stage.value == "before":
+            pauses = (each for start, each in self.slow.items() if call.subject.startswith(start))
+            await asyncio.sleep(sum(pauses) if call.write else 0)
             self.calls.append(name)
             if name in self.broken:
                 return Fail(self.broken[name])

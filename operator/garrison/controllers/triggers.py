@@ -1,0 +1,83 @@
+"""Which leases must be looked at again when an object of another kind changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from garrison.api.meta import ACCOUNT, EGRESS, LEASE, PROVIDER, ROTATING, WORKLOAD, Key, Raw
+from garrison.api.workload import Workload
+from garrison.controllers.catalog import Catalog
+from garrison.core.rotation import uses
+from garrison.runtime.controller import Trigger
+
+
+def lease_triggers(catalog: Catalog) -> Mapping[str, Trigger]:
+    """Return the triggers of AkashLease, by the kind that changed."""
+    found = _Leases(catalog)
+    return {
+        WORKLOAD.kind: found.of_workload,
+        ACCOUNT.kind: found.granted,
+        PROVIDER.kind: found.to_record,
+        EGRESS.kind: found.under,
+        ROTATING.kind: found.holding,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Leases:
+    catalog: Catalog
+
+    def of_workload(self, raw: Raw) -> list[Key]:
+        """Those in a workload's ledger."""
+        ledger = (raw.get("status") or {}).get("leases") or ()
+        return [_key(_namespace(raw), each["name"]) for each in ledger]
+
+    def granted(self, raw: Raw) -> list[Key]:
+        """Those that an account has let order."""
+        grants = (raw.get("status") or {}).get("grants") or ()
+        return [_key(each["namespace"], each["name"]) for each in grants]
+
+    def to_record(self, raw: Raw) -> list[Key]:
+        """Those that are over and wait until their provider's record holds how they went."""
+        return [
+            _key(each.meta.namespace, each.meta.name)
+            for each in self.catalog.all_leases()
+            if each.status.provider == raw["metadata"]["name"]
+            and each.meta.deleting
+            and each.status.closed_at is not None
+        ]
+
+    def under(self, raw: Raw) -> list[Key]:
+        """Those of every workload that refers to an EgressPolicy."""
+        name = raw["metadata"]["name"]
+        return [
+            key
+            for workload in self._near(raw)
+            if workload.spec.egress_policy_ref is not None
+            and workload.spec.egress_policy_ref.name == name
+            for key in _keys(workload)
+        ]
+
+    def holding(self, raw: Raw) -> list[Key]:
+        """Those that hold, or wait for, a credential of a RotatingSecret."""
+        name = raw["metadata"]["name"]
+        return [
+            key for workload in self._near(raw) if uses(workload, name) for key in _keys(workload)
+        ]
+
+    def _near(self, raw: Raw) -> list[Workload]:
+        namespace = _namespace(raw)
+        return [each for each in self.catalog.all_workloads() if each.meta.namespace == namespace]
+
+
+def _namespace(raw: Raw) -> str:
+    return raw["metadata"].get("namespace") or ""
+
+
+def _keys(workload: Workload) -> list[Key]:
+    return [_key(workload.meta.namespace, each.name) for each in workload.status.leases]
+
+
+def _key(namespace: str, name: str) -> Key:
+    return Key(kind=LEASE.kind, namespace=namespace, name=name)
