@@ -14,21 +14,13 @@ from garrison.api.account import (
     ConsoleBackend,
     Limits,
 )
+from garrison.api.container import Gpu, GpuModel, Resources, Template
 from garrison.api.lease import Lease, LeaseSpec, LeaseStatus
 from garrison.api.meta import FINALIZER, Meta, SecretKeyRef
 from garrison.api.money import MicroUSD, parse_dollars
 from garrison.api.policy import Policy, PolicySpec, PolicyStatus
 from garrison.api.provider import GpuStatus, Provider, ProviderSpec, ProviderStatus
-from garrison.api.workload import (
-    Gpu,
-    GpuModel,
-    Resources,
-    Template,
-    Workload,
-    WorkloadSpec,
-    WorkloadStatus,
-    template_of,
-)
+from garrison.api.workload import Workload, WorkloadSpec, WorkloadStatus, template_of
 from garrison.core.lifecycle import Observation
 from garrison.ports.market import (
     Bid,

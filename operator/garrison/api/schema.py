@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter
 
-from garrison.api import account, egress, lease, policy, provider, secret, workload
+from garrison.api import account, container, egress, lease, policy, provider, secret, workload
 from garrison.api.form import INT_OR_STRING, RULES
 from garrison.api.meta import (
     ACCOUNT,
@@ -200,7 +200,7 @@ DEFINITIONS: tuple[Definition, ...] = (
 )
 
 _OBJECT_RULES: Mapping[str, Sequence[tuple[str, str]]] = {
-    "Gpu": (("self.models.all(a, self.models.exists_one(b, a == b))", workload.REPEATED_MODEL),),
+    "Gpu": (("self.models.all(a, self.models.exists_one(b, a == b))", container.REPEATED_MODEL),),
     "Benchmark": (
         (
             "self.api != 'None' || "
@@ -241,10 +241,10 @@ _OBJECT_RULES: Mapping[str, Sequence[tuple[str, str]]] = {
         ),
     ),
     "SecretUse": (
-        ("has(self.env) != has(self.file)", workload.ONE_WAY),
+        ("has(self.env) != has(self.file)", container.ONE_WAY),
         (
             "!has(self.onRotate) || self.onRotate == 'Restart' || has(self.file)",
-            workload.NEEDS_FILE,
+            container.NEEDS_FILE,
         ),
     ),
     "WorkloadSpec": (

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from pydantic import TypeAdapter
 
 from garrison.api.account import Account, parse_account
+from garrison.api.container import TEMPLATE_ADAPTER, Template
 from garrison.api.egress import EgressPolicy, parse_egress_policy
 from garrison.api.lease import Lease, parse_lease
 from garrison.api.meta import (
@@ -29,7 +30,7 @@ from garrison.api.parsing import parse
 from garrison.api.policy import Policy, parse_policy
 from garrison.api.provider import Provider, parse_provider
 from garrison.api.secret import RotatingSecret, parse_rotating_secret
-from garrison.api.workload import TEMPLATE_ADAPTER, Template, Workload, parse_workload
+from garrison.api.workload import Workload, parse_workload
 from garrison.errors import InvalidSpecError
 from garrison.ports.kube import Kube
 from garrison.runtime.cache import Cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from garrison.api.container import TEMPLATE_ADAPTER
 from garrison.api.lease import SPEC_ADAPTER as LEASE_SPEC
 from garrison.api.lease import LeaseSpec, SentinelRef
 from garrison.api.meta import (
@@ -18,7 +19,7 @@ from garrison.api.meta import (
     parse_meta,
 )
 from garrison.api.parsing import dump
-from garrison.api.workload import TEMPLATE_ADAPTER, Adopt, ReplicaStatus, Workload, template_of
+from garrison.api.workload import Adopt, ReplicaStatus, Workload, template_of
 from garrison.controllers.catalog import PROCESS, Catalog, ImageProcess
 from garrison.controllers.images import Images
 from garrison.core.identity import bootstrap_secret

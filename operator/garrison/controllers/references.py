@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from garrison.api.container import Template
 from garrison.api.meta import Key
-from garrison.api.workload import Template, WorkloadSpec
+from garrison.api.workload import WorkloadSpec
 from garrison.errors import GarrisonError, RateLimitedError, TransientError
 from garrison.ports.clock import Clock
 from garrison.ports.registry import Contents, Credentials, Registry

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from garrison.api.container import Gpu, GpuModel
 from garrison.api.lease import Lease
 from garrison.api.meta import ANNOTATION_QUARANTINE
 from garrison.api.money import MicroUSD, parse_dollars
 from garrison.api.policy import Policy
 from garrison.api.provider import GpuStatus, Provider
-from garrison.api.workload import Gpu, GpuModel, Workload
+from garrison.api.workload import Workload
 from garrison.core.blame import excluded
 from garrison.core.placement import Criteria, objection
 from garrison.core.reputation import quarantined_until

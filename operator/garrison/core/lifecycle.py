@@ -21,12 +21,13 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from garrison.api.account import Account
+from garrison.api.container import Template
 from garrison.api.egress import EgressPolicySpec
 from garrison.api.lease import Intent, Lease, LeaseStatus
 from garrison.api.money import MicroUSD
 from garrison.api.policy import PolicySpec
 from garrison.api.provider import Provider
-from garrison.api.workload import Benchmark, Health, Template
+from garrison.api.workload import Benchmark, Health
 from garrison.core.anomaly import Finding
 from garrison.core.egress import WantedEgress
 from garrison.core.health import Track

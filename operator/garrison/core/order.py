@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from garrison.api.account import Account
+from garrison.api.container import Gpu, Template
 from garrison.api.money import MicroUSD, parse_dollars
 from garrison.api.policy import PolicySpec
 from garrison.api.quantity import parse_bytes, parse_millicores
-from garrison.api.workload import Budget, Gpu, Template
+from garrison.api.workload import Budget
 from garrison.ports.market import GpuAsk, Order
 from garrison.ports.sentinel import Injection, SentinelPorts
 

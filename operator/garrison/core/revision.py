@@ -10,8 +10,8 @@ import hashlib
 import json
 from collections.abc import Iterable
 
+from garrison.api.container import TEMPLATE_ADAPTER, Template
 from garrison.api.parsing import dump
-from garrison.api.workload import TEMPLATE_ADAPTER, Template
 
 HISTORY = 3
 

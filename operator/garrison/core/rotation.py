@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from garrison.api.container import SecretUse
 from garrison.api.lease import Lease
 from garrison.api.meta import ANNOTATION_ROTATE
 from garrison.api.secret import CredentialStatus, RotatingSecret, RotatingSecretStatus
-from garrison.api.workload import SecretUse, Workload
+from garrison.api.workload import Workload
 
 HOLDING = frozenset({"Enrolling", "Verifying", "Benchmarking", "Ready", "Draining"})
 """Phases in which a replica may hold a credential: none is minted before there is a container."""

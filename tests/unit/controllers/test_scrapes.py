@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from garrison.adapters.memory.clock import LoopClock
+from garrison.api.container import Metrics
 from garrison.api.lease import LeaseStatus, SentinelRef
 from garrison.api.meta import LEASE, Key, LocalRef
-from garrison.api.workload import Metrics, template_of
+from garrison.api.workload import template_of
 from garrison.controllers.scrapes import PERIOD, STALE, Board, Scrapes
 from garrison.core.anomaly import WARM_UP, WINDOW
 from garrison.core.lifecycle import Observation

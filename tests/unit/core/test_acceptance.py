@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from garrison.api.account import Account, AllowedNamespaces
+from garrison.api.container import Metrics, SecretUse
 from garrison.api.meta import LocalRef
 from garrison.api.policy import Policy
-from garrison.api.workload import Budget, Integrity, Metrics, SecretUse
+from garrison.api.workload import Budget, Integrity
 from garrison.core.acceptance import problem
 from tests.builders import account, limits, policy, workload
 

@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from garrison.api.container import Gpu, GpuModel, Resources
 from garrison.api.lease import BidStatus
 from garrison.api.meta import ANNOTATION_QUARANTINE
 from garrison.api.money import parse_dollars
 from garrison.api.policy import MinUptime
 from garrison.api.provider import GpuStatus, Provider, QuarantineStatus
-from garrison.api.workload import FailureStatus, Gpu, GpuModel, Resources, WorkloadStatus
+from garrison.api.workload import FailureStatus, WorkloadStatus
 from garrison.core.hosting import Wanted, bid_prices, candidates, known
 from tests.builders import NOW, lease, policy, provider, workload
 

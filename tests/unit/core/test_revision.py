@@ -9,18 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from garrison.api.container import EnvVar, Metrics, Resources, SecretUse, Template
 from garrison.api.meta import LocalRef
 from garrison.api.workload import (
     Adopt,
     Benchmark,
     Budget,
-    EnvVar,
     Health,
     Integrity,
-    Metrics,
-    Resources,
-    SecretUse,
-    Template,
     Traffic,
     WorkloadSpec,
     template_of,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from garrison.adapters.akash.conversion.notes import Converted, Raw
 from garrison.adapters.akash.sdl.model import Credentials, Expose, HttpOptions, Service
-from garrison.api.workload import CREDENTIAL, IMAGE
+from garrison.api.container import CREDENTIAL, IMAGE
 
 NO_DIGEST = "sha256:" + "0" * 64
 MOST_TEXT = 4096
