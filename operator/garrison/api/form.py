@@ -1,7 +1,7 @@
 """What a field's text must look like, told once for the operator and for the API server.
 
 Each annotation checks on the operator's side and leaves the same rule, as CEL, in the JSON schema
-under ``RULES``; ``garrison.api.schema`` moves it into the CustomResourceDefinition.
+under ``RULES``; ``garrison.api.structure`` moves it into the CustomResourceDefinition.
 """
 
 from __future__ import annotations

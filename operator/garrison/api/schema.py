@@ -6,14 +6,13 @@ bounds only, because a rule there could only keep the operator from writing what
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from pydantic import TypeAdapter
 
-from garrison.api import account, container, egress, lease, policy, provider, secret, workload
-from garrison.api.form import INT_OR_STRING, RULES
+from garrison.api import account, egress, lease, policy, provider, secret, workload
 from garrison.api.meta import (
     ACCOUNT,
     EGRESS,
@@ -26,24 +25,7 @@ from garrison.api.meta import (
     WORKLOAD,
     Kind,
 )
-
-Schema: TypeAlias = dict[str, Any]
-
-INT32 = 2**31 - 1
-_KEPT = (
-    "type",
-    "description",
-    "enum",
-    "minimum",
-    "maximum",
-    "minLength",
-    "maxLength",
-    "minItems",
-    "maxItems",
-    "format",
-)
-_KEYED_LISTS = {"Condition": "type", "EnvVar": "name", "LocalRef": "name"}
-_IMMUTABLE = "the spec of an AkashLease cannot change: the operator makes a new lease instead"
+from garrison.api.structure import Schema, Structure, validations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,64 +181,6 @@ DEFINITIONS: tuple[Definition, ...] = (
     ),
 )
 
-_OBJECT_RULES: Mapping[str, Sequence[tuple[str, str]]] = {
-    "Gpu": (("self.models.all(a, self.models.exists_one(b, a == b))", container.REPEATED_MODEL),),
-    "Benchmark": (
-        (
-            "self.api != 'None' || "
-            "!(has(self.minTokensPerSecond) || has(self.maxTimeToFirstTokenMilliseconds))",
-            workload.THRESHOLDS,
-        ),
-    ),
-    "PolicySpec": (
-        (
-            "!has(self.include) || !has(self.exclude) || "
-            "self.include.all(each, !(each in self.exclude))",
-            policy.DISJOINT,
-        ),
-    ),
-    "Backend": (
-        (
-            "has(self.console) == (self.type == 'Console') && "
-            "has(self.chain) == (self.type == 'Chain')",
-            account.ONE_BACKEND,
-        ),
-    ),
-    "ChainBackend": (("has(self.mnemonicSecretRef) != has(self.keySecretRef)", account.ONE_KEY),),
-    "Allow": (("has(self.host) != has(self.cidr)", egress.ONE_KIND),),
-    "Source": (
-        (
-            # Rules are checked on the default, {}, before the defaults inside it are filled in.
-            "has(self.secretRef) == (has(self.type) && self.type == 'SecretRef') && "
-            "has(self.webhook) == (has(self.type) && self.type == 'Webhook') && "
-            "(!has(self.generate) || !has(self.type) || self.type == 'Generate')",
-            secret.ONE_SOURCE,
-        ),
-    ),
-    "RotatingSecretSpec": (
-        (
-            "!has(self.source) || !has(self.source.secretRef) || "
-            "(has(self.scope) && self.scope == 'Workload')",
-            secret.SHARED_ONLY,
-        ),
-    ),
-    "SecretUse": (
-        ("has(self.env) != has(self.file)", container.ONE_WAY),
-        (
-            "!has(self.onRotate) || self.onRotate == 'Restart' || has(self.file)",
-            container.NEEDS_FILE,
-        ),
-    ),
-    "WorkloadSpec": (
-        (
-            "!has(self.secrets) || self.secrets.all(a, self.secrets.exists_one(b, "
-            "a.rotatingSecretRef.name == b.rotatingSecretRef.name))",
-            workload.REPEATED_USE,
-        ),
-    ),
-    "LeaseSpec": (("self == oldSelf", _IMMUTABLE),),
-}
-
 
 def crds() -> list[Schema]:
     """Return the CustomResourceDefinitions (apiextensions.k8s.io/v1) of all kinds."""
@@ -318,111 +242,14 @@ def _root(definition: Definition) -> Schema:
     }
     if spec.get("required"):
         root["required"] = ["spec"]
-    return root | _validations(definition.root_rules)
+    return root | validations(definition.root_rules)
 
 
 def spec_schema(definition: Definition) -> Schema:
     """Return the structural schema of a kind's spec, with defaults and CEL rules."""
-    return _Structure.of(definition.spec, checked=True)
+    return Structure.of(definition.spec, checked=True)
 
 
 def status_schema(definition: Definition) -> Schema:
     """Return the structural schema of a kind's status: types and bounds, nothing else."""
-    return _Structure.of(definition.status, checked=False)
-
-
-def _validations(rules: Sequence[tuple[str, str]]) -> Schema:
-    if not rules:
-        return {}
-    return {"x-kubernetes-validations": [{"rule": rule, "message": text} for rule, text in rules]}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Structure:
-    """Turns JSON schema with references into a structural schema without."""
-
-    definitions: Mapping[str, Schema]
-    checked: bool
-    in_list: bool = False
-    """No defaults there: the server would fill them in, and every `kubectl apply` take them out."""
-
-    @classmethod
-    def of(cls, adapter: TypeAdapter[Any], *, checked: bool) -> Schema:
-        raw = adapter.json_schema(by_alias=True)
-        return cls(definitions=raw.get("$defs", {}), checked=checked).convert(raw)
-
-    def convert(self, raw: Schema) -> Schema:
-        """Return the structural form of one node."""
-        node = self._resolved(raw)
-        if node.get(INT_OR_STRING) and self.checked:
-            return self._int_or_string(node)
-        result: Schema = {key: node[key] for key in _KEPT if key in node}
-        match node.get("type"):
-            case "object":
-                result |= self._object(node)
-            case "array":
-                result |= self._array(node)
-            case "integer":
-                result["format"] = "int32" if node.get("maximum", INT32 + 1) <= INT32 else "int64"
-            case _:
-                pass
-        return self._finished(result, node)
-
-    def _resolved(self, raw: Schema) -> Schema:
-        node = dict(raw)
-        if "anyOf" in node:
-            present = [each for each in node.pop("anyOf") if each.get("type") != "null"]
-            if len(present) != 1:
-                raise ValueError(f"a field of several types has no structural schema: {present}")
-            node = {**present[0], **node}
-        if "$ref" in node:
-            name = node.pop("$ref").rpartition("/")[2]
-            node = {**self.definitions[name], **node, "title": name}
-        if "const" in node:
-            node["enum"] = [node["const"]]
-        if "description" in node:
-            node["description"] = " ".join(node["description"].replace("``", "`").split())
-        return node
-
-    def _finished(self, result: Schema, node: Schema) -> Schema:
-        if not self.checked:
-            return result
-        default = node.get("default")
-        if default not in (None, "", []) and not self.in_list:
-            result["default"] = default
-        rules = [(each["rule"], each["message"]) for each in node.get(RULES, [])]
-        if node.get("type") == "object":
-            rules += _OBJECT_RULES.get(node.get("title", ""), ())
-        return result | _validations(rules)
-
-    def _int_or_string(self, node: Schema) -> Schema:
-        result: Schema = {key: node[key] for key in ("description", "maxLength") if key in node}
-        result |= {INT_OR_STRING: True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
-        return self._finished(result, node)
-
-    def _object(self, node: Schema) -> Schema:
-        required = node.get("required", [])
-        properties = {
-            name: self._property(each, optional=name not in required)
-            for name, each in node.get("properties", {}).items()
-        }
-        ordered = dict(sorted(properties.items(), key=lambda item: item[0] not in required))
-        result: Schema = {"properties": ordered} if ordered else {}
-        return result | ({"required": required} if required else {})
-
-    def _property(self, raw: Schema, *, optional: bool) -> Schema:
-        result = self.convert(raw)
-        is_section = "$ref" in raw and result.get("type") == "object"
-        is_defaulted = self.checked and optional and not self.in_list
-        if is_section and is_defaulted and "required" not in result:
-            result["default"] = {}
-        return result
-
-    def _array(self, node: Schema) -> Schema:
-        name = node["items"].get("$ref", "").rpartition("/")[2]
-        items = replace(self, in_list=True).convert(node["items"])
-        result: Schema = {"items": items, "x-kubernetes-list-type": "atomic"}
-        if name in _KEYED_LISTS:
-            keys = [_KEYED_LISTS[name]]
-            result |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": keys}
-        return result
+    return Structure.of(definition.status, checked=False)

@@ -9,7 +9,8 @@ import pytest
 from garrison.adapters.kube.client import KubeClient
 from garrison.api.meta import Kind
 from garrison.api.parsing import dump, parse
-from garrison.api.schema import DEFINITIONS, Definition, Schema, status_schema
+from garrison.api.schema import DEFINITIONS, Definition, status_schema
+from garrison.api.structure import Schema
 from garrison.ports.kube import Object
 from tests.unit.api.specs import MINIMAL, body
 

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 from garrison.api.form import INT_OR_STRING
 from garrison.api.meta import ACCOUNT, EGRESS, LEASE, POLICY, ROTATING, WORKLOAD, Kind
-from garrison.api.schema import DEFINITIONS, Schema, spec_schema
+from garrison.api.schema import DEFINITIONS, spec_schema
+from garrison.api.structure import Schema
 from tests.unit.api.specs import IMAGE, definition_of, full_for
 
 Path: TypeAlias = tuple[str | int, ...]

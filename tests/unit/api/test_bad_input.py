@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from garrison.api.form import INT_OR_STRING
 from garrison.api.meta import PROVIDER, WORKLOAD
 from garrison.api.parsing import parse
-from garrison.api.schema import DEFINITIONS, Definition, Schema, spec_schema
+from garrison.api.schema import DEFINITIONS, Definition, spec_schema
+from garrison.api.structure import Schema
 from garrison.api.workload import NAME_REMEDY, parse_workload
 from garrison.errors import InvalidSpecError
 from tests.unit.api.cases import ACCEPTED, NAMES, RULED, Case, derived, fields, rules_of

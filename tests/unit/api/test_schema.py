@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from garrison.api.form import INT_OR_STRING
-from garrison.api.schema import DEFINITIONS, Column, Definition, Schema, crds
+from garrison.api.schema import DEFINITIONS, Column, Definition, crds
+from garrison.api.structure import Schema
 from tests.unit.api.specs import MINIMAL
 
 CRDS = {each["spec"]["names"]["kind"]: each for each in crds()}
