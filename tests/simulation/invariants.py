@@ -9,8 +9,9 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from garrison.adapters.memory.market import EXHAUSTED, DeploymentRecord, MemoryMarket
+from garrison.adapters.memory.market import MemoryMarket
 from garrison.adapters.memory.minter import MemoryMinter
+from garrison.adapters.memory.records import EXHAUSTED, DeploymentRecord
 from garrison.core.marker import parse_marker
 from garrison.core.minting import MINT_EVERY
 from garrison.core.order import MIN_DEPOSIT

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from garrison.adapters.memory.market import DeploymentRecord
+from garrison.adapters.memory.records import DeploymentRecord
 from garrison.api.meta import ANNOTATION_ROTATE, EGRESS, LEASE, ROTATING, WORKLOAD
 from garrison.api.money import MicroUSD
 from garrison.core.marker import Marker

@@ -15,8 +15,9 @@ from click.testing import CliRunner, Result
 from garrison.adapters.akash.opening import Opened, Opener
 from garrison.adapters.akash.sdl import compile_sdl, parse
 from garrison.adapters.memory.gateway import MemoryGateway
-from garrison.adapters.memory.market import DeploymentRecord, MemoryMarket
+from garrison.adapters.memory.market import MemoryMarket
 from garrison.adapters.memory.provider import MemoryProvider
+from garrison.adapters.memory.records import DeploymentRecord
 from garrison.adapters.system import SystemClock
 from garrison.api.meta import ACCOUNT, WORKLOAD
 from garrison.api.money import MicroUSD

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from garrison.adapters.memory.market import DeploymentRecord
+from garrison.adapters.memory.records import DeploymentRecord
 from garrison.api.meta import ACCOUNT, LEASE, WORKLOAD
 from garrison.api.money import MicroUSD
 from garrison.core.marker import Marker

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from garrison.adapters.memory.faults import Call
-from garrison.adapters.memory.market import DeploymentRecord, LeaseRecord, MemoryMarket
+from garrison.adapters.memory.market import MemoryMarket
+from garrison.adapters.memory.records import DeploymentRecord, LeaseRecord
 from garrison.errors import NotFoundError, UnavailableError
 from garrison.ports.clock import Clock
 from garrison.ports.market import (

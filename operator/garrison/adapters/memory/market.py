@@ -7,12 +7,20 @@ an earlier moment without any snapshot.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from garrison.adapters.memory.faults import Call, Faults, Hook, calm
 from garrison.adapters.memory.provider import MemoryProvider
+from garrison.adapters.memory.records import (
+    EXHAUSTED,
+    GSEQ,
+    HOUR,
+    OSEQ,
+    DeploymentRecord,
+    LeaseRecord,
+)
 from garrison.adapters.memory.timeline import Timeline
 from garrison.api.money import MicroUSD
 from garrison.errors import AlreadyExistsError, FundsError, GarrisonError, RejectedError
@@ -22,10 +30,7 @@ from garrison.ports.market import (
     Bid,
     BidState,
     Deployment,
-    DeploymentState,
     EndpointFact,
-    LeaseState,
-    MarketLease,
     MarketTraits,
     Order,
     ProviderFact,
@@ -37,63 +42,6 @@ HORIZON = timedelta(seconds=120)
 BALANCE = MicroUSD(1_000_000_000)
 FIRST_PORT = 30_000
 PORTS_OF_A_LEASE = 4
-GSEQ = OSEQ = 1
-EXHAUSTED = "insufficient_funds"
-"""Why the market ends a lease whose escrow is empty; the deployment is closed with it."""
-_HOUR = timedelta(hours=1)
-
-
-@dataclass(slots=True, kw_only=True)
-class LeaseRecord:
-    """A lease: what the market and the provider know of it."""
-
-    provider: str
-    price: MicroUSD
-    since: datetime
-    port: int
-    closed: datetime | None = None
-    reason: str = ""
-    reclaim: Timeline[datetime | None] = field(default_factory=lambda: Timeline(None))
-    manifest: tuple[datetime, Order] | None = None
-
-    def forwarded(self) -> dict[int, int]:
-        """Return the container's ports by the external ones."""
-        ports = sorted(self.manifest[1].ports) if self.manifest is not None else ()
-        return {self.port + index: port for index, port in enumerate(ports)}
-
-    def open_at(self, moment: datetime) -> bool:
-        return self.since <= moment and (self.closed is None or moment < self.closed)
-
-
-@dataclass(slots=True, kw_only=True)
-class DeploymentRecord:
-    """A deployment, its order and its lease."""
-
-    id: str
-    order: Order
-    since: datetime
-    deposits: list[tuple[datetime, MicroUSD]]
-    closed: datetime | None = None
-    lease: LeaseRecord | None = None
-    bids: dict[str, datetime] = field(default_factory=dict)
-
-    def open_at(self, moment: datetime) -> bool:
-        return self.since <= moment and (self.closed is None or moment < self.closed)
-
-    def deposited(self, moment: datetime) -> MicroUSD:
-        """Return what was put into escrow until a moment."""
-        return MicroUSD(sum(amount for at, amount in self.deposits if at <= moment))
-
-    def left(self, moment: datetime) -> MicroUSD:
-        """Return what is left in escrow at a moment."""
-        return MicroUSD(max(0, self.deposited(moment) - self.spent(moment)))
-
-    def spent(self, moment: datetime) -> MicroUSD:
-        """Return what the lease has cost until a moment, rounded up."""
-        if self.lease is None or moment <= self.lease.since:
-            return MicroUSD(0)
-        until = min(moment, self.lease.closed or moment, self.closed or moment)
-        return MicroUSD(-(-self.lease.price * (until - self.lease.since) // _HOUR))
 
 
 class MemoryMarket:
@@ -175,14 +123,14 @@ class MemoryMarket:
         ):
             return
         held = record.deposited(now)
-        lease.closed = record.closed = lease.since + _HOUR * held / max(1, lease.price)
+        lease.closed = record.closed = lease.since + HOUR * held / max(1, lease.price)
         lease.reason = EXHAUSTED
 
     async def create(self, order: Order, deployment_id: str | None) -> Deployment:
         """Post an order; bids come after each provider's delay."""
 
         def effect(now: datetime) -> Deployment:
-            return self._view(self._created(order, deployment_id, now), now)
+            return self._created(order, deployment_id, now).view(now)
 
         call = Call(port="market", operation="create", write=True, subject=order.marker)
         self.settle()
@@ -225,7 +173,7 @@ class MemoryMarket:
             record = self.deployments.get(deployment_id)
             if record is None or record.since > moment:
                 return None
-            return self._view(record, moment)
+            return record.view(moment)
 
         return await self._read("deployment", deployment_id, answer)
 
@@ -234,23 +182,12 @@ class MemoryMarket:
         call = Call(port="market", operation=operation, write=False, subject=subject)
         return await self.faults.read(call, answer)
 
-    def _view(self, record: DeploymentRecord, moment: datetime) -> Deployment:
-        is_open = record.open_at(moment)
-        return Deployment(
-            id=record.id,
-            marker=record.order.marker,
-            state=DeploymentState.ACTIVE if is_open else DeploymentState.CLOSED,
-            leases=_lease_views(record, moment),
-            escrow=record.left(moment) if is_open else None,
-            spent=record.spent(moment),
-        )
-
     async def open_deployments(self) -> Sequence[Deployment]:
         """Return the open deployments without their leases, as a listing does."""
 
         def answer(moment: datetime) -> Sequence[Deployment]:
             return [
-                replace(self._view(each, moment), leases=())
+                replace(each.view(moment), leases=())
                 for each in self.deployments.values()
                 if each.open_at(moment)
             ]
@@ -422,27 +359,3 @@ class MemoryMarket:
         self.settle()
         now = self._clock.now()
         return [each for each in self.deployments.values() if each.open_at(now)]
-
-
-def _lease_views(record: DeploymentRecord, moment: datetime) -> tuple[MarketLease, ...]:
-    lease = record.lease
-    if lease is None or lease.since > moment:
-        return ()
-    is_open = lease.open_at(moment)
-    deadline = lease.reclaim.at(moment)
-    state = LeaseState.CLOSED
-    if lease.reason == EXHAUSTED and not is_open:
-        state = LeaseState.INSUFFICIENT_FUNDS
-    if is_open:
-        state = LeaseState.RECLAIMING if deadline is not None else LeaseState.ACTIVE
-    return (
-        MarketLease(
-            provider=lease.provider,
-            gseq=GSEQ,
-            oseq=OSEQ,
-            state=state,
-            price_per_hour=lease.price,
-            reason="" if is_open else lease.reason,
-            reclaim_deadline=deadline,
-        ),
-    )

@@ -7,7 +7,8 @@ from ipaddress import IPv4Address
 
 from garrison.adapters.memory.faults import Call
 from garrison.adapters.memory.gateway import MemoryGateway
-from garrison.adapters.memory.market import DeploymentRecord, LeaseRecord, MemoryMarket
+from garrison.adapters.memory.market import MemoryMarket
+from garrison.adapters.memory.records import DeploymentRecord, LeaseRecord
 from garrison.adapters.memory.sentinel import MemorySentinel
 from garrison.errors import UnavailableError
 from garrison.ports.identity import Peer

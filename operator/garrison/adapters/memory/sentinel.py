@@ -11,7 +11,8 @@ from typing import TypeVar
 from garrison.adapters.memory.bootstraps import BOOTSTRAP, DIGEST
 from garrison.adapters.memory.faults import Call
 from garrison.adapters.memory.gateway import MemoryGateway
-from garrison.adapters.memory.market import LeaseRecord, MemoryMarket
+from garrison.adapters.memory.market import MemoryMarket
+from garrison.adapters.memory.records import LeaseRecord
 from garrison.adapters.memory.registry import INTERPRETER, LIBRARY, PROGRAM, files_of
 from garrison.api.egress import DENY_ALL, EgressPolicySpec
 from garrison.api.glob import matcher
