@@ -47,6 +47,10 @@ class Audit:
         """Write one record."""
         self._write({"time": round(self._clock(), 3), "event": event, **fields})
 
+    def fault(self, error: BaseException) -> None:
+        """Write an error that should not have come."""
+        self.record("fault", error=repr(error)[:300])
+
     def allowed(self) -> None:
         """Count one connection that was let through."""
         if self.muted:

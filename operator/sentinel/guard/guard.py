@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import queue
 import resource
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sentinel import VERSION
@@ -21,13 +19,15 @@ from sentinel.guard.annex import Annex, open_annex
 from sentinel.guard.audit import FLUSH_SECONDS, Audit, Destination, Record
 from sentinel.guard.connects import Connects
 from sentinel.guard.errors import CannotEnforce
+from sentinel.guard.handover import done_by
 from sentinel.guard.launch import ChildSpec, FilteredThread, launch
-from sentinel.guard.loop import READ, Loop
-from sentinel.guard.notification import Listener, Question
+from sentinel.guard.loop import Loop
+from sentinel.guard.notification import Listener
 from sentinel.guard.outbound import Replaced
 from sentinel.guard.policy import Policy
 from sentinel.guard.probe import probe
 from sentinel.guard.program import notify_program, plain_program
+from sentinel.guard.questions import Questions
 from sentinel.guard.resolver import Resolver, hosts_entries, system_resolvers
 from sentinel.guard.selftest import forked, self_test
 from sentinel.guard.sockets import Sockets
@@ -77,7 +77,7 @@ class Guard:
         self._audit = Audit(on_record)
         self._audit.enforces = policy.enforces
         self._decider = Decider(policy, time.monotonic)
-        self._loop = Loop(self._fault)
+        self._loop = Loop(self._audit.fault)
         self._thread = threading.Thread(target=self._loop.run, name="guard", daemon=True)
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._facts: dict[str, Any] = {}
@@ -89,7 +89,6 @@ class Guard:
         self._relay: Relay | None = None
         self._sockets: Sockets | None = None
         self._connects: Connects | None = None
-        self._answers: dict[int, Callable[[Question], None]] = {}
         self._tracees = Tracees(threads=options.modern)
 
     # -- start and end
@@ -190,14 +189,17 @@ class Guard:
             self._sockets.kept,
             kernel_unix=kernel_unix,
         )
-        self._answers = {
-            kernel.NUMBERS["connect"]: self._connects.answer,
-            kernel.NUMBERS["socket"]: self._sockets.answer,
-            kernel.NUMBERS["listen"]: self._let_listen,
-        }
         self._connects.resolver_port = self._resolver.port
         self._connects.redirects = {(packed(address), port) for address, port in resolvers}
-        self._loop.watch(self._listener.descriptor, self._asked)
+        questions = Questions(
+            self._loop,
+            self._listener,
+            tracees=self._tracees,
+            audit=self._audit,
+            sockets=self._sockets,
+            connects=self._connects,
+        )
+        self._loop.watch(self._listener.descriptor, questions.asked)
         if rung.connect == ladder.OWN:
             self._loop.later(_SWEEP_SECONDS, self._sweep)
         self._thread.start()
@@ -256,8 +258,7 @@ class Guard:
     def _run_filtered(self, job: Callable[[], _T]) -> _T:
         if self._filtered is None:
             return job()
-        result: _T = self._filtered.run(job)
-        return result
+        return self._filtered.run(job)
 
     def close(self) -> None:
         """Stop: from then on what is still under the filter reaches nothing new."""
@@ -367,67 +368,7 @@ class Guard:
     def _on_loop(self, job: Callable[[], _T]) -> _T:
         if not self._thread.is_alive() or threading.current_thread() is self._thread:
             return job()
-        outcome: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-
-        def work() -> None:
-            try:
-                outcome.put((job(), None))
-            except BaseException as error:  # noqa: BLE001 -- handed to the caller
-                outcome.put((None, error))
-
-        self._loop.call(work)
-        result, failed = outcome.get()
-        if failed is not None:
-            raise failed
-        given: _T = result
-        return given
-
-    def _asked(self, events: int) -> None:
-        listener = self._listener
-        if listener is None:
-            return
-        if not events & READ:  # nobody is left under the filter, and nobody can come
-            self._loop.forget(listener.descriptor)
-            return
-        question = listener.receive()
-        if question is None:
-            return
-        try:
-            self._answers.get(question.number, self._deny)(question)
-        except OSError as error:
-            listener.answer(question.id, error=self._refused(question, error))
-        except Exception as error:  # noqa: BLE001 -- a fault denies; it never lets through
-            self._fault(error)
-            listener.answer(question.id, error=errno.EPERM)
-
-    def _let_listen(self, question: Question) -> None:
-        if self._sockets and self._listener:
-            with suppress(OSError):
-                self._sockets.kept.drop(self._tracees.inode(question.thread, question.word(0)))
-            self._listener.let_through(question.id)  # a number is all it takes: nothing to race
-
-    def _deny(self, question: Question) -> None:
-        name = kernel.NAMES.get(question.number, "")
-        fast_open = name.startswith("send")
-        self._audit.deny(
-            "tcp" if fast_open else "socket",
-            "any",
-            0,
-            "fast-open" if fast_open else name,
-            pid=question.thread,
-        )
-        if self._listener:
-            code = errno.EOPNOTSUPP if fast_open else errno.EAFNOSUPPORT
-            self._listener.answer(question.id, error=code)
-
-    def _refused(self, question: Question, error: OSError) -> int:
-        if error.errno in (errno.EPERM, errno.EACCES):
-            self._audit.deny("tcp", "any", 0, "unreadable-process", pid=question.thread)
-            return errno.EACCES
-        return errno.EPERM if error.errno == errno.ESRCH else error.errno or errno.EPERM
-
-    def _fault(self, error: BaseException) -> None:
-        self._audit.record("fault", error=repr(error)[:300])
+        return done_by(self._loop.call, job)
 
     def _flush(self) -> None:
         self._audit.flush()

@@ -6,7 +6,11 @@ import queue
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+from sentinel.guard.handover import done_by
+
+_T = TypeVar("_T")
 
 
 class ChildSpec(NamedTuple):
@@ -84,21 +88,9 @@ class FilteredThread:
         if failed is not None:
             raise failed
 
-    def run(self, job: Callable[[], Any]) -> Any:
+    def run(self, job: Callable[[], _T]) -> _T:
         """Return what ``job`` returns in the thread; raises what it raises."""
-        outcome: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-
-        def work() -> None:
-            try:
-                outcome.put((job(), None))
-            except BaseException as error:  # noqa: BLE001 -- handed to the caller
-                outcome.put((None, error))
-
-        self._jobs.put(work)
-        result, failed = outcome.get()
-        if failed is not None:
-            raise failed
-        return result
+        return done_by(self._jobs.put, job)
 
     def end(self) -> None:
         """End the thread; what it started lives on."""
