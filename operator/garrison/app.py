@@ -153,29 +153,8 @@ async def operator(settings: Settings) -> AsyncIterator[Running]:
         installation = await _installation(kube, settings)
         log.info("installation %s, Secrets in namespace %s", installation, settings.namespace)
         registry, board = CollectorRegistry(), Board()
-        clock, screen = SystemClock(), NetScreen()
-        exchanges = AkashExchanges(
-            kube=kube, namespace=settings.namespace, screen=screen, clock=clock
-        )
-        stack.push_async_callback(exchanges.close)
-        trust = _trust(kube, settings.namespace, clock, installation)
-        stack.push_async_callback(trust.sentinel.close)
-        ports = Ports(
-            kube=kube,
-            clock=clock,
-            chance=SystemChance(),
-            exchanges=exchanges,
-            registry=OciRegistry(screen=screen, insecure_hosts=settings.insecure_registries),
-            pull_secrets=KubePullSecrets(kube),
-            screen=screen,
-            prober=HttpProber(trust.identities),
-            sentinel=trust.sentinel,
-            bootstraps=trust.bootstraps,
-            identities=trust.identities,
-            issuer=_issuer(kube, settings, screen),
-        )
         engine = assemble(
-            ports,
+            _ports(kube, settings, installation, stack),
             installation=installation,
             pace=settings.pace,
             meter=EngineMeter(registry),
@@ -187,6 +166,31 @@ async def operator(settings: Settings) -> AsyncIterator[Running]:
         )
         port = await stack.enter_async_context(serve(endpoint, settings.host, settings.port))
         yield Running(engine=engine, kube=kube, url=f"http://{settings.host}:{port}")
+
+
+def _ports(
+    kube: KubeClient, settings: Settings, installation: str, stack: contextlib.AsyncExitStack
+) -> Ports:
+    """Build the adapters; those with connections are closed by the stack."""
+    clock, screen = SystemClock(), NetScreen()
+    exchanges = AkashExchanges(kube=kube, namespace=settings.namespace, screen=screen, clock=clock)
+    stack.push_async_callback(exchanges.close)
+    trust = _trust(kube, settings.namespace, clock, installation)
+    stack.push_async_callback(trust.sentinel.close)
+    return Ports(
+        kube=kube,
+        clock=clock,
+        chance=SystemChance(),
+        exchanges=exchanges,
+        registry=OciRegistry(screen=screen, insecure_hosts=settings.insecure_registries),
+        pull_secrets=KubePullSecrets(kube),
+        screen=screen,
+        prober=HttpProber(trust.identities),
+        sentinel=trust.sentinel,
+        bootstraps=trust.bootstraps,
+        identities=trust.identities,
+        issuer=_issuer(kube, settings, screen),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,12 +15,12 @@ from typing import Any
 import looptime
 
 from akash_sandbox.process import Running, running
+from akash_sandbox.providers import PROVIDERS
 from akash_sandbox.settings import (
     Chain,
     ChainAccount,
     Settings,
     Workloads,
-    default_providers,
     provider_id,
 )
 from garrison.adapters.memory.clock import LoopClock
@@ -81,7 +81,7 @@ def settings_of(address: str) -> Settings:
     return Settings(
         providers=tuple(
             replace(each, id=provider_id(each.name))
-            for each in default_providers()
+            for each in PROVIDERS
             if each.name in {"frost", "prairie"}
         ),
         workloads=Workloads(runtime="synthetic"),

@@ -21,7 +21,7 @@ from akash_proto.schema.cosmos_feegrant_v1beta1_pb2 import BasicAllowance, MsgGr
 from akash_proto.wire import pack
 from garrison.api.money import MicroUSD
 from garrison.errors import AlreadyExistsError, FundsError, RejectedError, UnavailableError
-from garrison.ports.market import Bid, BidState, DeploymentState, LeaseState, Market
+from garrison.ports.market import Bid, BidState, Deployment, DeploymentState, LeaseState, Market
 from tests.akash_node.ground import Ground, ground_in, signer_of
 from tests.akash_node.opening import exchange_of
 from tests.akash_node.parties import Party, bidding
@@ -57,6 +57,13 @@ async def eventually(found: Callable[[], Awaitable[T | None]]) -> T:
             await asyncio.sleep(0.1)
 
 
+async def existing(market: Market, number: str) -> Deployment:
+    """The deployment, which must be there."""
+    found = await market.deployment(number)
+    assert found is not None
+    return found
+
+
 async def open_bid(market: Market, number: str) -> Bid:
     """The first open bid."""
 
@@ -81,34 +88,22 @@ async def test_a_lease_from_order_to_refund(ground: Ground) -> None:
         with pytest.raises(AlreadyExistsError):
             await market.create(wanted, created.id)
         bid = await open_bid(market, created.id)
-        assert (bid.provider, bid.price_per_hour, bid.gpu_model) == (
-            provider.address,
-            PRICE * 600,
-            "h100",
-        )
+        offered = (bid.provider, bid.price_per_hour, bid.gpu_model)
+        assert offered == (provider.address, PRICE * 600, "h100")
         await market.accept(bid, wanted)
-        leased = await market.deployment(created.id)
-        assert leased is not None
+        leased = await existing(market, created.id)
         assert [each.state for each in leased.leases] == [LeaseState.ACTIVE]
         assert leased.marker == wanted.marker
 
         await market.deposit(created.id, MicroUSD(DOLLAR))
-        topped = await market.deployment(created.id)
-        assert topped is not None
+        topped = await existing(market, created.id)
         assert topped.escrow is not None
         assert 5 * DOLLAR < topped.escrow <= 6 * DOLLAR
-
-        update = MsgUpdateDeployment(
-            id=DeploymentID(owner=tenant.address, dseq=int(created.id)), hash=b"\x07" * 32
-        )
-        await tenant.send(update)
-        with pytest.raises(RejectedError):
-            await tenant.send(update)
+        await _update_twice(tenant, created.id)
 
         await market.close(created.id)
         await market.close(created.id)
-        closed = await market.deployment(created.id)
-        assert closed is not None
+        closed = await existing(market, created.id)
         assert closed.state is DeploymentState.CLOSED
         assert [each.state for each in closed.leases] == [LeaseState.CLOSED]
         with pytest.raises(RejectedError):
@@ -117,9 +112,18 @@ async def test_a_lease_from_order_to_refund(ground: Ground) -> None:
             await market.create(wanted, created.id)
 
         rent = await _rent(tenant, created.id)
-        assert rent > 0
-        assert before["tenant"] - await tenant.coins("uact") == rent
+        assert before["tenant"] - await tenant.coins("uact") == rent > 0
         assert await provider.coins("uact") - before["frost"] == rent
+
+
+async def _update_twice(tenant: Party, number: str) -> None:
+    """Another manifest's hash is taken once; the same one again changes nothing, and is refused."""
+    update = MsgUpdateDeployment(
+        id=DeploymentID(owner=tenant.address, dseq=int(number)), hash=b"\x07" * 32
+    )
+    await tenant.send(update)
+    with pytest.raises(RejectedError):
+        await tenant.send(update)
 
 
 async def _rent(tenant: Party, number: str) -> int:

@@ -59,12 +59,7 @@ class ProviderSide:
         spec = deployment.group(key.gseq).spec
         if denom != UACT or price > ceiling(spec):
             raise refusal.bid_price_invalid()
-        if not _offered(spec, offer):
-            raise refusal.capabilities_mismatch()
-        if self._book.records.provider(key.provider) is None:
-            raise refusal.unknown_provider()
-        if not self._book.records.meets(key.provider, spec["requirements"]):
-            raise refusal.attribute_mismatch()
+        self._check_fit(key.provider, spec, offer)
         self._check_window(deployment, window)
         if deployment.bid(key.gseq, key.oseq, key.provider) is not None:
             raise refusal.bid_exists()
@@ -201,6 +196,14 @@ class ProviderSide:
         if deployment is None or order is None:
             raise refusal.order_not_found()
         return deployment, order
+
+    def _check_fit(self, provider: str, spec: Json, offer: Sequence[Json]) -> None:
+        if not _offered(spec, offer):
+            raise refusal.capabilities_mismatch()
+        if self._book.records.provider(provider) is None:
+            raise refusal.unknown_provider()
+        if not self._book.records.meets(provider, spec["requirements"]):
+            raise refusal.attribute_mismatch()
 
     def _check_window(self, deployment: Deployment, window: int | None) -> None:
         least = deployment.reclamation

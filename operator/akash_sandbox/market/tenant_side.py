@@ -55,8 +55,7 @@ class TenantSide:
     ) -> Deployment:
         """Post a deployment, one order per group; without ``dseq`` the market picks one."""
         book, height = self._book, self._book.blocks.height(now)
-        if dseq and book.get(owner, dseq) is not None:
-            raise refusal.deployment_exists()
+        self._check_unused(owner, dseq)
         self._check(groups, deposit, reclamation)
         deployment = Deployment(
             owner=owner,
@@ -65,16 +64,11 @@ class TenantSide:
             hash=manifest_hash,
             created_at=height,
             posted=now,
-            groups=tuple(
-                Group(gseq=gseq, state=GroupState.OPEN, spec=spec)
-                for gseq, spec in enumerate(groups, 1)
-            ),
+            groups=_opened(groups),
             escrow=escrows.opened((), height),
             reclamation=reclamation,
         )
-        self._tell_hash("EventDeploymentCreated", deployment)
-        for group in deployment.groups:
-            deployment = self._posted(deployment, group.gseq, now)
+        deployment = self._announced(deployment, now)
         paid = book.purse.collect(
             now,
             signer=signer or owner,
@@ -244,6 +238,10 @@ class TenantSide:
 
     # -- inside
 
+    def _check_unused(self, owner: str, dseq: str) -> None:
+        if dseq and self._book.get(owner, dseq) is not None:
+            raise refusal.deployment_exists()
+
     def _check(self, groups: Sequence[Json], deposit: int, reclamation: int | None) -> None:
         terms = self._book.terms
         for spec in groups:
@@ -325,6 +323,12 @@ class TenantSide:
         )
         return with_lease(deployment, changed)
 
+    def _announced(self, deployment: Deployment, now: float) -> Deployment:
+        self._tell_hash("EventDeploymentCreated", deployment)
+        for each in deployment.groups:
+            deployment = self._posted(deployment, each.gseq, now)
+        return deployment
+
     def _posted(self, deployment: Deployment, gseq: int, now: float) -> Deployment:
         posted = post_order(deployment, gseq, self._book.blocks.height(now), now)
         key = ids.order(posted, gseq, posted.orders[-1].oseq)
@@ -342,6 +346,12 @@ class TenantSide:
         self._book.events.typed(
             f"{ids.DEPLOYMENT}{event}", hash=shown, id=ids.deployment(deployment)
         )
+
+
+def _opened(specs: Sequence[Json]) -> tuple[Group, ...]:
+    return tuple(
+        Group(gseq=gseq, state=GroupState.OPEN, spec=spec) for gseq, spec in enumerate(specs, 1)
+    )
 
 
 def group(deployment: Deployment, gseq: int) -> Group:

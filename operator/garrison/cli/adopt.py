@@ -113,11 +113,7 @@ def adopt(
     The chain keeps only the hash of what runs. The specification comes from the SDL, or else from
     the provider; either must have that hash.
     """
-    if not unverified and not dry_run:
-        raise click.UsageError(
-            "an adopted container has no agent: nothing about it is verified, and requests reach it "
-            "in the clear. Add --unverified to agree, or --dry-run to see what would be created."
-        )
+    _check_agreed(unverified=unverified, dry_run=dry_run)
     wish = Wish(
         number=dseq,
         sdl=read_sdl(sdl_file) if sdl_file is not None else None,
@@ -127,6 +123,14 @@ def adopt(
         health_path=health_path,
     )
     completed(_adopt(place, wish, dry_run=dry_run))
+
+
+def _check_agreed(*, unverified: bool, dry_run: bool) -> None:
+    if not unverified and not dry_run:
+        raise click.UsageError(
+            "an adopted container has no agent: nothing about it is verified, and requests reach it "
+            "in the clear. Add --unverified to agree, or --dry-run to see what would be created."
+        )
 
 
 async def _adopt(place: Place, wish: Wish, *, dry_run: bool) -> None:

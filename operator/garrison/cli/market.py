@@ -201,30 +201,34 @@ def _print_account(of: Account, mine: Sequence[Rent]) -> None:
     for each in status.strangers:
         click.echo(f"  {each.kind.lower()}  deployment {each.deployment}: no AkashLease owns it")
     if mine:
-        titles = (
-            "NAMESPACE",
-            "LEASE",
-            "WORKLOAD",
-            "PROVIDER",
-            "PHASE",
-            "PRICE/H",
-            "SO FAR",
-            "ESCROW",
+        _print_rents(mine)
+
+
+def _print_rents(mine: Sequence[Rent]) -> None:
+    titles = (
+        "NAMESPACE",
+        "LEASE",
+        "WORKLOAD",
+        "PROVIDER",
+        "PHASE",
+        "PRICE/H",
+        "SO FAR",
+        "ESCROW",
+    )
+    rows = [
+        (
+            each.namespace,
+            each.name,
+            each.workload,
+            each.provider,
+            each.phase,
+            each.price_per_hour,
+            each.so_far,
+            each.escrow,
         )
-        rows = [
-            (
-                each.namespace,
-                each.name,
-                each.workload,
-                each.provider,
-                each.phase,
-                each.price_per_hour,
-                each.so_far,
-                each.escrow,
-            )
-            for each in mine
-        ]
-        print_table(titles, rows)
+        for each in mine
+    ]
+    print_table(titles, rows)
 
 
 @click.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import NoReturn
 
 import click
 
@@ -133,6 +134,10 @@ def run(
         webhook_private_addresses=webhook_private_addresses,
         pace=Pace(workers=workers, survey=survey_seconds, timing=Timing(bid_timeout=bid_seconds)),
     )
+    _serve(settings)
+
+
+def _serve(settings: Settings) -> NoReturn:
     try:
         asyncio.run(app.run(settings, ready=lambda text: click.echo(f"ready {text}")))
     except GarrisonError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from garrison.controllers.account import AccountController
 from garrison.controllers.attestations import Attestations
@@ -36,6 +37,7 @@ from garrison.ports.market import Exchanges
 from garrison.ports.probe import Prober, Screen
 from garrison.ports.registry import Registry
 from garrison.ports.sentinel import Bootstraps, Sentinel
+from garrison.runtime.controller import Controller
 from garrison.runtime.engine import RESYNC_SECONDS, WORKERS, Engine
 from garrison.runtime.meter import Meter
 
@@ -86,148 +88,145 @@ def assemble(
         workers=pace.workers,
         resync_seconds=pace.resync,
     )
-    catalog = Catalog(engine.cache, ports.kube)
-    directory = Directory()
-    references = References(
-        jobs=engine.jobs, registry=ports.registry, secrets=ports.pull_secrets, clock=ports.clock
+    parts = _Parts(
+        ports=ports,
+        engine=engine,
+        catalog=Catalog(engine.cache, ports.kube),
+        directory=Directory(),
+        references=References(
+            jobs=engine.jobs, registry=ports.registry, secrets=ports.pull_secrets, clock=ports.clock
+        ),
+        board=board or Board(),
+        installation=installation,
+        pace=pace,
     )
-    engine.register(
-        (
-            _workloads(ports, engine, catalog, references),
-            _leases(
-                ports,
-                engine,
-                catalog,
-                references,
-                board or Board(),
-                installation=installation,
-                pace=pace,
-            ),
-            _accounts(ports, engine, catalog, directory, installation=installation, pace=pace),
-            ProviderController(catalog=catalog, directory=directory, clock=ports.clock),
-            PolicyController(cache=engine.cache, catalog=catalog, clock=ports.clock),
-            SecretController(
-                cache=engine.cache,
-                catalog=catalog,
-                kube=ports.kube,
-                clock=ports.clock,
-                issuer=ports.issuer,
-            ),
-            EgressController(cache=engine.cache, catalog=catalog, clock=ports.clock),
-        )
-    )
+    engine.register(parts.controllers())
     engine.after_resync(Leftovers(bootstraps=ports.bootstraps, kube=ports.kube).sweep)
     return engine
 
 
-def _workloads(
-    ports: Ports, engine: Engine, catalog: Catalog, references: References
-) -> WorkloadController:
-    images = Images(
-        jobs=engine.jobs,
-        registry=ports.registry,
-        secrets=ports.pull_secrets,
-        references=references,
-        clock=ports.clock,
-    )
-    return WorkloadController(
-        cache=engine.cache,
-        catalog=catalog,
-        kube=ports.kube,
-        clock=ports.clock,
-        images=images,
-        router=Router(kube=ports.kube, screen=ports.screen, clock=ports.clock),
-        dependents=Dependents(
-            cache=engine.cache,
-            catalog=catalog,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What the controllers are made of."""
+
+    ports: Ports
+    engine: Engine
+    catalog: Catalog
+    directory: Directory
+    references: References
+    board: Board
+    installation: str
+    pace: Pace
+
+    def controllers(self) -> tuple[Controller[Any, Any], ...]:
+        """Return one controller per kind."""
+        cache, catalog, clock = self.engine.cache, self.catalog, self.ports.clock
+        return (
+            self._workloads(),
+            self._leases(),
+            self._accounts(),
+            ProviderController(catalog=catalog, directory=self.directory, clock=clock),
+            PolicyController(cache=cache, catalog=catalog, clock=clock),
+            SecretController(
+                cache=cache,
+                catalog=catalog,
+                kube=self.ports.kube,
+                clock=clock,
+                issuer=self.ports.issuer,
+            ),
+            EgressController(cache=cache, catalog=catalog, clock=clock),
+        )
+
+    def _workloads(self) -> WorkloadController:
+        ports, images = self.ports, self._images()
+        return WorkloadController(
+            cache=self.engine.cache,
+            catalog=self.catalog,
             kube=ports.kube,
+            clock=ports.clock,
             images=images,
-            bootstraps=ports.bootstraps,
-        ),
-        clients=Clients(kube=ports.kube, identities=ports.identities),
-    )
+            router=Router(kube=ports.kube, screen=ports.screen, clock=ports.clock),
+            dependents=Dependents(
+                cache=self.engine.cache,
+                catalog=self.catalog,
+                kube=ports.kube,
+                images=images,
+                bootstraps=ports.bootstraps,
+            ),
+            clients=Clients(kube=ports.kube, identities=ports.identities),
+        )
 
+    def _images(self) -> Images:
+        return Images(
+            jobs=self.engine.jobs,
+            registry=self.ports.registry,
+            secrets=self.ports.pull_secrets,
+            references=self.references,
+            clock=self.ports.clock,
+        )
 
-def _sentinels(ports: Ports, engine: Engine) -> Sentinels:
-    return Sentinels(
-        jobs=engine.jobs,
-        screen=ports.screen,
-        sentinel=ports.sentinel,
-        bootstraps=ports.bootstraps,
-        clock=ports.clock,
-    )
-
-
-def _leases(
-    ports: Ports,
-    engine: Engine,
-    catalog: Catalog,
-    references: References,
-    board: Board,
-    *,
-    installation: str,
-    pace: Pace,
-) -> LeaseController:
-    sentinels = _sentinels(ports, engine)
-    deliveries = Deliveries(catalog=catalog, kube=ports.kube, issuer=ports.issuer)
-    contexts = Contexts(
-        catalog=catalog,
-        kube=ports.kube,
-        clock=ports.clock,
-        chance=ports.chance,
-        sentinels=sentinels,
-        deliveries=deliveries,
-        installation=installation,
-        timing=pace.timing,
-    )
-    return LeaseController(
-        cache=engine.cache,
-        catalog=catalog,
-        kube=ports.kube,
-        contexts=contexts,
-        exchanges=ports.exchanges,
-        measurements=Measurements(
-            jobs=engine.jobs, screen=ports.screen, prober=ports.prober, clock=ports.clock
-        ),
-        sentinels=sentinels,
-        scrapes=Scrapes(
-            jobs=engine.jobs,
-            samples=sentinels.samples,
-            relayed=sentinels.relayed,
-            board=board,
-            clock=ports.clock,
-        ),
-        attestations=Attestations(
-            jobs=engine.jobs, references=references, sentinels=sentinels, clock=ports.clock
-        ),
-        pulls=Pulls(ports.pull_secrets),
-        deliveries=deliveries,
-        timing=pace.timing,
-    )
-
-
-def _accounts(
-    ports: Ports,
-    engine: Engine,
-    catalog: Catalog,
-    directory: Directory,
-    *,
-    installation: str,
-    pace: Pace,
-) -> AccountController:
-    return AccountController(
-        cache=engine.cache,
-        catalog=catalog,
-        kube=ports.kube,
-        clock=ports.clock,
-        exchanges=ports.exchanges,
-        surveys=Surveys(
-            jobs=engine.jobs,
+    def _leases(self) -> LeaseController:
+        ports, jobs, clock = self.ports, self.engine.jobs, self.ports.clock
+        sentinels = self._sentinels()
+        deliveries = Deliveries(catalog=self.catalog, kube=ports.kube, issuer=ports.issuer)
+        return LeaseController(
+            cache=self.engine.cache,
+            catalog=self.catalog,
+            kube=ports.kube,
+            contexts=self._contexts(sentinels, deliveries),
             exchanges=ports.exchanges,
+            measurements=Measurements(
+                jobs=jobs, screen=ports.screen, prober=ports.prober, clock=clock
+            ),
+            sentinels=sentinels,
+            scrapes=Scrapes(
+                jobs=jobs,
+                samples=sentinels.samples,
+                relayed=sentinels.relayed,
+                board=self.board,
+                clock=clock,
+            ),
+            attestations=Attestations(
+                jobs=jobs, references=self.references, sentinels=sentinels, clock=clock
+            ),
+            pulls=Pulls(ports.pull_secrets),
+            deliveries=deliveries,
+            timing=self.pace.timing,
+        )
+
+    def _sentinels(self) -> Sentinels:
+        return Sentinels(
+            jobs=self.engine.jobs,
+            screen=self.ports.screen,
+            sentinel=self.ports.sentinel,
+            bootstraps=self.ports.bootstraps,
+            clock=self.ports.clock,
+        )
+
+    def _contexts(self, sentinels: Sentinels, deliveries: Deliveries) -> Contexts:
+        return Contexts(
+            catalog=self.catalog,
+            kube=self.ports.kube,
+            clock=self.ports.clock,
+            chance=self.ports.chance,
+            sentinels=sentinels,
+            deliveries=deliveries,
+            installation=self.installation,
+            timing=self.pace.timing,
+        )
+
+    def _accounts(self) -> AccountController:
+        ports, jobs = self.ports, self.engine.jobs
+        return AccountController(
+            cache=self.engine.cache,
+            catalog=self.catalog,
+            kube=ports.kube,
             clock=ports.clock,
-            period=pace.survey,
-        ),
-        mints=Mints(jobs=engine.jobs, exchanges=ports.exchanges, chance=ports.chance),
-        directory=directory,
-        installation=installation,
-    )
+            exchanges=ports.exchanges,
+            surveys=Surveys(
+                jobs=jobs, exchanges=ports.exchanges, clock=ports.clock, period=self.pace.survey
+            ),
+            mints=Mints(jobs=jobs, exchanges=ports.exchanges, chance=ports.chance),
+            directory=self.directory,
+            installation=self.installation,
+        )

@@ -55,24 +55,20 @@ def fleet(workload: Workload, known: FleetView, *, target: str | None, now: date
     since = _count(status, failures, ready=_is_complete(workload, known, target))
     next_at = _next_attempt(status, failures, since, now)
     wanted = workload.spec.replicas if target is not None and not workload.meta.deleting else 0
-    seen = views(status.leases, known)
+    adopting = wanted > 0 and adoption.is_wanted(workload, known.leases.values())
     may_create = (
         target is not None
         and (next_at is None or now >= next_at)
         and not blame.is_exhausted(failures, target)
     )
-    adopting = wanted > 0 and adoption.is_wanted(workload, known.leases.values())
-    moves = (
-        first(seen, may_create=may_create)
-        if adopting
-        else rollout(
-            seen,
-            replicas=wanted,
-            target=target or "",
-            fallback=_fallback(status, failures, target),
-            may_create=may_create,
+    seen = views(status.leases, known)
+    if adopting:
+        moves = first(seen, may_create=may_create)
+    else:
+        fallback = _fallback(status, failures, target)
+        moves = rollout(
+            seen, replicas=wanted, target=target or "", fallback=fallback, may_create=may_create
         )
-    )
     kept = _kept(status.leases, known, moves, wanted)
     ledger, sequence = _extended(workload, kept, moves, target, adopting=adopting)
     return Fleet(

@@ -62,14 +62,24 @@ class NodeQueries:
     def block(self, height: int) -> Json:
         """Return a block with its id; without transactions, and with made-up hashes."""
         at = self._block_time(height)
-        before = {"hash": _hash("block", height - 1), "part_set_header": _parts(height - 1)}
         stamp = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        header = {
+        return {
+            "block_id": _block_id(height),
+            "block": {
+                "header": self._header(height, stamp),
+                "data": {"txs": []},
+                "evidence": {"evidence": []},
+                "last_commit": _commit(height, stamp),
+            },
+        }
+
+    def _header(self, height: int, stamp: str) -> Json:
+        return {
             "version": {"block": "11", "app": "0"},
             "chain_id": self._chain_id,
             "height": str(height),
             "time": stamp,
-            "last_block_id": before,
+            "last_block_id": _block_id(height - 1),
             "last_commit_hash": _hash("commit", height),
             "data_hash": _EMPTY,
             "validators_hash": _hash("validators", 0),
@@ -79,27 +89,6 @@ class NodeQueries:
             "last_results_hash": _EMPTY,
             "evidence_hash": _EMPTY,
             "proposer_address": _hash("proposer", 0, 20),
-        }
-        signature = {
-            "block_id_flag": "BLOCK_ID_FLAG_COMMIT",
-            "validator_address": _hash("proposer", 0, 20),
-            "timestamp": stamp,
-            "signature": _hash("signature", height),
-        }
-        commit = {
-            "height": str(height - 1),
-            "round": 0,
-            "block_id": before,
-            "signatures": [signature],
-        }
-        return {
-            "block_id": {"hash": _hash("block", height), "part_set_header": _parts(height)},
-            "block": {
-                "header": header,
-                "data": {"txs": []},
-                "evidence": {"evidence": []},
-                "last_commit": commit,
-            },
         }
 
     async def _discovery(self, _request: web.Request) -> web.Response:
@@ -166,6 +155,26 @@ def _height(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise QueryError(INVALID, f"type mismatch, parameter: height, error: {text[:50]!r}")
     return int(text)
+
+
+def _block_id(height: int) -> Json:
+    return {"hash": _hash("block", height), "part_set_header": _parts(height)}
+
+
+def _commit(height: int, stamp: str) -> Json:
+    """The signatures of the block before this one."""
+    signature = {
+        "block_id_flag": "BLOCK_ID_FLAG_COMMIT",
+        "validator_address": _hash("proposer", 0, 20),
+        "timestamp": stamp,
+        "signature": _hash("signature", height),
+    }
+    return {
+        "height": str(height - 1),
+        "round": 0,
+        "block_id": _block_id(height - 1),
+        "signatures": [signature],
+    }
 
 
 def _parts(height: int) -> Json:
