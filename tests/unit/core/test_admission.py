@@ -28,7 +28,8 @@ from garrison.core.phase import enter
 from garrison.core.rotation import ACKNOWLEDGE, WantedSecret
 from garrison.ports.sentinel import EgressView, Enrolment, Launch, SentinelState, View
 from tests.builders import NOW, at, lease, observation
-from tests.unit.core.observations import DIGEST, SENTINEL
+from tests.unit.core.inside import DIGEST
+from tests.unit.core.observations import SENTINEL
 
 HUB = WantedEgress(
     name="hub", generation=3, spec=EgressPolicySpec(allow=(Allow(host="hub.example"),))

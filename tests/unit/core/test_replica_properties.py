@@ -48,18 +48,8 @@ from garrison.ports.market import BidState, Deployment, DeploymentState, LeaseSt
 from garrison.ports.probe import BenchmarkFigures, ProbeOutcome
 from garrison.ports.sentinel import EgressView, Enrolment, SentinelState, View
 from tests.builders import HORIZON, account, bid, deployment, market_lease, template
-from tests.unit.core.observations import (
-    DIGEST,
-    IMAGE_DIGEST,
-    INJECTION,
-    LAUNCH,
-    PORT,
-    PROVIDERS,
-    World,
-    ceiling_of,
-    with_status,
-    worlds,
-)
+from tests.unit.core.inside import DIGEST, IMAGE_DIGEST, INJECTION, LAUNCH
+from tests.unit.core.observations import PORT, PROVIDERS, World, ceiling_of, with_status, worlds
 
 Law: TypeAlias = Callable[[Observation, Step], None]
 
