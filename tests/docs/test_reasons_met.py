@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import re
 from pathlib import Path
 
 import pytest
 
 from devenv.checkout import ROOT
+from tests.docs.expectations import expected_words
 from tests.docs.reasons import GARRISON, reasons, reasons_in
 from tests.docs.test_reasons import PASSING
 from tests.e2e.refusals import ELSEWHERE, REFUSALS, UNREADABLE_SECRET
@@ -34,11 +34,9 @@ def texts(path: Path) -> set[str]:
     }
 
 
-def test_every_reason_stands_in_some_test() -> None:
+def test_every_reason_is_expected_by_some_test() -> None:
     files = [path for path in TESTS.rglob("*.py") if not path.is_relative_to(TESTS / "docs")]
-    met = set().union(*(texts(path) for path in files))
-    words = {word for text in met for word in re.findall(r"[A-Za-z]+", text)}
-    assert sorted(reasons() - PASSING - words) == []
+    assert sorted(reasons() - PASSING - expected_words(files)) == []
 
 
 def test_every_refusal_of_a_workload_is_driven_with_kubectl_or_named_with_its_test() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -280,8 +281,9 @@ async def test_a_dearer_provider_is_taken_when_the_cheapest_is_gone(cluster: Clu
     await cluster.until(is_elsewhere, "elsewhere")
     await cluster.serves()
     assert provider("p0").id in await cluster.providers()
-    told = {each["reason"]: each["note"] for each in await cluster.kube.list(EVENT)}
-    assert "replica at p0" in told["ReplicaFailed"]
+    events = await cluster.kube.list(EVENT)
+    (note,) = {each["note"] for each in events if each["reason"] == "ReplicaFailed"}
+    assert "replica at p0" in note
 
 
 async def test_a_workload_whose_replicas_are_all_gone_has_no_backend(cluster: Cluster) -> None:
@@ -308,7 +310,8 @@ async def test_an_open_lease_whose_account_is_gone_is_told_in_the_log(
     await cluster.delete(ACCOUNT, "treasury")
     await cluster.delete(WORKLOAD, "chat")
     await asyncio.sleep(120)
-    assert "NoAccount: AkashAccount 'treasury' does not exist" in caplog.text
+    reasons = re.findall(r"(\w+): AkashAccount 'treasury' does not exist", caplog.text)
+    assert set(reasons) == {"NoAccount"}
     assert len(cluster.market.paid()) == 1
     await cluster.create(account())
     await cluster.until(_gone(cluster), "the workload is gone")

@@ -114,6 +114,7 @@ def test_what_is_released_is_remembered_and_the_list_is_bounded() -> None:
     ("case", "market", "strangers", "expected"),
     [
         ("well", REACHED, (), {"Ready": "Reachable", "Funded": "Funded", "Runway": "Enough"}),
+        ("unhindered", REACHED, (), {"WithinLimits": "WithinLimits"}),
         ("not read", None, (), {"Ready": "NotRead", "Funded": "NotRead"}),
         (
             "refused",
