@@ -7,6 +7,7 @@ under ``RULES``; ``garrison.api.structure`` moves it into the CustomResourceDefi
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
@@ -26,13 +27,34 @@ def refusal(remedy: str) -> PydanticCustomError:
     return PydanticCustomError("garrison", "{remedy}", {"remedy": remedy})
 
 
-def _with_rule(schema: dict[str, Any], rule: str, message: str) -> dict[str, Any]:
-    earlier = schema.get(RULES, [])
-    return {**schema, RULES: [*earlier, {"rule": rule, "message": message}]}
+class Checked(ABC):
+    """An annotation of a text with one rule."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def rule(self) -> tuple[str, str]:
+        """Return the rule in CEL, and what a person reads when it does not hold."""
+
+    @abstractmethod
+    def check(self, text: str) -> str:
+        """Return the text; raises what ``refusal`` gives."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        found, (rule, message) = handler(schema), self.rule()
+        earlier = found.get(RULES, [])
+        return {**found, RULES: [*earlier, {"rule": rule, "message": message}]}
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class Form(Checked):
     """Text that matches a pattern, or with ``refused`` must not; ``remedy`` says what to write.
 
     Patterns keep to what Python and RE2 (which CEL uses) read alike: no classes such as ``\\w``.
@@ -42,20 +64,12 @@ class Form:
     remedy: str
     refused: bool = False
 
-    def __get_pydantic_core_schema__(
-        self, source: object, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    def rule(self) -> tuple[str, str]:
         negation = "!" if self.refused else ""
         quote = '"' if "'" in self.pattern else "'"  # a raw text of CEL cannot hold its own quote
-        rule = f"{negation}self.matches(r{quote}{self.pattern}{quote})"
-        return _with_rule(handler(schema), rule, self.remedy)
+        return f"{negation}self.matches(r{quote}{self.pattern}{quote})", self.remedy
 
-    def _check(self, text: str) -> str:
+    def check(self, text: str) -> str:
         found = re.search(self.pattern, text) is not None and not text.endswith("\n")
         if found == self.refused:
             raise refusal(self.remedy)
@@ -63,7 +77,7 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Between:
+class Between(Checked):
     """A quantity within bounds that are quantities themselves."""
 
     low: str
@@ -74,22 +88,15 @@ class Between:
     def message(self) -> str:
         return f"must be from {self.low} to {self.high}; {self.hint}"
 
-    def __get_pydantic_core_schema__(
-        self, source: object, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    def rule(self) -> tuple[str, str]:
         rule = (
             "!isQuantity(self) || "
             f"(quantity(self).compareTo(quantity('{self.low}')) >= 0 && "
             f"quantity(self).compareTo(quantity('{self.high}')) <= 0)"
         )
-        return _with_rule(handler(schema), rule, self.message)
+        return rule, self.message
 
-    def _check(self, text: str) -> str:
+    def check(self, text: str) -> str:
         try:
             value = parse_millis(text)
         except InvalidSpecError as error:
@@ -100,22 +107,15 @@ class Between:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class Network(Checked):
     """A network in CIDR notation, of IPv4 or IPv6; bits of a host may be set."""
 
     remedy: str
 
-    def __get_pydantic_core_schema__(
-        self, source: object, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
+    def rule(self) -> tuple[str, str]:
+        return "isCIDR(self)", self.remedy
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return _with_rule(handler(schema), "isCIDR(self)", self.remedy)
-
-    def _check(self, text: str) -> str:
+    def check(self, text: str) -> str:
         try:
             ip_network(text, strict=False)
         except ValueError:
