@@ -12,6 +12,7 @@ from garrison.api.meta import EGRESS, LEASE, WORKLOAD, Key, Kind, Raw
 from garrison.api.parsing import dump
 from garrison.api.workload import Workload
 from garrison.controllers.catalog import Catalog
+from garrison.controllers.triggers import beside
 from garrison.core.audit import Usage, policy_status
 from garrison.ports.clock import Clock
 from garrison.ports.kube import Note
@@ -44,14 +45,8 @@ class EgressController:
 
     @property
     def triggers(self) -> Mapping[str, Trigger]:
-        return {WORKLOAD.kind: self._beside, LEASE.kind: self._beside}
-
-    def _beside(self, raw: Raw) -> list[Key]:
-        namespace = raw["metadata"].get("namespace") or ""
-        return [
-            Key(kind=EGRESS.kind, namespace=namespace, name=each["metadata"]["name"])
-            for each in self._cache.list(EGRESS.kind, namespace=namespace)
-        ]
+        found = beside(self._cache, EGRESS)
+        return {WORKLOAD.kind: found, LEASE.kind: found}
 
     async def observe(self, raw: Raw) -> Used:
         """Read who refers to the policy."""

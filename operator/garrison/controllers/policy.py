@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 
-from garrison.api.meta import POLICY, PROVIDER, Key, Kind, Raw
+from garrison.api.meta import POLICY, PROVIDER, Kind, Raw
 from garrison.api.parsing import dump
 from garrison.api.policy import STATUS_ADAPTER, Policy
 from garrison.api.provider import Provider
 from garrison.controllers.catalog import Catalog
+from garrison.controllers.triggers import of_kind
 from garrison.core.matching import policy_status
 from garrison.ports.clock import Clock
 from garrison.runtime.cache import Cache
@@ -43,18 +44,7 @@ class PolicyController:
 
     @property
     def triggers(self) -> Mapping[str, Trigger]:
-        return {PROVIDER.kind: self._all_policies}
-
-    def _all_policies(self, raw: Raw) -> list[Key]:
-        del raw
-        return [
-            Key(
-                kind=POLICY.kind,
-                namespace=each["metadata"]["namespace"],
-                name=each["metadata"]["name"],
-            )
-            for each in self._cache.list(POLICY.kind)
-        ]
+        return {PROVIDER.kind: of_kind(self._cache, POLICY)}
 
     async def observe(self, raw: Raw) -> Match:
         """Read what is known of every provider."""

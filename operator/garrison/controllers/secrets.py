@@ -30,6 +30,7 @@ from garrison.api.secret import (
 )
 from garrison.api.workload import Workload
 from garrison.controllers.catalog import Catalog
+from garrison.controllers.triggers import beside
 from garrison.core.rotation import (
     Holder,
     Mint,
@@ -86,14 +87,8 @@ class SecretController:
 
     @property
     def triggers(self) -> Mapping[str, Trigger]:
-        return {WORKLOAD.kind: self._beside, LEASE.kind: self._beside}
-
-    def _beside(self, raw: Raw) -> list[Key]:
-        namespace = raw["metadata"].get("namespace") or ""
-        return [
-            Key(kind=ROTATING.kind, namespace=namespace, name=each["metadata"]["name"])
-            for each in self._cache.list(ROTATING.kind, namespace=namespace)
-        ]
+        found = beside(self._cache, ROTATING)
+        return {WORKLOAD.kind: found, LEASE.kind: found}
 
     async def observe(self, raw: Raw) -> RotationView:
         """Read who may hold a credential, and what a SecretRef holds now."""

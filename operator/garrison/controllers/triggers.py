@@ -1,15 +1,42 @@
-"""Which leases must be looked at again when an object of another kind changes."""
+"""What must be looked at again when an object of another kind changes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from garrison.api.meta import ACCOUNT, EGRESS, LEASE, PROVIDER, ROTATING, WORKLOAD, Key, Raw
+from garrison.api.meta import ACCOUNT, EGRESS, LEASE, PROVIDER, ROTATING, WORKLOAD, Key, Kind, Raw
 from garrison.api.workload import Workload
 from garrison.controllers.catalog import Catalog
 from garrison.core.rotation import uses
+from garrison.runtime.cache import Cache
 from garrison.runtime.controller import Trigger
+
+
+def of_kind(cache: Cache, kind: Kind) -> Trigger:
+    """Return a trigger of every object of a kind."""
+
+    def every(raw: Raw) -> list[Key]:
+        del raw
+        return _named(kind, cache.list(kind.kind))
+
+    return every
+
+
+def beside(cache: Cache, kind: Kind) -> Trigger:
+    """Return a trigger of every object of a kind in the namespace of what changed."""
+
+    def near(raw: Raw) -> list[Key]:
+        return _named(kind, cache.list(kind.kind, namespace=_namespace(raw)))
+
+    return near
+
+
+def _named(kind: Kind, raws: Iterable[Raw]) -> list[Key]:
+    return [
+        Key(kind=kind.kind, namespace=_namespace(each), name=each["metadata"]["name"])
+        for each in raws
+    ]
 
 
 def lease_triggers(catalog: Catalog) -> Mapping[str, Trigger]:
