@@ -20,6 +20,7 @@ from garrison.api.workload import Workload, parse_workload
 from garrison.cli.passport import identity
 from garrison.cli.place import Place
 from garrison.core.identity import peer_of
+from garrison.core.target import target_of
 from garrison.errors import AuthError, GarrisonError, NotFoundError, UnavailableError
 from garrison.ports.console import Console
 from garrison.ports.kube import Kube
@@ -154,29 +155,17 @@ class Inside:
 
     async def _target(self, lease: Lease) -> LeaseTarget:
         status = lease.status
-        if (
-            status.deployment is None
-            or status.provider is None
-            or status.gseq is None
-            or status.oseq is None
-        ):
+        if status.provider is None or status.oseq is None:
             raise UnavailableError(f"replica {lease.meta.name} has no lease yet: {status.phase}")
         raw = None
         with contextlib.suppress(AuthError):
             raw = await self._kube.get(PROVIDER, "", status.provider)
-        host = (parse_provider(raw).status.host if raw else None) or status.provider_host
-        if host is None:
+        target = target_of(status, parse_provider(raw).status.host if raw else None)
+        if target is None:
             raise UnavailableError(
                 f"the gateway of {status.provider} is not known; see: kubectl get ap"
             )
-        return LeaseTarget(
-            deployment=status.deployment.id,
-            gseq=status.gseq,
-            oseq=status.oseq,
-            provider=status.provider,
-            host_uri=host,
-            service=status.service or "",
-        )
+        return target
 
 
 def has_container(lease: Lease) -> bool:

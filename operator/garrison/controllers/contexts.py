@@ -19,6 +19,7 @@ from garrison.core.egress import WantedEgress
 from garrison.core.lifecycle import Observation, Timing
 from garrison.core.order import environment, price_ceiling
 from garrison.core.rotation import WantedSecret, newest
+from garrison.core.target import target_of
 from garrison.core.winding import is_winding
 from garrison.ports.clock import Chance, Clock
 from garrison.ports.kube import Kube
@@ -194,21 +195,10 @@ class Contexts:
 
     def target(self, o: Observation) -> LeaseTarget | None:
         """Return where the container is managed, None while the host is not known."""
-        status = o.status
-        if status.deployment is None or status.provider is None:
+        if o.status.provider is None:
             return None
-        provider = self._catalog.provider(status.provider)
-        host = (provider.status.host if provider else None) or status.provider_host
-        if host is None or status.gseq is None or status.oseq is None:
-            return None
-        return LeaseTarget(
-            deployment=status.deployment.id,
-            gseq=status.gseq,
-            oseq=status.oseq,
-            provider=status.provider,
-            host_uri=host,
-            service=status.service or "",
-        )
+        provider = self._catalog.provider(o.status.provider)
+        return target_of(o.status, provider.status.host if provider else None)
 
 
 def _launch(o: Observation, process: ImageProcess) -> Launch | None:
