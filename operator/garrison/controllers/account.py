@@ -16,6 +16,7 @@ from garrison.api.meta import (
     PROVIDER,
     Key,
     Kind,
+    Meta,
     Raw,
     condition,
 )
@@ -23,6 +24,7 @@ from garrison.api.money import MicroUSD
 from garrison.api.parsing import dump
 from garrison.controllers.catalog import Catalog
 from garrison.controllers.directory import Directory
+from garrison.controllers.finalizer import Finalizer, Hold, Release
 from garrison.controllers.mints import Mints
 from garrison.controllers.surveys import Survey, Surveys
 from garrison.core.budget import has_lapsed, reserved
@@ -36,16 +38,6 @@ from garrison.ports.kube import Kube, Note
 from garrison.ports.market import DeploymentState, Exchanges
 from garrison.runtime.cache import Cache
 from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """Add the finalizer: leases need this account to be closed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """Remove the finalizer: no lease uses the account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +103,7 @@ class AccountController:
         self._mints = mints
         self._directory = directory
         self._installation = installation
+        self._finalizer = Finalizer(kube=kube, cache=cache, kind=ACCOUNT)
 
     @property
     def kind(self) -> Kind:
@@ -271,9 +264,9 @@ class AccountController:
         account = observed.account
         match action:
             case Hold():
-                await self._finalizers(account, (*account.meta.finalizers, FINALIZER))
+                await self._finalizer.add(account.meta)
             case Release():
-                await self._release(account)
+                await self._release(account.meta)
             case CloseOrphan():
                 exchange = await self._exchanges.of(account)
                 await exchange.market.close(action.deployment)
@@ -284,27 +277,12 @@ class AccountController:
             case _:
                 assert_never(action)
 
-    async def _release(self, account: Account) -> object:
+    async def _release(self, meta: Meta) -> None:
         for raw in await self._kube.list(LEASE):
-            if raw["spec"]["account"] == account.meta.name:
+            if raw["spec"]["account"] == meta.name:
                 self._cache.put(raw)
-                return None
-        kept = tuple(each for each in account.meta.finalizers if each != FINALIZER)
-        return await self._finalizers(account, kept)
-
-    async def _finalizers(self, account: Account, finalizers: tuple[str, ...]) -> object:
-        raw = await self._kube.replace_finalizers(
-            ACCOUNT,
-            "",
-            account.meta.name,
-            finalizers=finalizers,
-            resource_version=account.meta.resource_version,
-        )
-        if raw is None:
-            self._cache.remove(Key(kind=ACCOUNT.kind, namespace="", name=account.meta.name))
-        else:
-            self._cache.put(raw)
-        return raw
+                return
+        await self._finalizer.remove(meta)
 
     async def _introduce(self, provider: str) -> None:
         body = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
@@ -30,6 +30,7 @@ from garrison.api.secret import (
 )
 from garrison.api.workload import Workload
 from garrison.controllers.catalog import Catalog
+from garrison.controllers.finalizer import Finalizer, Hold, Release
 from garrison.controllers.triggers import beside
 from garrison.core.rotation import (
     Holder,
@@ -54,17 +55,6 @@ from garrison.ports.kube import Kube, Note
 from garrison.runtime.cache import Cache
 from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """Add the finalizer: what is minted must be revoked before the object goes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """Remove the finalizer: nothing is live any more."""
-
-
 SecretAction = Hold | Release | Mint | Revoke
 
 
@@ -79,6 +69,7 @@ class SecretController:
         self._kube = kube
         self._clock = clock
         self._issuer = issuer
+        self._finalizer = Finalizer(kube=kube, cache=cache, kind=ROTATING)
         self._steps: dict[str, RotationStep] = {}
 
     @property
@@ -140,15 +131,14 @@ class SecretController:
         actions = (taken.action,) if taken.action is not None else ()
         return Plan(actions=actions, requeue_after=taken.requeue)
 
-    async def act(self, action: SecretAction, observed: RotationView) -> object:
+    async def act(self, action: SecretAction, observed: RotationView) -> None:
         """Perform one action; what a stale cache might have decided wrongly is read afresh."""
         secret = observed.secret
         match action:
             case Hold():
-                return await self._finalizers(secret, (*secret.meta.finalizers, FINALIZER))
+                await self._finalizer.add(secret.meta)
             case Release():
-                kept = tuple(each for each in secret.meta.finalizers if each != FINALIZER)
-                return await self._finalizers(secret, kept)
+                await self._finalizer.remove(secret.meta)
             case Mint(credential=credential):
                 await self._must_hold(secret, credential)
                 await self._issuer.mint(ask_for(secret, credential))
@@ -159,22 +149,6 @@ class SecretController:
                 await self._issuer.revoke(ask_for(secret, credential))
             case _:
                 assert_never(action)
-        return None
-
-    async def _finalizers(self, secret: RotatingSecret, finalizers: tuple[str, ...]) -> object:
-        meta = secret.meta
-        raw = await self._kube.replace_finalizers(
-            ROTATING,
-            meta.namespace,
-            meta.name,
-            finalizers=finalizers,
-            resource_version=meta.resource_version,
-        )
-        if raw is None:
-            self._cache.remove(Key(kind=ROTATING.kind, namespace=meta.namespace, name=meta.name))
-        else:
-            self._cache.put(raw)
-        return raw
 
     async def _must_hold(self, secret: RotatingSecret, credential: CredentialStatus) -> None:
         """Nothing is minted for a lease that has ended meanwhile."""
