@@ -24,11 +24,12 @@ from tests.sandbox.sandbox_process import SandboxProcess
 from tests.unit.adapters.orders import order
 
 NODE = "node-1"
+BLOCK_SECONDS = 0.25
 ROUNDS = 8
 AT_ONCE = 4
 CONFIG = {
     "workloads": {"runtime": "synthetic"},
-    "block_seconds": 0.25,
+    "block_seconds": BLOCK_SECONDS,
     "providers": [],
     "chain": {
         "id": CHAIN_ID,
@@ -91,7 +92,7 @@ async def look(market: Market, number: str) -> bool:
 
 async def test_every_order_is_there_once_whatever_fails(sandbox: SandboxProcess) -> None:
     luck = random.Random(7)
-    ground = Ground(url=sandbox.chain_url, block_seconds=0.25, is_real=False)
+    ground = Ground(url=sandbox.chain_url, block_seconds=BLOCK_SECONDS, is_real=False)
     async with AsyncExitStack() as stack:
         admin = await stack.enter_async_context(sandbox.admin())
         tenant = await stack.enter_async_context(Party(ground, "tenant"))
@@ -107,7 +108,7 @@ async def test_every_order_is_there_once_whatever_fails(sandbox: SandboxProcess)
             await admin.clear_faults()
             await spoil(admin, luck)
             calls = asyncio.gather(*(persist(market, *each) for each in fresh.items()))
-            await asyncio.sleep(2)
+            await asyncio.wait((calls,), timeout=4 * BLOCK_SECONDS)
             await admin.clear_faults()
             await calls
         found = await market.open_deployments()

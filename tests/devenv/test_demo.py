@@ -27,7 +27,7 @@ async def test_it_ends_with_the_proof_and_a_picture(home: Home, tmp_path: Path) 
 
 async def test_ctrl_c_stops_everything_that_was_started(home: Home) -> None:
     demo = await home.start("make", "demo")
-    await demo.says("Benchmarking")
+    await demo.says("Enrolling")
     market = home.market_folder()
     assert home.left() != []
     demo.interrupt()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.e2e.waiting import eventually
 HERE = Path(__file__).parent
 LIMIT_SECONDS = 240
 BUGS = re.compile(r"Traceback|was never awaited|bug in Garrison|Task exception was never retrieved")
-SCRIPT = Script(runtime="synthetic", survey_seconds=1.0, bid_seconds=6.0, debug=True)
+SCRIPT = Script(runtime="synthetic", survey_seconds=1.0, bid_seconds=3.0, debug=True)
 
 
 @pytest.hookimpl(tryfirst=True)  # before the groups are read
@@ -52,29 +53,24 @@ async def scene(stage: Stage, admin: SandboxAdmin) -> AsyncIterator[Scene]:
     """A namespace and an account; at the end nothing is paid and the operator had no accident."""
     namespace = f"e2e-{uuid4().hex[:6]}"
     seen = _log_size(stage)
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
     await admin.clear_faults()
-    await _forget_providers(stage, admin)
-    await stage.apply(
-        stage.account(), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-    )
+    await asyncio.gather(stage.kubectl("delete", "ap", "--all"), stage.apply(stage.account(), body))
+    await _listed_anew(stage, admin)
     scene = Scene(stage=stage, admin=admin, namespace=namespace)
     yield scene
-    await admin.clear_faults()
-    await stage.kubectl("delete", "ns", namespace, "--ignore-not-found", "--wait=false")
-    await scene.nothing_paid()
+    await scene.end()
     assert BUGS.search(_log_from(stage, seen)) is None, _log_from(stage, seen)
 
 
-async def _forget_providers(stage: Stage, admin: SandboxAdmin) -> None:
-    """What earlier tests did to a provider is not held against it; the operator lists them anew."""
-    await stage.kubectl("delete", "ap", "--all")
+async def _listed_anew(stage: Stage, admin: SandboxAdmin) -> None:
+    """What earlier tests did to a provider is not held against it: its record is deleted."""
     count = len(await admin.providers())
-    if (await stage.get("aa"))["items"]:
-        await eventually(
-            "all providers listed",
-            lambda: stage.get("ap"),
-            lambda found: sum("status" in each for each in found["items"]) == count,
-        )
+    await eventually(
+        "all providers listed",
+        lambda: stage.get("ap"),
+        lambda found: sum("status" in each for each in found["items"]) == count,
+    )
 
 
 def _log(stage: Stage) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +29,16 @@ class Scene:
 
     async def apply_workload(self, name: str, **spec: Any) -> None:
         """Apply a workload of the synthetic model."""
-        image = spec.pop("image", self.stage.images["synthetic"])
-        await self.stage.apply(workload(self.namespace, name, image, **spec))
+        await self.apply_workloads({name: spec})
+
+    async def apply_workloads(self, specs: Mapping[str, Mapping[str, Any]]) -> None:
+        """Apply several at once, by name."""
+        image = self.stage.images["synthetic"]
+        bodies = [
+            workload(self.namespace, name, **{"image": image, **spec})
+            for name, spec in specs.items()
+        ]
+        await self.stage.apply(*bodies)
 
     async def wait_ready(self, name: str) -> None:
         """Wait as a person does."""
@@ -45,6 +55,11 @@ class Scene:
         """Return an InferenceWorkload."""
         body: Body = await self.stage.get("iw", name, "--namespace", self.namespace)
         return body
+
+    async def workloads(self) -> dict[str, Body]:
+        """Return the InferenceWorkloads by name."""
+        found = await self.stage.get("iw", "--namespace", self.namespace)
+        return {each["metadata"]["name"]: each for each in found["items"]}
 
     async def until(self, name: str, type_: str) -> Body:
         """Return a workload once a condition holds for its newest generation."""
@@ -75,6 +90,20 @@ class Scene:
     async def paid(self) -> list[AdminLease]:
         """Return the leases that cost something now, whoever ordered them."""
         return [each for each in await self.admin.leases() if each.state == "active"]
+
+    async def end(self) -> None:
+        """Delete everything and wait until nothing is paid.
+
+        The workloads go first: Kubernetes lets five seconds pass before it empties a namespace.
+        """
+        await self.admin.clear_faults()
+        await self.kubectl("delete", "iw", "--all")
+        await asyncio.gather(
+            self.stage.kubectl(
+                "delete", "ns", self.namespace, "--ignore-not-found", "--wait=false"
+            ),
+            self.nothing_paid(),
+        )
 
     async def nothing_paid(self) -> None:
         """Wait until the market has no open lease."""

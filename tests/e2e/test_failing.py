@@ -55,7 +55,7 @@ async def test_too_slow_is_not_used(scene: Scene) -> None:
     await scene.admin.wrong_hardware(cheapest, slowdown=50)
     await scene.serve(
         "chat",
-        env=environment(SYNTHETIC_TOKENS_PER_SECOND="500"),
+        env=environment(SYNTHETIC_TOKENS_PER_SECOND="3000"),
         benchmark={"api": "OpenAI", "minTokensPerSecond": 100},
     )
     assert await _provider_of(scene) != cheapest
@@ -99,9 +99,10 @@ async def test_crashing_everywhere_blames_the_revision(scene: Scene) -> None:
     assert {each["blame"] for each in stalled["status"]["failures"]} == {"Revision"}
     used = [each for each in await scene.admin.leases() if scene.namespace]
     assert 2 <= len(used) <= 200
-    for each in await scene.admin.providers():
-        quarantine = ((await scene.provider(each.name)).get("status") or {}).get("quarantine")
-        assert not quarantine, each.name
+    providers = (await scene.stage.get("ap"))["items"]
+    assert len(providers) == len(await scene.admin.providers())
+    for each in providers:
+        assert not (each.get("status") or {}).get("quarantine"), each
 
 
 async def test_a_bad_edit_disturbs_nothing(scene: Scene) -> None:
@@ -144,11 +145,15 @@ async def _killed(scene: Scene, chance: random.Random, times: int) -> None:
             "one", env=environment(SYNTHETIC_TTFT_MS=str(chance.randint(1, 9)))
         ),
     ]
-    for number in range(times):
+
+    async def meddle() -> None:
+        await asyncio.sleep(chance.random() * 2)
         await chance.choice(deeds)()
-        await asyncio.sleep(chance.random() * 1.5)
+
+    for number in range(times):
         await scene.stage.processes["operator"].kill()
-        await scene.stage.start_operator()
+        await asyncio.gather(meddle(), scene.stage.start_operator())
+        await asyncio.sleep(chance.random())
         if number % 10 == 9:
             say(f"{number + 1} of {times} kills")
     await scene.kubectl("delete", "iw", "two", "--ignore-not-found", "--wait=false")
@@ -171,7 +176,7 @@ async def test_operator_killed_for_long(scene: Scene, seed: int) -> None:
 async def test_api_server_restarted(scene: Scene) -> None:
     await scene.serve("chat")
     await scene.stage.stop_api_server()
-    await asyncio.sleep(2.0)
+    await asyncio.sleep(0.5)
     await scene.stage.start_api_server()
     await scene.kubectl("scale", "iw/chat", "--replicas=2")
     await eventually(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +63,22 @@ def filled(value: Any, words: Mapping[str, str]) -> Any:
 
 
 async def _apply(scene: Scene, refusals: Iterable[Refusal], words: Mapping[str, str]) -> None:
-    for each in refusals:
-        await scene.apply_workload(each.name, **filled(dict(each.spec), words))
+    await scene.apply_workloads({each.name: filled(dict(each.spec), words) for each in refusals})
 
 
-async def _told(scene: Scene, refusal: Refusal) -> Body:
-    return await eventually(
-        f"{refusal.reason} on {refusal.name}",
-        lambda: scene.workload(refusal.name),
-        lambda body: condition(body, "Ready").get("reason") == refusal.reason,
-    )
+async def _told(scene: Scene, refusals: Sequence[Refusal], words: Mapping[str, str]) -> list[str]:
+    """Wait until each has had its reason, and return what was not said with it."""
+    seen: dict[str, Body] = {}
+
+    async def untold() -> list[str]:
+        found = await scene.workloads()
+        for each in refusals:
+            if condition(found[each.name], "Ready").get("reason") == each.reason:
+                seen.setdefault(each.name, found[each.name])
+        return [f"{each.reason} on {each.name}" for each in refusals if each.name not in seen]
+
+    await eventually("all told why", untold, lambda left: not left)
+    return [lack for each in refusals for lack in _lacks(each, seen[each.name], words)]
 
 
 def _lacks(refusal: Refusal, body: Body, words: Mapping[str, str]) -> list[str]:
@@ -91,11 +97,10 @@ async def test_every_refusal_names_the_object_and_the_remedy_and_disturbs_nothin
     await scene.serve("chat")
     before = [each["metadata"]["uid"] for each in await scene.leases()]
     await _apply(scene, [UNREADABLE_SECRET], words)
-    lacks = _lacks(UNREADABLE_SECRET, await _told(scene, UNREADABLE_SECRET), words)
+    lacks = await _told(scene, [UNREADABLE_SECRET], words)
     await scene.stage.apply(*readable(scene.namespace, RELEASE))
     await _apply(scene, REFUSALS, words)
-    for each in REFUSALS:
-        lacks += _lacks(each, await _told(scene, each), words)
+    lacks += await _told(scene, REFUSALS, words)
     assert lacks == []
     chat = await scene.workload("chat")
     assert condition(chat, "Ready")["status"] == "True"
@@ -103,9 +108,7 @@ async def test_every_refusal_names_the_object_and_the_remedy_and_disturbs_nothin
     assert [each["metadata"]["uid"] for each in mine] == before
 
 
-async def test_a_mended_spec_is_served_without_further_ado(
-    scene: Scene, words: Mapping[str, str]
-) -> None:
+async def test_a_mended_spec_is_served_without_further_ado(scene: Scene) -> None:
     await scene.apply_workload("chat", accountRef={"name": "nobody"})
     await scene.until("chat", "Stalled")
     assert await scene.paid() == []
@@ -116,11 +119,12 @@ async def test_a_mended_spec_is_served_without_further_ado(
 async def test_an_account_says_what_is_wrong_with_its_secret_and_recovers(
     scene: Scene, words: Mapping[str, str]
 ) -> None:
-    async def ready(name: str) -> Body:
-        return condition(await scene.stage.get("aa", name), "Ready")
+    async def ready() -> dict[str, Body]:
+        found = (await scene.stage.get("aa", *expected))["items"]
+        return {each["metadata"]["name"]: condition(each, "Ready") for each in found}
 
     async def all_of_them() -> dict[str, tuple[Any, Any]]:
-        found = {name: await ready(name) for name in expected}
+        found = await ready()
         return {name: (each.get("status"), each.get("reason")) for name, each in found.items()}
 
     expected = {
@@ -137,8 +141,8 @@ async def test_an_account_says_what_is_wrong_with_its_secret_and_recovers(
     )  # fmt: skip
     await eventually(
         "the account ready",
-        lambda: ready("without-secret"),
-        lambda each: each.get("status") == "True",
+        ready,
+        lambda found: found["without-secret"].get("status") == "True",
     )
     await scene.stage.kubectl("delete", "secret", "no-such-secret", "-n", OPERATOR_NAMESPACE)
 

@@ -27,6 +27,7 @@ from garrison.controllers.directory import Directory
 from garrison.controllers.finalizer import Finalizer, Hold, Release
 from garrison.controllers.mints import Mints
 from garrison.controllers.surveys import Survey, Surveys
+from garrison.controllers.triggers import account_triggers
 from garrison.core.budget import has_lapsed, reserved
 from garrison.core.holdings import escrows
 from garrison.core.ledger import MarketView, Standing, standing, summarise
@@ -111,7 +112,7 @@ class AccountController:
 
     @property
     def triggers(self) -> Mapping[str, Trigger]:
-        return {"AkashLease": _account_of_lease}
+        return account_triggers(self._cache)
 
     def forget(self, key: Key) -> None:
         """Drop what is remembered about an account that is gone."""
@@ -368,7 +369,3 @@ def _warnings(account: Account, status: AccountStatus) -> tuple[Note, ...]:
         message=new.message,
     )
     return (note,)
-
-
-def _account_of_lease(raw: Raw) -> list[Key]:
-    return [Key(kind=ACCOUNT.kind, namespace="", name=(raw.get("spec") or {}).get("account") or "")]

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from garrison.api.meta import ACCOUNT, EGRESS, LEASE, PROVIDER, ROTATING, WORKLOAD, Key, Kind, Raw
+from garrison.api.meta import (
+    ACCOUNT,
+    EGRESS,
+    LEASE,
+    PROVIDER,
+    ROTATING,
+    WORKLOAD,
+    Key,
+    Kind,
+    Raw,
+    key_of,
+)
 from garrison.api.workload import Workload
 from garrison.controllers.catalog import Catalog
 from garrison.core.rotation import uses
@@ -49,6 +60,20 @@ def lease_triggers(catalog: Catalog) -> Mapping[str, Trigger]:
         EGRESS.kind: found.under,
         ROTATING.kind: found.holding,
     }
+
+
+def account_triggers(cache: Cache) -> Mapping[str, Trigger]:
+    """Return the triggers of AkashAccount, by the kind that changed."""
+
+    def of_lease(raw: Raw) -> list[Key]:
+        name = (raw.get("spec") or {}).get("account") or ""
+        return [Key(kind=ACCOUNT.kind, namespace="", name=name)]
+
+    def to_list_anew(raw: Raw) -> Sequence[Key]:
+        """All, when a provider was deleted: who forgives one so need not wait for the next survey."""
+        return () if cache.get(key_of(raw)) is not None else cache.keys(ACCOUNT.kind)
+
+    return {LEASE.kind: of_lease, PROVIDER.kind: to_list_anew}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ LIMIT_SECONDS = 300
 SCRIPT = Script(
     runtime="auto",
     survey_seconds=1.0,
-    bid_seconds=6.0,
+    bid_seconds=3.0,
     debug=True,
     webhook_hosts=("localhost",),
 )

@@ -45,7 +45,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
         runtime="auto",
         sandbox={"providers": [*cheap, {"name": HAVEN, **DEAR}]},
         survey_seconds=1.0,
-        bid_seconds=6.0,
+        bid_seconds=3.0,
     )
     async with open_stage(tmp_path_factory.mktemp("hostile"), script) as stage:
         await stage.start_operator()

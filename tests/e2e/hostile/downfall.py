@@ -83,9 +83,7 @@ class Downfall:
             await asyncio.gather(*(made._run(each, turns) for each in attacks))
             yield made
         finally:
-            await admin.clear_faults()
-            await stage.kubectl("delete", "ns", scene.namespace, "--wait=false")
-            await scene.nothing_paid()
+            await scene.end()
 
     async def seen(self, provider: str) -> dict[str, bytes]:
         """Return what a provider has kept of all that it received, by file name."""

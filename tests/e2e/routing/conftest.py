@@ -54,7 +54,7 @@ async def stage(network: Network, tmp_path_factory: pytest.TempPathFactory) -> A
         network=network,
         sandbox={"public_host": market, "providers": providers},
         survey_seconds=1.0,
-        bid_seconds=6.0,
+        bid_seconds=3.0,
         debug=True,
     )
     async with open_stage(tmp_path_factory.mktemp("routing"), script) as stage:

@@ -96,6 +96,7 @@ async def test_a_leaving_replica_drains_and_then_its_slice_is_gone(scene: Scene)
     assert conditions(left) == [READY]
     (name,) = left
     assert name == max(found, key=lambda each: found[each]["endpoints"][0]["conditions"]["ready"])
+    await scene.apply_workload("chat")
 
 
 async def test_routes_go_with_their_workload(scene: Scene) -> None:

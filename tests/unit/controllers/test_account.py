@@ -8,6 +8,7 @@ import pytest
 
 from garrison.api.meta import ACCOUNT, EVENT, LEASE, POLICY, PROVIDER, WORKLOAD
 from garrison.api.money import MicroUSD
+from garrison.controllers.assembly import Pace
 from garrison.controllers.lease import LeaseController
 from garrison.errors import AuthError, GarrisonError, RateLimitedError, UnavailableError
 from garrison.ports.market import Order
@@ -149,6 +150,22 @@ async def test_a_killed_provider_is_recorded_and_an_unlisted_one_is_offline(
     status = (await cluster.get(PROVIDER, "p0"))["status"]
     assert status["online"] is False
     assert status["quarantined"] == "h100"
+
+
+async def test_a_provider_that_a_person_deletes_is_listed_anew_without_waiting_for_the_survey(
+    cluster: Cluster,
+) -> None:
+    async def is_listed() -> bool:
+        return "p0" in await cluster.providers()
+
+    await cluster.until(is_listed, "listed")
+    before = (await cluster.get(PROVIDER, "p0"))["metadata"]["uid"]
+    clock = asyncio.get_running_loop()
+    deleted = clock.time()
+    await cluster.delete(PROVIDER, "p0")
+    await cluster.until(is_listed, "listed anew")
+    assert (await cluster.get(PROVIDER, "p0"))["metadata"]["uid"] != before
+    assert clock.time() - deleted < Pace().survey / 2
 
 
 async def test_nothing_is_remembered_about_what_is_gone(cluster: Cluster) -> None:
