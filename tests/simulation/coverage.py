@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from garrison.api.lease import PHASES
-from garrison.controllers import account, secrets, workload
+from garrison.controllers import account, secrets, writes
 from garrison.core import lifecycle
 from garrison.ports.credentials import Issuer
 from garrison.ports.identity import Identities
@@ -36,7 +36,7 @@ LATER = frozenset({"identities.context", "gateway.manifest"})
 ACTIONS = (
     lifecycle.Action,
     account.AccountAction,
-    workload.WorkloadAction,
+    writes.WorkloadAction,
     secrets.SecretAction,
 )
 

@@ -12,6 +12,7 @@ from garrison.api.lease import Lease
 from garrison.controllers import lease as lease_controller
 from garrison.controllers import workload as workload_controller
 from garrison.controllers.mints import Mints
+from garrison.controllers.writes import Create
 from garrison.core import budget, proving, traffic, treasury, winding
 from garrison.core.lifecycle import CreateDeployment, DepositEscrow, Observation, Step
 from tests.safeguards import without_intent
@@ -81,9 +82,7 @@ def _forgetful_ledger(patch: pytest.MonkeyPatch) -> None:
             else set()
         )
         early = tuple(
-            workload_controller.Create(entry=each)
-            for each in observed.moves.ledger
-            if each.name not in known
+            Create(entry=each) for each in observed.moves.ledger if each.name not in known
         )
         return type(found)(actions=(*found.actions, *early), requeue_after=found.requeue_after)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 from garrison.api.account import Account
 from garrison.api.meta import (
@@ -13,13 +13,11 @@ from garrison.api.meta import (
     LABEL_WORKLOAD,
     LEASE,
     WORKLOAD,
-    Condition,
     Key,
     Kind,
     Raw,
-    parse_meta,
 )
-from garrison.api.parsing import dump, parse
+from garrison.api.parsing import dump
 from garrison.api.workload import (
     STATUS_ADAPTER,
     ClientStatus,
@@ -30,9 +28,21 @@ from garrison.api.workload import (
 from garrison.controllers.catalog import Catalog
 from garrison.controllers.clients import Clients
 from garrison.controllers.dependents import Dependents
+from garrison.controllers.finalizer import Finalizer, Hold, Release
 from garrison.controllers.images import Images
 from garrison.controllers.routes import Router, Routes
 from garrison.controllers.stories import workload_notes
+from garrison.controllers.unreadable import unreadable
+from garrison.controllers.writes import (
+    Accept,
+    Create,
+    IssueClient,
+    Prune,
+    Retire,
+    Route,
+    Unroute,
+    WorkloadAction,
+)
 from garrison.core import blame
 from garrison.core.acceptance import problem
 from garrison.core.fleet import Fleet, FleetView, fleet
@@ -44,7 +54,7 @@ from garrison.core.traffic import backends
 from garrison.errors import InvalidSpecError
 from garrison.ports.clock import Clock
 from garrison.ports.identity import client_turn, client_until
-from garrison.ports.kube import Kube, Object
+from garrison.ports.kube import Kube
 from garrison.runtime.cache import Cache
 from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
 
@@ -70,70 +80,6 @@ class Seen:
     routes: Routes = field(default_factory=lambda: Routes(routing=None))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """Add the finalizer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """Remove the finalizer: no lease is left."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accept:
-    """Store the template as a revision."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Create:
-    """Create the AkashLease whose name is in the ledger already."""
-
-    entry: ReplicaStatus
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retire:
-    """Delete an AkashLease: it drains, closes and goes."""
-
-    name: str
-    uid: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """Write one routing object."""
-
-    kind: Kind
-    body: Object
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unroute:
-    """Delete an EndpointSlice."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssueClient:
-    """Create the Secret with this turn's client identity, and delete the one that is over."""
-
-    turn: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prune:
-    """Delete old revisions that nothing runs."""
-
-
-WorkloadAction: TypeAlias = (
-    Hold | Release | Accept | Create | Retire | Route | Unroute | IssueClient | Prune
-)
-
-
 class WorkloadController:
     """Reconciles one workload. The ledger in its status is the intent for its leases."""
 
@@ -157,6 +103,7 @@ class WorkloadController:
         self._router = router
         self._dependents = dependents
         self._clients = clients
+        self._finalizer = Finalizer(kube=kube, cache=cache, kind=WORKLOAD)
 
     @property
     def kind(self) -> Kind:
@@ -316,10 +263,9 @@ class WorkloadController:
         namespace = workload.meta.namespace
         match action:
             case Hold():
-                await self._finalizers(workload, (*workload.meta.finalizers, FINALIZER))
+                await self._finalizer.add(workload.meta)
             case Release():
-                kept = tuple(each for each in workload.meta.finalizers if each != FINALIZER)
-                await self._finalizers(workload, kept)
+                await self._finalizer.remove(workload.meta)
             case Accept():
                 await self._dependents.accept(workload, action.name)
             case Create():
@@ -337,21 +283,6 @@ class WorkloadController:
             case _:
                 assert_never(action)
 
-    async def _finalizers(self, workload: Workload, finalizers: tuple[str, ...]) -> object:
-        meta = workload.meta
-        raw = await self._kube.replace_finalizers(
-            WORKLOAD,
-            meta.namespace,
-            meta.name,
-            finalizers=finalizers,
-            resource_version=meta.resource_version,
-        )
-        if raw is None:
-            self._cache.remove(Key(kind=WORKLOAD.kind, namespace=meta.namespace, name=meta.name))
-        else:
-            self._cache.put(raw)
-        return raw
-
     async def _create(self, seen: Seen, workload: Workload, entry: ReplicaStatus) -> None:
         if seen.account is not None:
             excluded = blame.excluded(seen.moves.failures, seen.now)
@@ -363,7 +294,7 @@ class WorkloadController:
     ) -> Verdict:
         """Return the status; after a change of finalizers there is nothing to write yet."""
         if observed.workload is None:
-            return _unreadable(observed)
+            return unreadable(observed.raw, observed.unreadable, observed.now)
         if any(isinstance(each.action, Hold | Release) for each in outcomes):
             return Verdict(requeue_after=0.0)
         del now
@@ -428,35 +359,6 @@ def _client(workload: Workload, turn: int) -> ClientStatus:
         turn=turn,
         until=client_until(turn),
     )
-
-
-def _unreadable(seen: Seen) -> Verdict:
-    """A spec that this operator cannot read stalls; nothing that runs is touched."""
-    meta = parse_meta(seen.raw)
-    status = parse(STATUS_ADAPTER, seen.raw.get("status") or {}, "status")
-    kept = [
-        each for each in status.conditions if each.type not in {"Ready", "Stalled", "Reconciling"}
-    ]
-    known = {each.type: each for each in status.conditions}
-    for type_, state in (("Ready", "False"), ("Stalled", "True")):
-        old = known.get(type_)
-        at = (
-            old.last_transition_time
-            if old and old.status == state
-            else seen.now.replace(microsecond=0)
-        )
-        kept.append(
-            Condition(
-                type=type_,
-                status="True" if state == "True" else "False",
-                reason="InvalidSpec",
-                message=seen.unreadable[:1024],
-                observed_generation=meta.generation,
-                last_transition_time=at,
-            )
-        )
-    status = replace(status, conditions=tuple(kept), observed_generation=meta.generation)
-    return Verdict(status=dump(STATUS_ADAPTER, status), requeue_after=300.0)
 
 
 def _key(workload: Workload) -> Key:
