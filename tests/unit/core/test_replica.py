@@ -1,37 +1,23 @@
-"""The life of a lease, step by step: what is done, what is written, and what is never done."""
+"""A lease from its grant to its manifest: what is done, what is written, and what is never done."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from garrison.api.account import AccountStatus, Grant
 from garrison.api.lease import (
     AttemptStatus,
-    BenchmarkStatus,
-    DeploymentStatus,
-    EndpointStatus,
-    Intent,
-    LeaseFailure,
-    LeaseStatus,
-    TimingStatus,
 )
 from garrison.api.money import MicroUSD
-from garrison.api.workload import Benchmark, Health
-from garrison.core.health import Track
 from garrison.core.lifecycle import (
     AcceptBid,
     CloseDeployment,
     CreateDeployment,
     EnsureFinalizer,
-    Observation,
-    RemoveFinalizer,
     SendManifest,
-    StartBenchmark,
 )
-from garrison.core.replica import finished, settle, step
+from garrison.core.replica import settle, step
 from garrison.errors import (
     AuthError,
     FundsError,
@@ -44,88 +30,29 @@ from garrison.ports.market import (
     BidState,
     DeploymentState,
     ForwardedPort,
-    LeaseState,
     ServiceStatus,
 )
-from garrison.ports.probe import BenchmarkFigures, ProbeOutcome
 from tests.builders import (
     HORIZON,
-    LEASE_UID,
     NOW,
     account,
     at,
     bid,
     deployment,
-    lease,
     market_lease,
-    observation,
     provider,
     template,
 )
-
-MARKER = deployment().marker
-RECORD = DeploymentStatus(id="100", marker=MARKER, ordered_at=NOW)
-PORT = ServiceStatus(
-    available=1, ports=(ForwardedPort(host="p1.example", port=8000, external_port=31000),)
+from tests.unit.core.replicas import (
+    ENDPOINT,
+    MARKER,
+    PORT,
+    RECORD,
+    create_intent,
+    lease_intent,
+    see,
+    serving,
 )
-ENDPOINT = EndpointStatus(host="p1.example", port=31000)
-HEALTHY = Track(probed_at=NOW, healthy_at=NOW, outcome=ProbeOutcome.HEALTHY)
-FIGURES = BenchmarkFigures(
-    model="m", requests=4, time_to_first_token_ms=120, millitokens_per_second=65_000
-)
-
-
-def granted(attempt: int = 0, price: str = "2") -> AccountStatus:
-    grant = Grant(
-        lease=LEASE_UID,
-        namespace="prod",
-        name="chat-1",
-        attempt=attempt,
-        price_per_hour=price,
-        at=NOW,
-    )
-    return AccountStatus(grants=(grant,))
-
-
-def create_intent(token: str = "mine") -> Intent:
-    return Intent(action="CreateDeployment", token=token, at=NOW, marker=MARKER)
-
-
-def lease_intent(token: str = "mine") -> Intent:
-    return Intent(
-        action="CreateLease",
-        token=token,
-        at=NOW,
-        marker=MARKER,
-        deployment="100",
-        provider="p1",
-        gseq=1,
-        oseq=1,
-        price_per_hour="1.50",
-    )
-
-
-def see(phase: str, *, status: dict[str, Any] | None = None, **fields: Any) -> Observation:
-    fields.setdefault("account", account(granted()))
-    return observation(lease(phase, **(status or {})), **fields)
-
-
-def leased(phase: str, **status: Any) -> dict[str, Any]:
-    return {
-        "deployment": RECORD,
-        "provider": "p1",
-        "gseq": 1,
-        "oseq": 1,
-        "endpoint": ENDPOINT,
-        "timings": (TimingStatus(phase=phase, at=NOW),),
-        **status,
-    }
-
-
-def serving(phase: str, **fields: Any) -> Observation:
-    status = fields.pop("status", {})
-    fields.setdefault("deployment", deployment(market_lease()))
-    return see(phase, status=leased(phase, **status), **fields)
 
 
 def test_nothing_is_paid_for_without_the_finalizer() -> None:
@@ -361,205 +288,3 @@ def test_a_refused_manifest_fails_the_lease() -> None:
     failure = settle(o, step(o), None, RejectedError("hash")).status.failure
     assert failure is not None
     assert failure.reason == "ManifestRefused"
-
-
-def test_is_ready_only_after_health_and_benchmark() -> None:
-    measured = Benchmark(api="OpenAI", min_tokens_per_second=60)
-    assert step(serving("Verifying", service=PORT)).status.phase == "Verifying"
-    healthy = serving("Verifying", track=HEALTHY, service=PORT)
-    assert step(healthy).status.phase == "Ready"
-    assert step(replace(healthy, benchmark=measured)).status.phase == "Benchmarking"
-    waiting = serving("Benchmarking", track=HEALTHY, benchmark=measured)
-    assert step(waiting).action == StartBenchmark()
-    assert step(replace(waiting, measuring=True)).action is None
-    assert step(replace(waiting, figures=FIGURES)).status.phase == "Ready"
-
-
-@pytest.mark.parametrize(
-    ("case", "phase", "fields", "reason", "blame"),
-    [
-        (
-            "too slow",
-            "Benchmarking",
-            {"benchmark": Benchmark(api="OpenAI", min_tokens_per_second=66), "figures": FIGURES},
-            "BenchmarkFailed",
-            "Undecided",
-        ),
-        (
-            "no answer is a failure, never a skip",
-            "Benchmarking",
-            {"benchmark": Benchmark(api="OpenAI"), "measure_error": "no token came"},
-            "BenchmarkNoAnswer",
-            "Undecided",
-        ),
-        (
-            "start-up grace is over",
-            "Verifying",
-            {"health": Health(startup_grace_seconds=30), "now": at(31)},
-            "StartupFailed",
-            "Undecided",
-        ),
-        (
-            "a private address",
-            "Verifying",
-            {"unsafe": "10.0.0.1 is private"},
-            "UnsafeDestination",
-            "Provider",
-        ),
-        (
-            "the provider closed the lease",
-            "Ready",
-            {
-                "deployment": deployment(
-                    market_lease(state=LeaseState.CLOSED, reason="lease_closed_reason_unstable")
-                )
-            },
-            "LeaseClosed",
-            "Provider",
-        ),
-        (
-            "escrow ran out",
-            "Ready",
-            {"deployment": deployment(market_lease(state=LeaseState.INSUFFICIENT_FUNDS))},
-            "EscrowExhausted",
-            "Nobody",
-        ),
-        (
-            "unhealthy",
-            "Ready",
-            {"track": Track(failures=3, probed_at=NOW)},
-            "Unhealthy",
-            "Undecided",
-        ),
-        (
-            "unhealthy, and its gateway is silent",
-            "Ready",
-            {"track": Track(failures=3, probed_at=NOW), "gateway_down_since": NOW},
-            "ProviderUnreachable",
-            "Provider",
-        ),
-        (
-            "nothing starts",
-            "Deploying",
-            {"now": at(901), "service": ServiceStatus(available=0)},
-            "DeployTimeout",
-            "Undecided",
-        ),
-        (
-            "the gateway stays silent",
-            "Deploying",
-            {"now": at(61), "gateway_down_since": NOW, "gateway_error": "refused"},
-            "ProviderUnreachable",
-            "Provider",
-        ),
-    ],
-)
-def test_failures_and_their_blame(
-    case: str, phase: str, fields: dict[str, Any], reason: str, blame: str
-) -> None:
-    failure = step(serving(phase, **fields)).status.failure
-    assert failure is not None, case
-    assert (failure.reason, failure.blame) == (reason, blame)
-
-
-def test_a_silent_market_does_not_end_what_serves() -> None:
-    assert step(serving("Ready", deployment=None, track=HEALTHY)).status.failure is None
-
-
-def test_a_reclaim_notice_is_written_down_and_serving_goes_on() -> None:
-    notice = market_lease(state=LeaseState.RECLAIMING, reclaim_deadline=at(3600))
-    after = step(serving("Ready", deployment=deployment(notice), track=HEALTHY)).status
-    assert (after.phase, after.reclaim_deadline) == ("Ready", at(3600))
-
-
-def test_the_benchmark_repeats_when_it_is_due() -> None:
-    last = BenchmarkStatus(
-        passed=True,
-        tokens_per_second="65.0",
-        time_to_first_token_milliseconds=1,
-        requests=4,
-        at=NOW,
-    )
-    spec = Benchmark(api="OpenAI", repeat_every_seconds=60)
-    o = serving("Ready", status={"benchmark": last}, benchmark=spec, track=HEALTHY)
-    assert step(replace(o, now=at(59))).action is None
-    assert step(replace(o, now=at(60))).action == StartBenchmark()
-
-
-def deleted(phase: str, **fields: Any) -> Observation:
-    status = {**leased(phase), **fields.pop("status", {})}
-    return see(phase, status={**status, "deleting": True}, **fields)
-
-
-def test_a_deleted_replica_drains_closes_is_verified_and_then_goes() -> None:
-    o = deleted("Ready", drain_seconds=30, deployment=deployment(market_lease()))
-    draining = step(o).status
-    assert (draining.phase, draining.drain_until) == ("Draining", at(30))
-    o = _next(o, draining)
-    assert step(o).status.phase == "Draining"
-    o = replace(o, now=at(30))
-    closing = step(o)
-    assert (closing.action, closing.status.phase) == (None, "Closing")
-    o = _next(o, closing.status)
-    assert step(o).action == CloseDeployment(deployment="100")
-    assert step(o).status.closed_at is None
-    o = replace(o, deployment=deployment(state=DeploymentState.CLOSED))
-    closed = step(o).status
-    assert (closed.phase, closed.closed_at) == ("Closed", at(30))
-    o = _next(o, closed)
-    assert step(o).action is None
-    assert step(replace(o, recorded=True)).action == RemoveFinalizer()
-    assert step(replace(o, now=at(60))).action == RemoveFinalizer()
-
-
-def _next(o: Observation, status: LeaseStatus) -> Observation:
-    return replace(o, lease=replace(o.lease, status=status))
-
-
-def test_deleting_waits_for_a_create_that_may_still_appear() -> None:
-    o = deleted("Ordering", status={"deployment": None, "intent": create_intent()})
-    assert step(o).status.intent is not None
-    assert step(replace(o, deployment=deployment())).status.deployment == RECORD
-    over = step(replace(o, now=NOW + HORIZON * 1.5)).status
-    assert (over.intent, over.closed_at) == (None, None)
-
-
-def test_a_create_that_was_never_started_need_not_be_waited_for() -> None:
-    o = deleted(
-        "Ordering", status={"deployment": None, "intent": create_intent()}, holds_token=True
-    )
-    assert step(o).status.intent is None
-
-
-def test_an_unknown_deployment_counts_as_closed_only_after_the_horizon() -> None:
-    o = deleted("Closing", deployment=None)
-    assert step(o).status.closed_at is None
-    assert step(replace(o, now=NOW + HORIZON * 1.5)).status.closed_at is not None
-
-
-def test_a_failed_lease_closes_at_once_and_stays_for_the_record() -> None:
-    failure = LeaseFailure(reason="Unhealthy", blame="Undecided", at=NOW)
-    o = serving("Ready", status={"failure": failure}, drain_seconds=30)
-    closing = step(o).status
-    assert closing.phase == "Closing"
-    after = step(_next(replace(o, deployment=deployment(state=DeploymentState.CLOSED)), closing))
-    assert (after.status.phase, after.status.closed_at) == ("Failed", NOW)
-    assert step(_next(o, after.status)).action is None
-
-
-def test_orphaned_leases_go_only_once_the_account_lists_them_as_released() -> None:
-    o = deleted("Ready", deployment=deployment(market_lease()))
-    o = replace(o, orphaned=True)
-    leaving = step(o)
-    assert (leaving.action, leaving.status.close_reason) == (None, "Released")
-    assert leaving.status.closed_at is None
-    listed = replace(granted(), released=("100",))
-    done = step(_next(replace(o, account=account(listed)), leaving.status)).status
-    assert (done.close_reason, done.closed_at) == ("Released", NOW)
-
-
-def test_a_status_repeats_itself_at_rest() -> None:
-    o = serving("Ready", track=HEALTHY)
-    once = finished(o, step(o).status)
-    again = finished(_next(replace(o, now=at(5)), once), step(_next(o, once)).status)
-    assert again == once

@@ -1,0 +1,157 @@
+"""A replica that is proved and serves: what makes it Ready, what ends it, and who is blamed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from garrison.api.lease import (
+    BenchmarkStatus,
+)
+from garrison.api.workload import Benchmark, Health
+from garrison.core.health import Track
+from garrison.core.lifecycle import (
+    StartBenchmark,
+)
+from garrison.core.replica import step
+from garrison.ports.market import (
+    LeaseState,
+    ServiceStatus,
+)
+from tests.builders import (
+    NOW,
+    at,
+    deployment,
+    market_lease,
+)
+from tests.unit.core.replicas import (
+    FIGURES,
+    HEALTHY,
+    PORT,
+    serving,
+)
+
+
+def test_is_ready_only_after_health_and_benchmark() -> None:
+    measured = Benchmark(api="OpenAI", min_tokens_per_second=60)
+    assert step(serving("Verifying", service=PORT)).status.phase == "Verifying"
+    healthy = serving("Verifying", track=HEALTHY, service=PORT)
+    assert step(healthy).status.phase == "Ready"
+    assert step(replace(healthy, benchmark=measured)).status.phase == "Benchmarking"
+    waiting = serving("Benchmarking", track=HEALTHY, benchmark=measured)
+    assert step(waiting).action == StartBenchmark()
+    assert step(replace(waiting, measuring=True)).action is None
+    assert step(replace(waiting, figures=FIGURES)).status.phase == "Ready"
+
+
+@pytest.mark.parametrize(
+    ("case", "phase", "fields", "reason", "blame"),
+    [
+        (
+            "too slow",
+            "Benchmarking",
+            {"benchmark": Benchmark(api="OpenAI", min_tokens_per_second=66), "figures": FIGURES},
+            "BenchmarkFailed",
+            "Undecided",
+        ),
+        (
+            "no answer is a failure, never a skip",
+            "Benchmarking",
+            {"benchmark": Benchmark(api="OpenAI"), "measure_error": "no token came"},
+            "BenchmarkNoAnswer",
+            "Undecided",
+        ),
+        (
+            "start-up grace is over",
+            "Verifying",
+            {"health": Health(startup_grace_seconds=30), "now": at(31)},
+            "StartupFailed",
+            "Undecided",
+        ),
+        (
+            "a private address",
+            "Verifying",
+            {"unsafe": "10.0.0.1 is private"},
+            "UnsafeDestination",
+            "Provider",
+        ),
+        (
+            "the provider closed the lease",
+            "Ready",
+            {
+                "deployment": deployment(
+                    market_lease(state=LeaseState.CLOSED, reason="lease_closed_reason_unstable")
+                )
+            },
+            "LeaseClosed",
+            "Provider",
+        ),
+        (
+            "escrow ran out",
+            "Ready",
+            {"deployment": deployment(market_lease(state=LeaseState.INSUFFICIENT_FUNDS))},
+            "EscrowExhausted",
+            "Nobody",
+        ),
+        (
+            "unhealthy",
+            "Ready",
+            {"track": Track(failures=3, probed_at=NOW)},
+            "Unhealthy",
+            "Undecided",
+        ),
+        (
+            "unhealthy, and its gateway is silent",
+            "Ready",
+            {"track": Track(failures=3, probed_at=NOW), "gateway_down_since": NOW},
+            "ProviderUnreachable",
+            "Provider",
+        ),
+        (
+            "nothing starts",
+            "Deploying",
+            {"now": at(901), "service": ServiceStatus(available=0)},
+            "DeployTimeout",
+            "Undecided",
+        ),
+        (
+            "the gateway stays silent",
+            "Deploying",
+            {"now": at(61), "gateway_down_since": NOW, "gateway_error": "refused"},
+            "ProviderUnreachable",
+            "Provider",
+        ),
+    ],
+)
+def test_failures_and_their_blame(
+    case: str, phase: str, fields: dict[str, Any], reason: str, blame: str
+) -> None:
+    failure = step(serving(phase, **fields)).status.failure
+    assert failure is not None, case
+    assert (failure.reason, failure.blame) == (reason, blame)
+
+
+def test_a_silent_market_does_not_end_what_serves() -> None:
+    assert step(serving("Ready", deployment=None, track=HEALTHY)).status.failure is None
+
+
+def test_a_reclaim_notice_is_written_down_and_serving_goes_on() -> None:
+    notice = market_lease(state=LeaseState.RECLAIMING, reclaim_deadline=at(3600))
+    after = step(serving("Ready", deployment=deployment(notice), track=HEALTHY)).status
+    assert (after.phase, after.reclaim_deadline) == ("Ready", at(3600))
+
+
+def test_the_benchmark_repeats_when_it_is_due() -> None:
+    last = BenchmarkStatus(
+        passed=True,
+        tokens_per_second="65.0",
+        time_to_first_token_milliseconds=1,
+        requests=4,
+        at=NOW,
+    )
+    spec = Benchmark(api="OpenAI", repeat_every_seconds=60)
+    o = serving("Ready", status={"benchmark": last}, benchmark=spec, track=HEALTHY)
+    assert step(replace(o, now=at(59))).action is None
+    assert step(replace(o, now=at(60))).action == StartBenchmark()
