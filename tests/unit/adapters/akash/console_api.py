@@ -22,12 +22,24 @@ from garrison.adapters.akash.client import ConsoleClient
 from garrison.adapters.akash.console import ConsoleMarket
 from garrison.adapters.akash.tls import client_context
 from garrison.adapters.system import SystemClock
-from tests.unit.adapters.serving import Handler, serve
+from tests.unit.adapters.serving import Handler, answering, serve
 
 OWNER = "akash1owner"
 USER = "4cd2b3ad-94d8-4a14-8e4c-6b2b1d2e7f00"
 KEY = "key-1"
 PATIENCE = aiohttp.ClientTimeout(total=0.5, connect=0.4)
+NO_ROUTE = answering(404, '{"message": "Not Found"}')
+PROVIDER = {
+    "owner": "akash1frost",
+    "hostUri": "https://frost.example:8443",
+    "isOnline": True,
+    "uptime1d": 1,
+    "uptime7d": 0.99919,
+    "uptime30d": None,
+    "locationRegion": "elsewhere",
+    "gpuModels": [{"vendor": "nvidia", "model": "h100", "ram": "80Gi", "interface": ""}],
+    "attributes": [{"key": "location-region", "value": "eu-west", "auditedBy": ["akash1a"]}],
+}
 
 
 def lease_body(dseq: str, provider: str, **fields: Any) -> dict[str, Any]:

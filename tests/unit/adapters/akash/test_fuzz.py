@@ -35,8 +35,7 @@ from garrison.adapters.akash.tokens import Issuer, rights
 from garrison.adapters.system import SystemClock
 from garrison.errors import GarrisonError, NotFoundError
 from garrison.ports.market import LeaseTarget
-from tests.unit.adapters.akash.console_api import ConsoleApi, bid_body, lease_body
-from tests.unit.adapters.akash.test_console import PROVIDER
+from tests.unit.adapters.akash.console_api import PROVIDER, ConsoleApi, bid_body, lease_body
 
 texts = st.sampled_from(
     [
