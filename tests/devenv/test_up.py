@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 
 import pytest
 
 from tests.devenv.commands import LIMIT_SECONDS, Home, control_groups
 
+DOWN = (sys.executable, "-m", "devenv.up", "down")
 pytestmark = pytest.mark.timeout(2 * LIMIT_SECONDS)
 
 
@@ -60,6 +62,31 @@ async def try_everything(home: Home, output: str) -> None:
 
 async def test_a_stage_on_the_light_api_server(home: Home) -> None:
     await walk(home, CONTROL_PLANE="light")
+
+
+LINGERING = """
+import fcntl, os, pathlib, signal, sys, time
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print(os.getpid(), file=file, flush=True)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print("held", flush=True)
+signal.sigwait([signal.SIGTERM])
+file.close()
+time.sleep(1)
+"""
+"""A stage that goes on for a moment after it has let go of its lock, as a busy one does."""
+
+
+async def test_down_waits_until_the_process_has_ended(home: Home) -> None:
+    lock = home.folder / "cache" / "garrison" / "up" / "pid"
+    lock.parent.mkdir()
+    stage = await home.start(sys.executable, "-c", LINGERING, str(lock))
+    await stage.says("held")
+    down = await home.run(*DOWN)
+    assert down.code == 0, down.output
+    assert home.left() == []
+    assert (await stage.ended()).code == 0
 
 
 @pytest.mark.long
