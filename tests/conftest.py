@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # The plugin for virtual time asks for the current event loop in synchronous tests, and would make
@@ -18,3 +20,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Timings gate no test: a busy machine draws slowly.
 settings.register_profile("garrison", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("garrison")
+
+HERE = Path(__file__).parent
+LONG = ("e2e", "devenv", "sentinel", "soak", "akash_node", "simulation")
+"""Folders of long tests, the quick and telling ones first; what is not named comes before them."""
+
+
+def long_place(item: pytest.Item) -> int:
+    folder = item.path.relative_to(HERE).parts[0]
+    return LONG.index(folder) if folder in LONG else -1
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Continuous integration stops the long tests after some minutes, so their order matters."""
+    if config.option.markexpr == "long":
+        items.sort(key=long_place)
