@@ -6,11 +6,13 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from devenv.checkout import ROOT
+from tests.conftest import LONG
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 LIMIT_SECONDS = 50
@@ -53,6 +55,16 @@ def test_the_long_tests_are_left_to_their_own_target() -> None:
     assert 'pytest -m "not long"' in ran("make", "--dry-run", "test").stdout
     assert "pytest -m long" in ran("make", "--dry-run", "test-long").stdout
     assert "-k nothing" in ran("make", "-n", "test-long", "PYTEST_ARGS=-k nothing").stdout
+
+
+def test_the_long_tests_begin_with_those_that_run_the_product() -> None:
+    files = ["akash_node/test_crashes.py", "sentinel/relay/test_http2.py", "e2e/test_failing.py"]
+    paths = [f"tests/{each}" for each in files]
+    collect = ("-m", "pytest", "-m", "long", "--collect-only", "-q", "-p", "no:cacheprovider")
+    collected = ran(sys.executable, *collect, *paths).stdout
+    found = re.findall(r"^tests/(\S+?)::", collected, re.MULTILINE)
+    assert list(dict.fromkeys(found)) == list(reversed(files))
+    assert [each for each in LONG if not (ROOT / "tests" / each).is_dir()] == []
 
 
 def test_clean_deletes_what_tools_left_and_nothing_else(tmp_path: Path) -> None:
