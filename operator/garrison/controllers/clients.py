@@ -10,10 +10,10 @@ import base64
 import contextlib
 
 from garrison.api.meta import LABEL_MANAGED_BY, LABEL_WORKLOAD, MANAGED_BY, SECRET, WORKLOAD
-from garrison.api.workload import Workload
+from garrison.api.workload import ClientStatus, Workload
 from garrison.core.identity import client_secret, console_secret
 from garrison.errors import AlreadyExistsError
-from garrison.ports.identity import ClientIdentity, Identities
+from garrison.ports.identity import ClientIdentity, Identities, client_until
 from garrison.ports.kube import Kube, Object
 
 
@@ -65,3 +65,19 @@ def _body(workload: Workload, name: str, data: dict[str, str]) -> Object:
         "type": "kubernetes.io/tls",
         "data": {key: base64.b64encode(text.encode()).decode() for key, text in data.items()},
     }
+
+
+def turn_of(workload: Workload) -> int | None:
+    """Return the turn whose identities are all there; an older operator made none for the console."""
+    known = workload.status.client
+    return known.turn if known is not None and known.console is not None else None
+
+
+def client_status(workload: Workload, turn: int) -> ClientStatus:
+    """Return what the status says of a turn's identities."""
+    return ClientStatus(
+        secret=client_secret(workload.meta.name, turn),
+        console=console_secret(workload.meta.name, turn),
+        turn=turn,
+        until=client_until(turn),
+    )

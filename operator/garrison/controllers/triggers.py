@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from garrison.api.meta import (
     ACCOUNT,
     EGRESS,
+    LABEL_WORKLOAD,
     LEASE,
     PROVIDER,
     ROTATING,
@@ -74,6 +75,12 @@ def account_triggers(cache: Cache) -> Mapping[str, Trigger]:
         return () if cache.get(key_of(raw)) is not None else cache.keys(ACCOUNT.kind)
 
     return {LEASE.kind: of_lease, PROVIDER.kind: to_list_anew}
+
+
+def workload_of_lease(raw: Raw) -> list[Key]:
+    """Return the workload that an AkashLease belongs to."""
+    name = (raw["metadata"].get("labels") or {}).get(LABEL_WORKLOAD)
+    return [Key(kind=WORKLOAD.kind, namespace=_namespace(raw), name=name)] if name else []
 
 
 @dataclass(frozen=True, slots=True)

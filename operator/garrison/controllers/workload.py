@@ -10,7 +10,6 @@ from typing import assert_never
 from garrison.api.account import Account
 from garrison.api.meta import (
     FINALIZER,
-    LABEL_WORKLOAD,
     LEASE,
     WORKLOAD,
     Key,
@@ -20,18 +19,18 @@ from garrison.api.meta import (
 from garrison.api.parsing import dump
 from garrison.api.workload import (
     STATUS_ADAPTER,
-    ClientStatus,
     ReplicaStatus,
     Workload,
     template_of,
 )
 from garrison.controllers.catalog import Catalog
-from garrison.controllers.clients import Clients
+from garrison.controllers.clients import Clients, client_status, turn_of
 from garrison.controllers.dependents import Dependents
 from garrison.controllers.finalizer import Finalizer, Hold, Release
 from garrison.controllers.images import Images
 from garrison.controllers.routes import Router, Routes
 from garrison.controllers.stories import workload_notes
+from garrison.controllers.triggers import workload_of_lease
 from garrison.controllers.unreadable import unreadable
 from garrison.controllers.writes import (
     Accept,
@@ -47,13 +46,12 @@ from garrison.core import blame
 from garrison.core.acceptance import problem
 from garrison.core.fleet import Fleet, FleetView, fleet
 from garrison.core.hindrance import unadopted, unusable, waits_for
-from garrison.core.identity import client_secret, console_secret
 from garrison.core.revision import revision_name
 from garrison.core.summary import Problem, Routing, Situation, summarise
 from garrison.core.traffic import backends
 from garrison.errors import InvalidSpecError
 from garrison.ports.clock import Clock
-from garrison.ports.identity import client_turn, client_until
+from garrison.ports.identity import client_turn
 from garrison.ports.kube import Kube
 from garrison.runtime.cache import Cache
 from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
@@ -112,7 +110,7 @@ class WorkloadController:
     @property
     def triggers(self) -> Mapping[str, Trigger]:
         return {
-            "AkashLease": _workload_of_lease,
+            "AkashLease": workload_of_lease,
             "AkashAccount": self._all_workloads,
             "ProviderPolicy": self._workloads_beside,
             "EgressPolicy": self._workloads_beside,
@@ -229,7 +227,7 @@ class WorkloadController:
         routes = observed.routes
         actions += [Unroute(name=name) for name in routes.stale]
         actions += [Route(kind=kind, body=body) for kind, body in routes.objects]
-        if workload.spec.trust == "Verified" and client_turn(observed.now) != _turn(workload):
+        if workload.spec.trust == "Verified" and client_turn(observed.now) != turn_of(workload):
             actions.append(IssueClient(turn=client_turn(observed.now)))
         actions += [Retire(name=name, uid=uid) for name, uid in observed.moves.delete]
         actions += [Create(entry=entry) for entry in observed.moves.create]
@@ -306,7 +304,7 @@ class WorkloadController:
         status = summarise(self._situation(observed, workload, accepted))
         for each in outcomes:
             if isinstance(each.action, IssueClient) and each.error is None:
-                status = replace(status, client=_client(workload, each.action.turn))
+                status = replace(status, client=client_status(workload, each.action.turn))
         fresh = {each.name for each in status.leases} - {
             each.name for each in workload.status.leases
         }
@@ -346,28 +344,5 @@ def _waits_for(seen: Seen, moves: Fleet, accepted: str | None) -> Problem | None
     return waits_for(seen.account, leases, failures, moves.failures_since_ready)
 
 
-def _turn(workload: Workload) -> int | None:
-    """The turn whose identities are all there; an older operator made no console identity."""
-    known = workload.status.client
-    return known.turn if known is not None and known.console is not None else None
-
-
-def _client(workload: Workload, turn: int) -> ClientStatus:
-    return ClientStatus(
-        secret=client_secret(workload.meta.name, turn),
-        console=console_secret(workload.meta.name, turn),
-        turn=turn,
-        until=client_until(turn),
-    )
-
-
 def _key(workload: Workload) -> Key:
     return Key(kind=WORKLOAD.kind, namespace=workload.meta.namespace, name=workload.meta.name)
-
-
-def _workload_of_lease(raw: Raw) -> list[Key]:
-    meta = raw["metadata"]
-    name = (meta.get("labels") or {}).get(LABEL_WORKLOAD)
-    if name is None:
-        return []
-    return [Key(kind=WORKLOAD.kind, namespace=meta.get("namespace") or "", name=name)]
