@@ -134,10 +134,10 @@ def _login(kube: KubeClient) -> Callable[[], Awaitable[Login]]:
         found = await kube.credentials()
         return Login(
             server=found.server,
-            ca_path=found.ca_path,
+            authority=found.pem.authority,
             token=found.token,
-            certificate_path=found.certificate_path,
-            key_path=found.key_path,
+            certificate=found.pem.certificate,
+            key=found.pem.key,
             insecure=found.insecure,
         )
 

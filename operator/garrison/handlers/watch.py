@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import kopf
 
@@ -15,13 +15,13 @@ from garrison.handlers.settings import event_source
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """How the API server is reached; paths of PEM files, empty where not used."""
+    """How the API server is reached; PEM text, empty where not used."""
 
     server: str
-    ca_path: str = ""
-    token: str = ""
-    certificate_path: str = ""
-    key_path: str = ""
+    authority: str = ""
+    token: str = field(default="", repr=False)
+    certificate: str = ""
+    key: str = field(default="", repr=False)
     insecure: bool = False
 
 
@@ -58,10 +58,10 @@ async def watch(
 def _connection(login: Login) -> kopf.ConnectionInfo:
     return kopf.ConnectionInfo(
         server=login.server,
-        ca_path=login.ca_path or None,
+        ca_data=login.authority or None,
         insecure=login.insecure or None,
         token=login.token or None,
         scheme="Bearer" if login.token else None,
-        certificate_path=login.certificate_path or None,
-        private_key_path=login.key_path or None,
+        certificate_data=login.certificate or None,
+        private_key_data=login.key or None,
     )

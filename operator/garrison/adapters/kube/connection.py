@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -21,19 +24,35 @@ kubernetes_config: Any = kubernetes.aio.config
 IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 TIMEOUT_SECONDS = 10.0
 CONNECTIONS = 64
+BLOCK = re.compile(r"-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----", re.DOTALL)
 
 
 class Connection:
     """One pool of connections. The pod's token is read again as it is renewed."""
 
-    def __init__(self, configuration: Any, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self, configuration: Any, timeout: float = TIMEOUT_SECONDS, *, pem: Pem | None = None
+    ) -> None:
         self._configuration = configuration
+        self._pem = pem
         self._api = kubernetes_client.ApiClient(configuration)
         self._timeout = timeout
 
     async def credentials(self) -> Credentials:
-        """Return what this connection logs in with, for the source of watch events."""
-        return await credentials_of(self._configuration)
+        """Return what this connection logs in with, for the source of watch events.
+
+        A pod's token, and files that a kubeconfig names, are read again. Raises OSError.
+        """
+        pem = self._pem
+        if pem is None:
+            pem = await asyncio.to_thread(pem_of, self._configuration)
+        bearer = await self._configuration.get_api_key_with_prefix("BearerToken") or ""
+        return Credentials(
+            server=self._configuration.host,
+            pem=pem,
+            token=str(bearer).removeprefix("Bearer ").removeprefix("bearer "),
+            insecure=not self._configuration.verify_ssl,
+        )
 
     async def close(self) -> None:
         await self._api.close()
@@ -92,37 +111,62 @@ async def open_connection(kubeconfig: str | None, context: str | None) -> Connec
     try:
         if kubeconfig is None and context is None and IN_CLUSTER in os.environ:
             kubernetes_config.load_incluster_config(configuration)
-        else:
-            await kubernetes_config.load_kube_config(
-                kubeconfig, context, configuration, persist_config=False
-            )
+            return Connection(configuration)
+        return await _of_kubeconfig(configuration, kubeconfig, context)
     except (kubernetes_config.ConfigException, OSError, ValueError) as error:
         source = kubeconfig or "the default kubeconfig"
         message = f"{source}: {error}; name a kubeconfig and a context that exist"
         raise RejectedError(message, reason="KubeconfigInvalid") from error
-    return Connection(configuration)
+
+
+async def _of_kubeconfig(
+    configuration: Any, kubeconfig: str | None, context: str | None
+) -> Connection:
+    """The client writes keys that stand in a kubeconfig to files and deletes them at its exit.
+
+    A process that is killed has no such exit, so here the files go once they have been read.
+    """
+    with tempfile.TemporaryDirectory(prefix="garrison-kubeconfig-") as folder:
+        try:
+            await kubernetes_config.load_kube_config(
+                kubeconfig, context, configuration, persist_config=False, temp_file_path=folder
+            )
+            used = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
+            is_inline = any(path is not None and Path(path).is_relative_to(folder) for path in used)
+            return Connection(configuration, pem=pem_of(configuration) if is_inline else None)
+        finally:
+            # It would hand the same paths to the next connection of this process.
+            kubernetes_config.kube_config._cleanup_temp_files()  # noqa: SLF001 - no other way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pem:
+    """What TLS needs, as PEM text; empty where not used."""
+
+    authority: str = ""
+    certificate: str = ""
+    key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """How the API server is reached, for another client; paths of PEM files, empty where not used."""
+    """How the API server is reached, for another client."""
 
     server: str
-    ca_path: str = ""
+    pem: Pem = Pem()
     token: str = field(default="", repr=False)
-    certificate_path: str = ""
-    key_path: str = ""
     insecure: bool = False
 
 
-async def credentials_of(configuration: Any) -> Credentials:
-    """Return the credentials that a configuration holds now; a pod's token is read again."""
-    bearer = await configuration.get_api_key_with_prefix("BearerToken") or ""
-    return Credentials(
-        server=configuration.host,
-        ca_path=configuration.ssl_ca_cert or "",
-        token=str(bearer).removeprefix("Bearer ").removeprefix("bearer "),
-        certificate_path=configuration.cert_file or "",
-        key_path=configuration.key_file or "",
-        insecure=not configuration.verify_ssl,
+def pem_of(configuration: Any) -> Pem:
+    """Return the contents of the files that a configuration names. Raises OSError."""
+    return Pem(
+        authority=_text(configuration.ssl_ca_cert),
+        certificate=_text(configuration.cert_file),
+        key=_text(configuration.key_file),
     )
+
+
+def _text(path: str | None) -> str:
+    """Without the comments that bundles of authorities have between their blocks."""
+    return "\n".join(BLOCK.findall(Path(path).read_text(errors="replace"))) if path else ""
