@@ -52,8 +52,8 @@ class Measurements:
         due = next_probe(track, self._period(o), o.now) <= 0
         if due and not self._jobs.running(key, PROBE):
             self._jobs.start(key, PROBE, lambda: self._probe(o, endpoint))
-        o = replace(o, track=track, unsafe=unsafe)
-        return self._with_figures(o, key)
+        probing = self._jobs.running(key, PROBE)
+        return self._with_figures(replace(o, track=track, probing=probing, unsafe=unsafe), key)
 
     def _period(self, o: Observation) -> float:
         """A starting replica is probed every second: most of its wait would else be ours."""

@@ -132,6 +132,8 @@ class Observation:
     gateway_error: str = ""
     gateway_down_since: datetime | None = None
     track: Track = field(default_factory=Track)
+    probing: bool = False
+    """whether a probe is on its way: its end wakes the lease up"""
     unsafe: str = ""
     """why the forwarded address must not be dialled"""
     measuring: bool = False

@@ -51,10 +51,17 @@ def while_running(o: Observation, view: View) -> Step | None:
 
 
 def next_look(o: Observation) -> float:
-    """Return the seconds until the next look is due, at most a period."""
+    """Return the seconds until the next look is due, at most a period.
+
+    One that is on its way wakes the lease up by itself; after one that failed there is a pause.
+    """
     asked, finding = o.integrity.asked, o.integrity.finding
-    if asked is None or finding is None:
-        return float(asked.every_seconds) if asked is not None else o.timing.watch
+    if asked is None or o.integrity.looking:
+        return o.timing.watch
+    if not _may_try(o):
+        return o.timing.look_retry - age(o.integrity.tried_at, o.now)
+    if finding is None:
+        return float(asked.every_seconds)
     jitter = jitter_of(o.lease.meta.uid)
     if is_due(finding.at, asked.every_seconds, jitter, o.now):
         return 0.0

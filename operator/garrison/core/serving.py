@@ -231,9 +231,14 @@ def ready(o: Observation) -> Step:
     idle = o.track.healthy and not o.measuring
     if idle and is_due(status.benchmark, o.benchmark, o.now):
         return Step(status=status, action=StartBenchmark(), requeue=o.timing.watch)
-    soon = next_probe(o.track, o.health.period_seconds, o.now)
-    look = proving.next_look(o)
-    return Step(status=status, requeue=max(0.05, min(soon, look, o.timing.watch)))
+    return Step(status=status, requeue=max(0.05, min(_next_probe(o), proving.next_look(o))))
+
+
+def _next_probe(o: Observation) -> float:
+    """The seconds until a probe is due; one that is on its way wakes the lease up by itself."""
+    if o.probing:
+        return o.timing.watch
+    return min(o.timing.watch, next_probe(o.track, o.health.period_seconds, o.now))
 
 
 def _remeasured(o: Observation) -> Step:
