@@ -31,8 +31,13 @@ class Where:
         return next(matching, None)
 
 
+SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
 def clone(value: Any) -> Any:
     """Return a deep copy of a JSON value; faster than ``copy.deepcopy``."""
+    if type(value) in SCALARS:
+        return value
     if isinstance(value, dict):
         return {key: clone(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

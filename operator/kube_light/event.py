@@ -21,19 +21,24 @@ FROM_CORE = {core: name for name, core in TO_CORE.items()}
 
 def outward(resource: Resource, stored: Object) -> Object:
     """Return a copy of a stored object as a resource's version shows it."""
+    return clone(shown(resource, stored))  # type: ignore[no-any-return]
+
+
+def shown(resource: Resource, stored: Object) -> Object:
+    """Return a stored object as a resource's version shows it, its parts shared: only to be read."""
     return _faced(resource, stored, TO_CORE if resource is CORE_EVENT else {})
 
 
 def inward(resource: Resource, body: Object) -> Object:
     """Return a copy of a request's object as it is stored."""
     if resource is CORE_EVENT:
-        return _faced(EVENT, body, FROM_CORE)
-    return _faced(resource, body, {})
+        return clone(_faced(EVENT, body, FROM_CORE))  # type: ignore[no-any-return]
+    return clone(_faced(resource, body, {}))  # type: ignore[no-any-return]
 
 
 def _faced(resource: Resource, body: Object, names: dict[str, str]) -> Object:
     result: dict[str, Any] = {"apiVersion": resource.api_version, "kind": resource.kind}
     for key, value in body.items():
         if key not in result:
-            result[names.get(key, key)] = clone(value)
+            result[names.get(key, key)] = value
     return result

@@ -14,7 +14,7 @@ from uuid import uuid4
 from kube_light import admission, lifecycle, patch
 from kube_light.document import clone, deleting, finalizers_of
 from kube_light.errors import already_exists, expired, not_found, unknown_path
-from kube_light.event import inward, outward
+from kube_light.event import inward, outward, shown
 from kube_light.history import Change, ChangeType, History
 from kube_light.resource import BUILT_IN, NAMESPACE, Object, Resource, Storage
 from kube_light.selector import EVERYTHING, Selector
@@ -24,6 +24,7 @@ Key: TypeAlias = tuple[str, str]
 
 Listener: TypeAlias = Callable[[Change], None]
 Edit: TypeAlias = Callable[[Object], Any]
+"""From an object as it is, only to be read, to what is wanted in its place; may share parts."""
 
 FIRST_NAMESPACES = ("default", "kube-system")
 
@@ -161,7 +162,7 @@ class Store:
         self, resource: Resource, body: Object, namespace: str, name: str, subresource: str = ""
     ) -> Object:
         """Replace an object, or its status, as PUT does."""
-        return self._edit(resource, namespace, name, lambda _: clone(body), subresource)
+        return self._edit(resource, namespace, name, lambda _: body, subresource)
 
     def merge(
         self, resource: Resource, body: Object, namespace: str, name: str, subresource: str = ""
@@ -276,7 +277,7 @@ class Store:
         self, resource: Resource, namespace: str, name: str, edit: Edit, subresource: str
     ) -> Object:
         old = self._current(resource, namespace, name)
-        new = inward(resource, edit(outward(resource, old)))
+        new = inward(resource, edit(shown(resource, old)))
         meta = new.get("metadata") or {}
         admission.check_preconditions(
             resource, old["metadata"], meta.get("uid"), meta.get("resourceVersion")
