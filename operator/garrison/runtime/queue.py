@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections import deque
 
 from garrison.api.meta import Key
 
@@ -14,6 +15,7 @@ RESOLUTION = 0.001
 class KeyedQueue:
     """Deduplicating; the earliest asked time wins; a key added while it is worked on comes again.
 
+    Whoever waits sleeps until there is a key for it: one is woken per key, by one timer for all.
     Time is the event loop's, so it is virtual wherever the loop's is.
     """
 
@@ -22,7 +24,8 @@ class KeyedQueue:
         self._due: dict[Key, float] = {}
         self._working: dict[Key, float | None] = {}
         self._sequence = 0
-        self._changed = asyncio.Event()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
     def __len__(self) -> int:
@@ -53,41 +56,75 @@ class KeyedQueue:
         self._due[key] = due
         self._sequence += 1
         heapq.heappush(self._heap, (due, self._sequence, key))
-        self._changed.set()
+        self._wake()
 
     def close(self) -> None:
         """Give out no more keys."""
         self._closed = True
-        self._changed.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        while self._waiting:
+            self._wake_one()
 
     async def get(self) -> Key | None:
         """Wait for the next due key and take it (``done`` must follow); None once closed."""
         while not self._closed:
-            key, wait = self._next()
+            key = self._take()
             if key is not None:
+                self._wake()
                 return key
-            self._changed.clear()
-            try:
-                async with asyncio.timeout(wait):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+            await self._turn()
         return None
 
-    def _next(self) -> tuple[Key | None, float | None]:
-        now = asyncio.get_running_loop().time()
-        while self._heap:
-            due, _, key = self._heap[0]
-            if self._due.get(key) != due:
-                heapq.heappop(self._heap)
-                continue
-            if due > now + RESOLUTION:
-                return None, due - now
+    async def _turn(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        self._wake()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled():  # it was woken for a key that somebody else must take now
+                self._wake()
+            raise
+
+    def _wake(self) -> None:
+        """Wake one of those who wait if a key is due, else set the timer to when one is."""
+        due = self._earliest()
+        if due is None or not self._waiting or self._closed:
+            return
+        loop = asyncio.get_running_loop()
+        if due <= loop.time() + RESOLUTION:
+            self._wake_one()
+        elif self._timer is None or self._timer.when() != due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = loop.call_at(due, self._ring)
+
+    def _wake_one(self) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._wake()
+
+    def _earliest(self) -> float | None:
+        """When the first key is due; what was asked for earlier since then is dropped on the way."""
+        while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)
-            del self._due[key]
-            self._working[key] = None
-            return key, None
-        return None, None
+        return self._heap[0][0] if self._heap else None
+
+    def _take(self) -> Key | None:
+        due = self._earliest()
+        if due is None or due > asyncio.get_running_loop().time() + RESOLUTION:
+            return None
+        _, _, key = heapq.heappop(self._heap)
+        del self._due[key]
+        self._working[key] = None
+        return key
 
     def done(self, key: Key, *, after: float | None = None) -> None:
         """End the work on a key; look again in ``after`` seconds (None: only when asked)."""

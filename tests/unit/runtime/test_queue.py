@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from unittest.mock import Mock
 
 import pytest
 
@@ -113,6 +114,34 @@ async def test_a_cancelled_waiter_takes_no_key_with_it() -> None:
     await asyncio.wait([waiter])
     queue.add(A)
     assert await _take(queue) == A
+
+
+async def test_who_is_cancelled_just_when_it_was_woken_leaves_the_key_to_another() -> None:
+    queue = KeyedQueue()
+    first, second = (asyncio.create_task(queue.get()) for _ in range(2))
+    await asyncio.sleep(1)
+    queue.add(A)
+    first.cancel()
+    assert await second == A
+    assert first.cancelled()
+
+
+async def test_one_of_many_is_woken_for_a_key_and_the_rest_sleep_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue = KeyedQueue()
+    waiting = [asyncio.create_task(queue.get()) for _ in range(50)]
+    await asyncio.sleep(1)
+    loop = asyncio.get_running_loop()
+    calls = Mock(side_effect=loop.call_soon)
+    monkeypatch.setattr(loop, "call_soon", calls)
+    queue.add(A, after=2.0)
+    queue.add(B, after=2.0)
+    await asyncio.sleep(5)
+    assert calls.call_count < 10
+    assert {each.result() for each in waiting if each.done()} == {A, B}
+    queue.close()
+    await asyncio.gather(*waiting)
 
 
 @pytest.mark.parametrize("seed", range(20))
