@@ -178,17 +178,18 @@ class Condition:
 
 
 def set_condition(conditions: tuple[Condition, ...], new: Condition) -> tuple[Condition, ...]:
-    """Return ``conditions`` with ``new`` in place of its type; an unchanged status keeps its time."""
-    kept = []
-    found = False
-    for old in conditions:
-        if old.type != new.type:
-            kept.append(old)
-            continue
-        found = True
-        at = old.last_transition_time if old.status == new.status else new.last_transition_time
-        kept.append(_at(new, at))
-    return tuple(kept) if found else (*kept, new)
+    """Return ``conditions`` with ``new`` in place of its type; an unchanged status keeps its time.
+
+    When that changes nothing it is ``conditions`` itself.
+    """
+    old = condition(conditions, new.type)
+    if old is None:
+        return (*conditions, new)
+    if old.status == new.status:
+        new = _at(new, old.last_transition_time)
+    if new == old:
+        return conditions
+    return tuple(new if each.type == new.type else each for each in conditions)
 
 
 def _at(condition: Condition, at: datetime) -> Condition:

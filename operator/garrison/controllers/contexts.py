@@ -20,12 +20,14 @@ from garrison.core.lifecycle import Observation, Timing
 from garrison.core.order import environment, price_ceiling
 from garrison.core.rotation import WantedSecret, newest
 from garrison.core.target import target_of
-from garrison.core.winding import is_winding
+from garrison.core.winding import is_leaving
 from garrison.ports.clock import Chance, Clock
 from garrison.ports.kube import Kube
 from garrison.ports.market import LeaseTarget, MarketTraits
 from garrison.ports.sentinel import Launch
 
+UNPLACED = frozenset({"Pending", "Ordering", "Bidding", "Leasing"})
+"""phases in which it is not settled yet at which provider the replica runs"""
 CHOOSING = frozenset({"Ordering", "Bidding"})
 UNKNOWN_MARKET = MarketTraits(chooses_id=True, outcome_horizon=timedelta(hours=1))
 """Until the account is known, every outcome counts as open for long."""
@@ -61,7 +63,7 @@ class Contexts:
         """Return what the cache, the clock and the template say; nothing is asked of the market."""
         account = self._catalog.account(lease.spec.account)
         workload = self.owner(lease)
-        status = lease.status
+        status, leaving = lease.status, is_leaving(lease)
         o = Observation(
             lease=lease,
             now=self._clock.now(),
@@ -75,25 +77,17 @@ class Contexts:
             recorded=self._is_recorded(lease),
             orphaned=lease.meta.deleting and await self._is_orphaned(lease),
             unlisted=account is not None and await self._is_unlisted(lease, account),
+            template=await self._catalog.template(lease.meta.namespace, lease.spec.revision)
+            if not leaving or status.phase == "Closing"
+            else None,
         )
-        if not is_winding(o) or status.phase == "Closing":
-            o = replace(
-                o,
-                template=await self._catalog.template(lease.meta.namespace, lease.spec.revision),
-                providers=self._catalog.providers(),
-            )
-        if o.verified and not is_winding(o):
-            o = await self._with_sentinel(o)
-            o = self._with_secrets(o, workload)
+        if o.verified and not leaving:
+            o = await self._with_sentinel(o, workload)
         if o.verified and status.closed_at is not None and lease.meta.deleting:
             o = replace(o, unrevoked=await self._deliveries.unrevoked(lease))
+        if status.phase in UNPLACED and not leaving:
+            o = self._with_rivals(o, workload)
         return self._with_workload(o, workload) if workload is not None else o
-
-    def _with_secrets(self, o: Observation, workload: Workload | None) -> Observation:
-        if workload is None or o.template is None:
-            return o
-        names = [each.rotating_secret_ref.name for each in o.template.secrets]
-        return replace(o, secrets=tuple(self._wanted(o.lease, workload, each) for each in names))
 
     def _wanted(self, lease: Lease, workload: Workload, name: str) -> WantedSecret:
         secret = self._catalog.rotating_secret(lease.meta.namespace, name)
@@ -103,13 +97,20 @@ class Contexts:
         live = newest(secret.status, holder)
         return WantedSecret(name=name, version=live.version if live is not None else None)
 
-    async def _with_sentinel(self, o: Observation) -> Observation:
+    async def _with_sentinel(self, o: Observation, workload: Workload | None) -> Observation:
         process = await self._catalog.process(o.lease.meta.namespace, o.lease.spec.revision)
         return replace(
             o,
             injection=await self._sentinels.injection(o.lease),
-            launch=_launch(o, process) if process is not None else None,
+            launch=_launch(o, workload, process) if process is not None else None,
+            secrets=self._secrets(o, workload),
         )
+
+    def _secrets(self, o: Observation, workload: Workload | None) -> tuple[WantedSecret, ...]:
+        if workload is None or o.template is None:
+            return ()
+        names = [each.rotating_secret_ref.name for each in o.template.secrets]
+        return tuple(self._wanted(o.lease, workload, each) for each in names)
 
     async def _is_unlisted(self, lease: Lease, account: Account) -> bool:
         """Another operator may have dropped the name while this one was creating the object.
@@ -147,12 +148,6 @@ class Contexts:
         spec = workload.spec
         ref = spec.provider_policy_ref
         policy = self._catalog.policy(workload.meta.namespace, ref.name) if ref else None
-        siblings = [
-            each
-            for name, each in self._catalog.leases_of(workload).items()
-            if name != o.lease.meta.name and each.status.closed_at is None
-        ]
-        held = sorted({name for each in siblings if (name := _held(each)) is not None})
         return replace(
             o,
             policy=policy.spec if policy is not None else None,
@@ -165,6 +160,19 @@ class Contexts:
             ceiling=price_ceiling(spec.budget, policy.spec if policy else None, o.account)
             if o.account is not None
             else o.ceiling,
+        )
+
+    def _with_rivals(self, o: Observation, workload: Workload | None) -> Observation:
+        """What the choice of a provider looks at: all of them, and where the siblings are."""
+        siblings = [
+            each
+            for name, each in (self._catalog.leases_of(workload) if workload else {}).items()
+            if name != o.lease.meta.name and each.status.closed_at is None
+        ]
+        held = sorted({name for each in siblings if (name := _held(each)) is not None})
+        return replace(
+            o,
+            providers=self._catalog.providers(),
             taken=frozenset(held),
             taken_regions=frozenset(self._regions(held)),
             yields=any(
@@ -201,9 +209,9 @@ class Contexts:
         return target_of(o.status, provider.status.host if provider else None)
 
 
-def _launch(o: Observation, process: ImageProcess) -> Launch | None:
+def _launch(o: Observation, workload: Workload | None, process: ImageProcess) -> Launch | None:
     template = o.template
-    if template is None:
+    if template is None or workload is None:
         return None
     return launch_of(
         command=template.command,
@@ -212,7 +220,7 @@ def _launch(o: Observation, process: ImageProcess) -> Launch | None:
         image_command=process.command,
         env=environment(template),
         port=template.port,
-        drain_seconds=o.drain_seconds,
+        drain_seconds=workload.spec.traffic.drain_seconds,
         metrics_path=template.metrics.path if template.metrics is not None else None,
     )
 

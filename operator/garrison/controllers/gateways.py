@@ -27,7 +27,8 @@ class Gateways:
         if target is None:
             return replace(o, gateway_error="the provider's host is not known yet")
         if not self._is_due(o, uid):
-            return replace(o, gateway_down_since=self._down.get(uid))
+            since = self._down.get(uid)
+            return o if since is None else replace(o, gateway_down_since=since)
         self._read[uid] = o.now
         try:
             service = await gateway.status(target)

@@ -369,7 +369,7 @@ class LeaseController:
     def conclude(
         self, observed: Observation, outcomes: tuple[Outcome[Action], ...], now: datetime
     ) -> Verdict:
-        """Return the status with the outcome folded in, and the Events that tell the story."""
+        """Return the status with the outcome folded in if it is new, and the Events of the story."""
         del now
         taken = self._steps.pop(observed.lease.meta.uid, None) or step(observed)
         if isinstance(taken.action, EnsureFinalizer | RemoveFinalizer):
@@ -380,7 +380,7 @@ class LeaseController:
         if status.intent is not None and status.intent.token == observed.token:
             self._contexts.tokens[observed.lease.meta.uid] = observed.token
         return Verdict(
-            status=dump(STATUS_ADAPTER, status),
+            status=dump(STATUS_ADAPTER, status) if status is not observed.status else None,
             notes=lease_notes(observed.lease, status),
             requeue_after=taken.requeue,
         )

@@ -52,8 +52,16 @@ class Measurements:
         due = next_probe(track, self._period(o), o.now) <= 0
         if due and not self._jobs.running(key, PROBE):
             self._jobs.start(key, PROBE, lambda: self._probe(o, endpoint))
-        probing = self._jobs.running(key, PROBE)
-        return self._with_figures(replace(o, track=track, probing=probing, unsafe=unsafe), key)
+        figures, error = self._figures(key)
+        return replace(
+            o,
+            track=track,
+            probing=self._jobs.running(key, PROBE),
+            unsafe=unsafe,
+            measuring=self._jobs.running(key, BENCHMARK),
+            figures=figures,
+            measure_error=error,
+        )
 
     def _period(self, o: Observation) -> float:
         """A starting replica is probed every second: most of its wait would else be ours."""
@@ -76,13 +84,14 @@ class Measurements:
         self._tracks[key] = (endpoint, track)
         return track, unsafe
 
-    def _with_figures(self, o: Observation, key: Key) -> Observation:
+    def _figures(self, key: Key) -> tuple[BenchmarkFigures | None, str]:
+        """What a benchmark that has ended gave, or why it gave nothing."""
         result = self._jobs.take(key, BENCHMARK)
         if result is None:
-            return replace(o, measuring=self._jobs.running(key, BENCHMARK))
+            return None, ""
         if isinstance(result.value, BenchmarkFigures):
-            return replace(o, figures=result.value)
-        return replace(o, measure_error=str(result.error) or "the benchmark got no answer")
+            return result.value, ""
+        return None, str(result.error) or "the benchmark got no answer"
 
     async def _probe(self, o: Observation, endpoint: EndpointStatus) -> ProbeResult:
         destination = await self._screen.destination(

@@ -89,7 +89,10 @@ def settle(o: Observation, taken: Step, value: object, error: Exception | None) 
 
 
 def finished(o: Observation, status: LeaseStatus) -> LeaseStatus:
-    """Return the status with its ``Ready`` condition, so that ``kubectl wait`` works on leases."""
+    """Return the status with its ``Ready`` condition, so that ``kubectl wait`` works on leases.
+
+    It is the same object when nothing is new.
+    """
     state, reason, message = _readiness(o, status)
     new = Condition(
         type="Ready",
@@ -99,11 +102,10 @@ def finished(o: Observation, status: LeaseStatus) -> LeaseStatus:
         observed_generation=o.lease.meta.generation,
         last_transition_time=_whole(o.now),
     )
-    return replace(
-        status,
-        observed_generation=o.lease.meta.generation,
-        conditions=set_condition(status.conditions, new),
-    )
+    conditions, generation = set_condition(status.conditions, new), o.lease.meta.generation
+    if conditions is status.conditions and generation == status.observed_generation:
+        return status
+    return replace(status, observed_generation=generation, conditions=conditions)
 
 
 def _whole(moment: datetime) -> datetime:

@@ -254,7 +254,8 @@ def _set(
         observed_generation=o.lease.meta.generation,
         last_transition_time=o.now.replace(microsecond=0),
     )
-    return replace(status, conditions=set_condition(status.conditions, new))
+    conditions = set_condition(status.conditions, new)
+    return status if conditions is status.conditions else replace(status, conditions=conditions)
 
 
 def _lasts(status: LeaseStatus, until: datetime) -> LeaseStatus:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from garrison.api.lease import AttemptStatus, LeaseFailure, LeaseStatus
+from garrison.api.lease import AttemptStatus, Lease, LeaseFailure, LeaseStatus
 from garrison.api.money import shown_dollars
 from garrison.core.lifecycle import (
     CloseDeployment,
@@ -30,9 +30,14 @@ RELEASED = "Released"
 
 def is_winding(o: Observation) -> bool:
     """Return whether this lease is on its way out (or this order of it is)."""
-    status = o.status
+    return is_leaving(o.lease)
+
+
+def is_leaving(lease: Lease) -> bool:
+    """Return the same of a lease that nothing else is known of."""
+    status = lease.status
     return (
-        o.lease.meta.deleting
+        lease.meta.deleting
         or status.failure is not None
         or status.phase in {"Draining", "Closing", "Closed", "Failed"}
     )

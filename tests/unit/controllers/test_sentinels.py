@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from unittest.mock import AsyncMock
+
+import pytest
 
 from garrison.api.meta import EVENT, LEASE, WORKLOAD
 from garrison.ports.kube import Object
@@ -43,6 +46,16 @@ async def test_an_agent_that_is_exchanged_while_it_serves_is_told_as_condition_a
         if each["reason"] == "SentinelChanged"
     }
     assert notes == {LEASE.kind: found["message"]}
+
+
+async def test_a_workload_may_drain_as_long_as_its_spec_says(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts = AsyncMock(side_effect=cluster.sentinel.start)
+    monkeypatch.setattr(cluster.sentinel, "start", starts)
+    await cluster.create(workload(trust="Verified", traffic={"drainSeconds": 7}))
+    await cluster.serves()
+    assert [each.args[1].drain_seconds for each in starts.await_args_list] == [7]
 
 
 def stated(body: Object) -> list[Mapping[str, str]]:
