@@ -41,6 +41,12 @@ def mine(record: DeploymentRecord) -> str | None:
     return _owner(record.order.marker)
 
 
+def _is_made(record: DeploymentRecord) -> bool:
+    """Whether an operator of this seed has ordered a deployment."""
+    uid = mine(record)
+    return uid is not None and not uid.startswith(LOST_LEASE)
+
+
 @cache
 def _owner(name: str) -> str | None:
     marker = parse_marker(name)
@@ -73,11 +79,7 @@ class Invariants:
         """Yield every broken promise."""
         paid = [each for each in self._market.paid() if mine(each) is not None]
         yield from self._doubled(paid)
-        ours = [
-            each
-            for each in paid
-            if not str(mine(each)).startswith(LOST_LEASE) and mine(each) not in self.released
-        ]
+        ours = [each for each in paid if _is_made(each) and mine(each) not in self.released]
         yield from self._ceilings(ours, now)
         yield from self._escrows()
         owners = {*(str(mine(each)) for each in paid), *self._adopted.values()}
@@ -119,7 +121,9 @@ class Invariants:
         """No escrow runs out while there is money, and none is filled that needed nothing."""
         for record in self._market.deployments.values():
             lease, known = record.lease, self._topped_up.get(record.id, 1)
-            if mine(record) is None or lease is None:
+            if lease is None or (lease.reason != EXHAUSTED and len(record.deposits) == known):
+                continue
+            if mine(record) is None:
                 continue
             if lease.reason == EXHAUSTED:
                 yield f"the escrow of deployment {record.id} ran out"
@@ -147,10 +151,7 @@ class Invariants:
             yield f"{price} micro-dollars per hour, the ceiling is {MAX_PRICE}"
         since = now - timedelta(minutes=10)
         new = sum(
-            mine(each) is not None
-            and not str(mine(each)).startswith(LOST_LEASE)
-            and each.since > since
-            for each in self._market.deployments.values()
+            each.since > since and _is_made(each) for each in self._market.deployments.values()
         )
         if new > MAX_NEW:
             yield f"{new} new deployments in ten minutes, the ceiling is {MAX_NEW}"

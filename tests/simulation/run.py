@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import looptime
-
 from garrison.api.meta import WORKLOAD
 from garrison.runtime.engine import RESYNC_SECONDS
 from tests.simulation.coverage import Reached
+from tests.simulation.instant import InstantLoop
 from tests.simulation.invariants import mine, objects
 from tests.simulation.people import People, everything_works, fixed_spec
 from tests.simulation.scenario import LOOKS, MAX_LEASES, NAMESPACE, Deed, adoptions, script
@@ -44,7 +43,7 @@ class Story:
 
 def run_seed(seed: int, say: Callable[[str], None] = lambda _: None) -> Story:
     """Run a seed on an event loop with virtual time."""
-    loop = looptime.new_event_loop(noop_cycles=0)
+    loop = InstantLoop()
     asyncio.set_event_loop(loop)
     try:
         return loop.run_until_complete(_run(seed, say))

@@ -178,7 +178,7 @@ class World:
         self._watch_invariants(change, kind, body)
         if kind not in WATCHED:
             return
-        for operator in self.operators:
+        for operator in self.alive():
             self._deliver(operator, change.type, body)
 
     def _deliver(self, operator: Operator, type_: str, body: Object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass as plain_dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -89,9 +89,11 @@ EVENT = Kind(group="events.k8s.io", version="v1", kind="Event", plural="events")
 OWN_KINDS = (WORKLOAD, LEASE, ACCOUNT, PROVIDER, POLICY, EGRESS, ROTATING)
 
 
-@plain_dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Key:
-    """Names one object: ``kind`` is the CamelCase kind, ``namespace`` is "" for cluster-scoped."""
+class Key(NamedTuple):
+    """Names one object: ``kind`` is the CamelCase kind, ``namespace`` is "" for cluster-scoped.
+
+    A tuple, for every look at the cache hashes one.
+    """
 
     kind: str
     namespace: str
@@ -185,11 +187,21 @@ def set_condition(conditions: tuple[Condition, ...], new: Condition) -> tuple[Co
     old = condition(conditions, new.type)
     if old is None:
         return (*conditions, new)
-    if old.status == new.status:
-        new = _at(new, old.last_transition_time)
-    if new == old:
+    kept = keep_time(new, old)
+    if kept is old:
         return conditions
-    return tuple(new if each.type == new.type else each for each in conditions)
+    return tuple(kept if each.type == new.type else each for each in conditions)
+
+
+def keep_time(new: Condition, old: Condition | None) -> Condition:
+    """Return ``new``, with the time of ``old`` while its status stays; ``old`` where that is the same."""
+    if old is None or old.status != new.status:
+        return new
+    return old if _said(new) == _said(old) else _at(new, old.last_transition_time)
+
+
+def _said(condition: Condition) -> tuple[str, str, int]:
+    return condition.reason, condition.message, condition.observed_generation
 
 
 def _at(condition: Condition, at: datetime) -> Condition:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import NewType
 
 from garrison.errors import InvalidSpecError
@@ -16,6 +17,7 @@ MOST_SHOWN = MicroUSD(9_999_999_999_999)
 """The highest amount that a field of a custom resource holds."""
 
 
+@lru_cache(maxsize=4096)
 def parse_dollars(text: str) -> MicroUSD:
     """Return a decimal string in dollars as micro-dollars, rounded down.
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from garrison.api.egress import DENY_ALL, SPEC_ADAPTER, DeniedStatus, EgressPolicySpec
 from garrison.api.lease import LeaseEgress
@@ -26,6 +27,7 @@ class WantedEgress:
     spec: EgressPolicySpec = DENY_ALL
 
 
+@lru_cache(maxsize=4096)
 def digest(spec: EgressPolicySpec) -> str:
     """Return the SHA-256 of a policy's content, hex: equal content is not sent again."""
     text = json.dumps(dump(SPEC_ADAPTER, spec), sort_keys=True)

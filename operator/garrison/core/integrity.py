@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 from garrison.api.workload import Integrity
@@ -98,7 +99,7 @@ def extended(baseline: Baseline, evidence: Evidence) -> Baseline:
 
 
 def unrecognised(
-    evidence: Evidence, patterns: Sequence[str], stage: Stage, now: datetime
+    evidence: Evidence, patterns: tuple[str, ...], stage: Stage, now: datetime
 ) -> Finding:
     """Return the finding for files that are not those of the first look, of which a digest is left."""
     return Finding(
@@ -113,7 +114,7 @@ def unrecognised(
 
 
 def refused(
-    instance: str, patterns: Sequence[str], stage: Stage, why: str, now: datetime
+    instance: str, patterns: tuple[str, ...], stage: Stage, why: str, now: datetime
 ) -> Finding:
     """Return the finding for an answer under another nonce, or with a proof that is wrong."""
     return Finding(
@@ -127,7 +128,8 @@ def refused(
     )
 
 
-def patterns_digest(patterns: Sequence[str]) -> str:
+@lru_cache(maxsize=4096)
+def patterns_digest(patterns: tuple[str, ...]) -> str:
     """Return the SHA-256 (hex) of the paths that are asked for: other paths, another reference."""
     return hashlib.sha256(json.dumps(list(patterns)).encode()).hexdigest()
 
@@ -154,7 +156,7 @@ def jitter_of(uid: str) -> float:
 def judge(
     baseline: Baseline,
     evidence: Evidence,
-    patterns: Sequence[str],
+    patterns: tuple[str, ...],
     *,
     sentinel: str,
     stage: Stage,

@@ -15,7 +15,7 @@ from garrison.api.account import (
     Stranger,
 )
 from garrison.api.lease import Lease
-from garrison.api.meta import Condition, ConditionStatus
+from garrison.api.meta import Condition, ConditionStatus, keep_time
 from garrison.api.money import MicroUSD, format_dollars, parse_dollars, shown_dollars
 from garrison.core.budget import Refusal, Request, grant_all, rate_window, reserved
 from garrison.core.holdings import steady
@@ -272,12 +272,7 @@ def _conditions(
     ]
     old = {each.type: each for each in account.status.conditions}
     told = {} if market is not None else _told_before(account, burn)
-    return tuple(
-        replace(each, last_transition_time=old[each.type].last_transition_time)
-        if each.type in old and old[each.type].status == each.status
-        else each
-        for each in (told.get(each.type, each) for each in found)
-    )
+    return tuple(keep_time(told.get(each.type, each), old.get(each.type)) for each in found)
 
 
 def _told_before(account: Account, burn: int) -> Mapping[str, Condition]:

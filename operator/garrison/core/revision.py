@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 
 from garrison.api.container import TEMPLATE_ADAPTER, Template
 from garrison.api.parsing import dump
@@ -16,6 +17,7 @@ from garrison.api.parsing import dump
 HISTORY = 3
 
 
+@lru_cache(maxsize=4096)
 def revision_name(workload: str, template: Template) -> str:
     """Return the name of a template's ControllerRevision: the same template, the same name."""
     text = json.dumps(dump(TEMPLATE_ADAPTER, template), sort_keys=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from garrison.api.lease import IntegrityStatus, Lease
-from garrison.api.meta import LABEL_WORKLOAD, Condition, ConditionStatus
+from garrison.api.meta import LABEL_WORKLOAD, Condition, ConditionStatus, keep_time
 from garrison.api.money import parse_dollars, shown_dollars
 from garrison.api.workload import Workload, WorkloadStatus
 from garrison.core import blame
@@ -193,13 +193,7 @@ def _conditions(
         *_shared(s),
     ]
     old = {each.type: each for each in s.workload.status.conditions}
-    return tuple(_keep_time(each, old.get(each.type)) for each in found)
-
-
-def _keep_time(new: Condition, old: Condition | None) -> Condition:
-    if old is None or old.status != new.status:
-        return new
-    return replace(new, last_transition_time=old.last_transition_time)
+    return tuple(keep_time(each, old.get(each.type)) for each in found)
 
 
 def _condition(

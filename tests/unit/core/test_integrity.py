@@ -47,7 +47,7 @@ def process(pid: int, executable: str, parent: int = 1) -> ProcessEvidence:
 
 def found(baseline: Baseline = IMAGE, **changed: Any) -> Finding:
     evidence = replace(GOOD, **changed)
-    return judge(baseline, evidence, ["/app/**"], sentinel=AGENT, stage="Running", now=NOW)
+    return judge(baseline, evidence, ("/app/**",), sentinel=AGENT, stage="Running", now=NOW)
 
 
 def test_what_is_as_it_should_be() -> None:

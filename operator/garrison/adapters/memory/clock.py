@@ -19,9 +19,13 @@ class LoopClock:
         self._loop = asyncio.get_running_loop()
         self._epoch = epoch
         self._started = self._loop.time()
+        self._read = (self._started, epoch)
 
     def now(self) -> datetime:
-        return self._epoch + timedelta(seconds=self._loop.time() - self._started)
+        seconds = self._loop.time()
+        if seconds != self._read[0]:
+            self._read = seconds, self._epoch + timedelta(seconds=seconds - self._started)
+        return self._read[1]
 
 
 class ManualClock:

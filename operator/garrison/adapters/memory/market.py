@@ -101,9 +101,7 @@ class MemoryMarket:
     def settle(self) -> None:
         """Let everything happen that was due until now."""
         now = self._clock.now()
-        due = sorted(each for each in self._pending if each[0] <= now)
-        self._pending = [each for each in self._pending if each[0] > now]
-        for at, _, effect in due:
+        for at, _, effect in self._due(now):
             for record in self.deployments.values():
                 self._exhaust(record, at)
             try:
@@ -111,7 +109,14 @@ class MemoryMarket:
             except GarrisonError:  # the lost caller never hears of it
                 continue
         for record in self.deployments.values():
-            self._exhaust(record, now)
+            if record.closed is None:
+                self._exhaust(record, now)
+
+    def _due(self, now: datetime) -> list[tuple[datetime, int, Callable[[datetime], object]]]:
+        due = sorted(each for each in self._pending if each[0] <= now)
+        if due:
+            self._pending = [each for each in self._pending if each[0] > now]
+        return due
 
     def _exhaust(self, record: DeploymentRecord, now: datetime) -> None:
         lease = record.lease
