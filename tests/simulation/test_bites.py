@@ -19,7 +19,7 @@ from tests.safeguards import without_intent
 from tests.simulation.run import LONG_EVERY, LONG_SEED, run_seed
 
 SEEDS = range(60)
-LUCKY = (53, 55)
+LUCKY = (53, 17, 4)
 """seeds that have noticed what few others do: looked at first, to be quick"""
 Patch = Callable[[pytest.MonkeyPatch], None]
 

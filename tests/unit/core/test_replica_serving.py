@@ -10,12 +10,15 @@ import pytest
 from garrison.api.lease import (
     BenchmarkStatus,
 )
-from garrison.api.workload import Benchmark, Health
+from garrison.api.workload import Benchmark, Health, Integrity
 from garrison.core.health import Track
+from garrison.core.integrity import Standing
 from garrison.core.lifecycle import (
     StartBenchmark,
+    Timing,
 )
-from garrison.core.replica import step
+from garrison.core.proving import next_look
+from garrison.core.replica import finished, step
 from garrison.ports.market import (
     LeaseState,
     ServiceStatus,
@@ -135,6 +138,34 @@ def test_failures_and_their_blame(
 
 def test_a_silent_market_does_not_end_what_serves() -> None:
     assert step(serving("Ready", deployment=None, track=HEALTHY)).status.failure is None
+
+
+def test_a_probe_on_its_way_is_waited_for_and_not_asked_after() -> None:
+    due = serving("Ready", track=HEALTHY, now=at(10))
+    assert step(due).requeue == 0.05
+    assert step(replace(due, probing=True)).requeue == due.timing.watch
+
+
+@pytest.mark.parametrize(
+    ("standing", "seconds"),
+    [
+        (Standing(asked=Integrity(), looking=True), Timing().watch),
+        (Standing(asked=Integrity(), error="refused", tried_at=NOW), Timing().look_retry - 10),
+        (Standing(), Timing().watch),
+    ],
+)
+def test_a_look_inside_on_its_way_is_waited_for_and_one_that_failed_is_not_hurried(
+    standing: Standing, seconds: float
+) -> None:
+    assert next_look(serving("Ready", integrity=standing, now=at(10))) == seconds
+
+
+def test_a_status_that_says_nothing_new_stays_the_same_object() -> None:
+    o = serving("Ready", track=HEALTHY)
+    known = finished(o, o.status)
+    later = replace(o, lease=replace(o.lease, status=known), now=at(60))
+    assert finished(later, known) is known
+    assert finished(later, replace(known, phase="Closing")).conditions != known.conditions
 
 
 def test_a_reclaim_notice_is_written_down_and_serving_goes_on() -> None:
