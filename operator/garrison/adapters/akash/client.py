@@ -32,6 +32,8 @@ from garrison.errors import (
 Method: TypeAlias = Literal["GET", "POST", "DELETE"]
 
 TIMEOUT = aiohttp.ClientTimeout(total=20, connect=10, sock_connect=5)
+AT_ONCE = 32
+"""Reads under way, and writes: apart, so that no write waits behind the reads of a slow API."""
 MAX_BODY = 32 << 20
 MAX_RETRY_AFTER = 3600.0
 _POOR = ("insufficient balance", "insufficient funds", "not enough funds", "insufficient credit")
@@ -63,8 +65,9 @@ class ConsoleClient:
         self._base = URL(endpoint.rstrip("/"))
         self._max_body = max_body
         self._cooldown = Cooldown()
+        self._reads, self._writes = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context, limit=32),
+            connector=aiohttp.TCPConnector(ssl=context, limit=0),
             timeout=timeout,
             headers={"x-api-key": key, "accept": "application/json"},
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -93,6 +96,19 @@ class ConsoleClient:
         *,
         params: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        write: bool,
+    ) -> Any:
+        """Call once it is this call's turn; waiting for it says nothing about the API."""
+        async with self._writes if write else self._reads:
+            return await self._send(method, path, params=params, body=body, write=write)
+
+    async def _send(
+        self,
+        method: Method,
+        path: str,
+        *,
+        params: Mapping[str, str] | None,
+        body: Mapping[str, Any] | None,
         write: bool,
     ) -> Any:
         what = f"{method} {self._base.host}{path}"

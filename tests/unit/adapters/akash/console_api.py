@@ -270,7 +270,11 @@ class ConsoleApi:
 
 @asynccontextmanager
 async def console(
-    api: ConsoleApi, *, key: str = KEY, max_body: int = 1 << 20
+    api: ConsoleApi,
+    *,
+    key: str = KEY,
+    max_body: int = 1 << 20,
+    patience: aiohttp.ClientTimeout = PATIENCE,
 ) -> AsyncIterator[ConsoleClient]:
     """Serve the API; yields a client with little patience."""
     async with serve(api.app()) as port:
@@ -278,7 +282,7 @@ async def console(
             endpoint=f"http://127.0.0.1:{port}/",
             key=key,
             context=client_context(None),
-            timeout=PATIENCE,
+            timeout=patience,
             max_body=max_body,
         )
         try:

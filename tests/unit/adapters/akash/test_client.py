@@ -5,9 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import aiohttp
 import pytest
+from aiohttp import web
 
-from garrison.adapters.akash.client import ConsoleClient, UnsupportedCallError, retry_after
+from garrison.adapters.akash.client import (
+    AT_ONCE,
+    ConsoleClient,
+    UnsupportedCallError,
+    retry_after,
+)
 from garrison.adapters.akash.tls import client_context
 from garrison.errors import (
     AuthError,
@@ -153,6 +160,25 @@ async def test_after_a_rate_limit_nothing_is_sent_for_a_while() -> None:
         assert len(api.seen) == 1
         await asyncio.sleep(2.1)
         assert await read(client) is not None
+
+
+async def test_reads_that_hang_hold_no_write_back() -> None:
+    held, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow(_request: web.Request) -> web.StreamResponse:
+        held.release()
+        await go_on.wait()
+        return web.json_response({"data": {}})
+
+    api = ConsoleApi(override={BALANCES: slow, CREATE: answering(200, "{}")})
+    async with console(api, patience=aiohttp.ClientTimeout(total=30)) as client:
+        reads = [asyncio.create_task(read(client)) for _ in range(AT_ONCE + 3)]
+        for _ in range(AT_ONCE):
+            await held.acquire()
+        await write(client)
+        assert held.locked(), "more reads than are allowed at once"
+        go_on.set()
+        assert len(await asyncio.gather(*reads)) == AT_ONCE + 3
 
 
 async def test_503_is_nobody_s_fault_here() -> None:
