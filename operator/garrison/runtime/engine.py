@@ -19,6 +19,7 @@ from garrison.runtime.controller import Controller
 from garrison.runtime.executor import Executor, Passed
 from garrison.runtime.jobs import Jobs
 from garrison.runtime.meter import Meter, NoMeter
+from garrison.runtime.notes import Notes
 from garrison.runtime.queue import KeyedQueue
 from garrison.runtime.resync import resync
 
@@ -53,6 +54,7 @@ class Engine:
         self._kube = kube
         self._chance = chance
         self._meter = meter or NoMeter()
+        self._notes = Notes(kube, self._meter)
         self._controllers: dict[str, Controller[Any, Any]] = {}
         self._executor = Executor(
             controllers=self._controllers,
@@ -61,6 +63,7 @@ class Engine:
             clock=clock,
             meter=self._meter,
             canary=self.canary,
+            notes=self._notes,
         )
         self._workers = workers
         self._resync_seconds = resync_seconds
@@ -219,3 +222,4 @@ class Engine:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         await self.jobs.stop()
+        await self._notes.settle(within=grace * 0.2)

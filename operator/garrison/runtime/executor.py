@@ -10,11 +10,12 @@ from typing import Any, Literal, TypeAlias
 from garrison.api.meta import Key, Raw
 from garrison.errors import ConflictError, GarrisonError, NotFoundError, TransientError
 from garrison.ports.clock import Clock
-from garrison.ports.kube import Kube, Note
+from garrison.ports.kube import Kube
 from garrison.runtime.cache import Cache
 from garrison.runtime.canary import Canary
 from garrison.runtime.controller import Controller, Outcome, Verdict
 from garrison.runtime.meter import Meter
+from garrison.runtime.notes import Notes
 
 log = logging.getLogger("garrison.engine")
 
@@ -42,6 +43,7 @@ class Executor:
         clock: Clock,
         meter: Meter,
         canary: Canary,
+        notes: Notes,
     ) -> None:
         self._controllers = controllers
         self._cache = cache
@@ -49,6 +51,7 @@ class Executor:
         self._clock = clock
         self._meter = meter
         self._canary = canary
+        self._notes = notes
 
     async def run(self, key: Key) -> Passed:
         """Run one pass. Raises nothing but cancellation."""
@@ -142,17 +145,7 @@ class Executor:
             self._meter.wrote(key, "status")
             self._cache.put(written)
             self._canary.expect(written)
-        for note in verdict.notes:
-            await self._note(key, note)
-
-    async def _note(self, key: Key, note: Note) -> None:
-        """An Event that cannot be posted must not undo the pass that it tells of."""
-        try:
-            await self._kube.note(note)
-        except GarrisonError as error:
-            log.warning("%s: the Event %s was not posted: %s", key, note.reason, error)
-        else:
-            self._meter.wrote(key, "event")
+        self._notes.add(key, verdict.notes)
 
 
 def _earliest(planned: float | None, verdict: Verdict) -> float | None:

@@ -25,6 +25,7 @@ from garrison.runtime.canary import Canary
 from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
 from garrison.runtime.executor import Executor, Passed
 from garrison.runtime.meter import NoMeter
+from garrison.runtime.notes import Notes
 from tests.unit.runtime.objects import BOAT, boat, key
 
 NOTE = Note(about=key(), uid="uid-one", type="Normal", reason="Sailed", message="out at sea")
@@ -95,7 +96,9 @@ class Captain:
         self.forgot.append(key)
 
 
-def executor(captain: Captain, harbour: Harbour, *objects: Object) -> tuple[Executor, Cache]:
+def executor(
+    captain: Captain, harbour: Harbour, *objects: Object, notes: Notes | None = None
+) -> tuple[Executor, Cache]:
     cache = Cache()
     for each in objects:
         cache.put(each)
@@ -107,6 +110,7 @@ def executor(captain: Captain, harbour: Harbour, *objects: Object) -> tuple[Exec
             clock=ManualClock(),
             meter=NoMeter(),
             canary=Canary(_clock),
+            notes=notes or Notes(cast("Kube", harbour), NoMeter()),
         ),
         cache,
     )
@@ -117,7 +121,10 @@ def _clock() -> float:
 
 
 async def passed(captain: Captain, harbour: Harbour) -> Passed:
-    return await executor(captain, harbour, boat())[0].run(key())
+    notes = Notes(cast("Kube", harbour), NoMeter())
+    ended = await executor(captain, harbour, boat(), notes=notes)[0].run(key())
+    await notes.settle(within=1.0)
+    return ended
 
 
 async def test_writes_the_status_and_tells_the_story() -> None:

@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.request import getproxies
 
 import aiohttp
 import kubernetes.aio.client
@@ -107,7 +108,11 @@ async def open_connection(kubeconfig: str | None, context: str | None) -> Connec
 
     Raises RejectedError when there is no usable configuration.
     """
-    configuration = kubernetes_client.Configuration(connection_pool_maxsize=CONNECTIONS)
+    configuration = kubernetes_client.Configuration(
+        connection_pool_maxsize=CONNECTIONS,
+        # With it every call looks for a proxy and a .netrc in a thread, twice.
+        client_session_kwargs={"trust_env": bool(getproxies())},
+    )
     try:
         if kubeconfig is None and context is None and IN_CLUSTER in os.environ:
             kubernetes_config.load_incluster_config(configuration)
