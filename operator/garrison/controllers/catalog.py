@@ -171,8 +171,11 @@ class Catalog:
         if known is not None:
             return known
         raw = await self._kube.get(REVISION, namespace, name)
-        if raw is None:
-            return None
+        return self.remember_revision(raw) if raw is not None else None
+
+    def remember_revision(self, raw: Raw) -> tuple[Template, ImageProcess]:
+        """Return what a ControllerRevision holds, and ask for it no more."""
+        namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
         template = parse(TEMPLATE_ADAPTER, raw["data"], f"ControllerRevision {name}")
         stated = (raw["metadata"].get("annotations") or {}).get(ANNOTATION_PROCESS)
         process = PROCESS.validate_json(stated) if stated else ImageProcess()

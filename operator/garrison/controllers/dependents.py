@@ -58,7 +58,7 @@ class Dependents:
             "data": dump(TEMPLATE_ADAPTER, template_of(workload.spec)),
         }
         try:
-            await self._kube.create(REVISION, body)
+            self._catalog.remember_revision(await self._kube.create(REVISION, body))
         except AlreadyExistsError:
             return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -47,6 +48,7 @@ from garrison.core.lifecycle import (
 )
 from garrison.core.replica import finished, settle, step
 from garrison.core.rotation import use_of
+from garrison.core.serving import with_status
 from garrison.core.treasury import is_due
 from garrison.core.winding import is_winding
 from garrison.errors import (
@@ -145,15 +147,25 @@ class LeaseController:
         if is_winding(base) and not owes(lease.status):
             return base
         exchange = await self._exchanges.of(base.account)
-        read_at, deployment = await self._deployment(exchange.market, base)
         base = replace(
-            base,
-            traits=exchange.market.traits,
-            proposed_id=exchange.market.propose_id(),
-            deployment=deployment,
-            deployment_at=read_at,
+            base, traits=exchange.market.traits, proposed_id=exchange.market.propose_id()
         )
+        (read_at, deployment), base = await asyncio.gather(
+            self._deployment(exchange.market, base), self._beside(base, exchange)
+        )
+        base = replace(base, deployment=deployment, deployment_at=read_at)
         return await self._phase(await self._with_balance(base, exchange.market), exchange)
+
+    async def _beside(self, o: Observation, exchange: Exchange) -> Observation:
+        """What is read while the deployment is, because it rests on nothing that the deployment says."""
+        if is_winding(o):
+            return o
+        if o.status.phase in {"Bidding", "Leasing"} and o.status.deployment is not None:
+            bids = await exchange.market.bids(o.status.deployment.id)
+            return replace(o, bids=tuple(bids))
+        if o.status.phase == "Deploying":
+            return await self._gateways.observe(o, exchange.gateway, self._contexts.target(o))
+        return o
 
     async def _with_balance(self, o: Observation, market: Market) -> Observation:
         """A serving replica does not depend on the market: a silent one only delays the top-up."""
@@ -187,7 +199,10 @@ class LeaseController:
         uid = o.lease.meta.uid
         if status.phase not in SERVING or is_winding(o):
             self._seen.pop(uid, None)
-            return o.now, await market.deployment(status.deployment.id)
+            found = await market.deployment(status.deployment.id)
+            if status.phase == "Deploying":
+                self._seen[uid] = (o.now, found)
+            return o.now, found
         seen = self._seen.get(uid)
         if seen is not None and (o.now - seen[0]).total_seconds() < self._timing.watch:
             return seen
@@ -218,19 +233,13 @@ class LeaseController:
         return min(mine, key=lambda each: each.id, default=None)
 
     async def _phase(self, o: Observation, exchange: Exchange) -> Observation:
-        if is_winding(o):
+        if is_winding(o) or o.status.phase not in SERVING:
             return o
-        if o.status.phase in {"Bidding", "Leasing"} and o.status.deployment is not None:
-            bids = await exchange.market.bids(o.status.deployment.id)
-            return replace(o, bids=tuple(bids))
-        if o.status.phase in SERVING:
-            o = self._measurements.observe(o)
-        if o.verified and o.status.phase in SERVING:
+        o = self._measurements.observe(o)
+        if o.verified:
             o = self._scrapes.observe(self._sentinels.observe(o))
             o = self._attestations.observe(o, self._asked(o.lease))
-        if o.status.phase in SERVING | {"Deploying"}:
-            o = await self._gateways.observe(o, exchange.gateway, self._contexts.target(o))
-        return o
+        return await self._gateways.observe(o, exchange.gateway, self._contexts.target(o))
 
     def _asked(self, lease: Lease) -> Integrity | None:
         workload = self._contexts.owner(lease)
@@ -379,6 +388,8 @@ class LeaseController:
         status = finished(observed, taken.status)
         if status.intent is not None and status.intent.token == observed.token:
             self._contexts.tokens[observed.lease.meta.uid] = observed.token
+        if status.phase == "Verifying" and observed.status.phase == "Deploying":
+            self._measurements.observe(with_status(observed, status))
         return Verdict(
             status=dump(STATUS_ADAPTER, status) if status is not observed.status else None,
             notes=lease_notes(observed.lease, status),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from garrison.api.account import Account
@@ -21,6 +21,7 @@ from garrison.api.workload import (
     STATUS_ADAPTER,
     ReplicaStatus,
     Workload,
+    WorkloadStatus,
     template_of,
 )
 from garrison.controllers.catalog import Catalog
@@ -47,7 +48,7 @@ from garrison.core.acceptance import problem
 from garrison.core.fleet import Fleet, FleetView, fleet
 from garrison.core.hindrance import unadopted, unusable, waits_for
 from garrison.core.revision import revision_name
-from garrison.core.summary import Problem, Routing, Situation, summarise
+from garrison.core.summary import Problem, Routing, Situation, is_passing, summarise
 from garrison.core.traffic import backends
 from garrison.errors import InvalidSpecError
 from garrison.ports.clock import Clock
@@ -55,6 +56,9 @@ from garrison.ports.identity import client_turn
 from garrison.ports.kube import Kube
 from garrison.runtime.cache import Cache
 from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
+
+PASSING = timedelta(seconds=0.5)
+"""How long a status that only says what is on its way waits for what follows, before it is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +106,10 @@ class WorkloadController:
         self._dependents = dependents
         self._clients = clients
         self._finalizer = Finalizer(kube=kube, cache=cache, kind=WORKLOAD)
+        self._named: dict[Key, frozenset[str]] = {}
+        """names that the last pass put on the ledger: no object has had them"""
+        self._passing: dict[Key, datetime] = {}
+        """since when a status that only says what is on its way has not been written"""
 
     @property
     def kind(self) -> Kind:
@@ -130,6 +138,8 @@ class WorkloadController:
         """Drop what is remembered about a workload that is gone."""
         self._images.forget(key)
         self._router.forget(key)
+        self._named.pop(key, None)
+        self._passing.pop(key, None)
 
     async def observe(self, raw: Raw) -> Seen:
         """Read the leases, and decide everything that needs no write."""
@@ -147,11 +157,15 @@ class WorkloadController:
         return self._catalog.account(ref.name) if ref else self._catalog.default_account()
 
     async def _known(self, workload: Workload) -> FleetView:
-        """The leases; a ledger entry that the cache lacks is read afresh before it counts as gone."""
+        """The leases; a ledger entry that the cache lacks is read afresh before it counts as gone.
+
+        A name that was just put there is created unread: one that exists already is the same.
+        """
         leases = self._catalog.leases_of(workload)
+        named = self._named.pop(_key(workload), frozenset())
         gone = set()
         for entry in workload.status.leases:
-            if entry.name in leases:
+            if entry.name in leases or (entry.name in named and entry.uid is None):
                 continue
             raw = await self._kube.get(LEASE, workload.meta.namespace, entry.name)
             if raw is None:
@@ -204,7 +218,7 @@ class WorkloadController:
         if workload.meta.deleting:
             return seen
         found = backends(seen.known.leases.values())
-        if not found and not workload.status.conditions:
+        if not found and (not workload.status.conditions or _had_no_lease(seen, workload)):
             return seen
         metas = {name: lease.meta for name, lease in seen.known.leases.items()}
         private = seen.account is not None and seen.account.spec.allow_private_addresses
@@ -223,7 +237,9 @@ class WorkloadController:
             return Plan(actions=(Hold(),), requeue_after=0.0)
         actions: list[WorkloadAction] = []
         if observed.accept and observed.target is not None:
-            actions += [Accept(name=observed.target), Prune()]
+            actions.append(Accept(name=observed.target))
+            if workload.status.accepted_revision is not None:
+                actions.append(Prune())
         routes = observed.routes
         actions += [Unroute(name=name) for name in routes.stale]
         actions += [Route(kind=kind, body=body) for kind, body in routes.objects]
@@ -301,6 +317,8 @@ class WorkloadController:
             each.error is None for each in outcomes if isinstance(each.action, Accept)
         )
         accepted = observed.target if kept else workload.status.accepted_revision
+        if kept:
+            observed = _with_accepted(observed, workload, accepted)
         status = summarise(self._situation(observed, workload, accepted))
         for each in outcomes:
             if isinstance(each.action, IssueClient) and each.error is None:
@@ -308,11 +326,25 @@ class WorkloadController:
         fresh = {each.name for each in status.leases} - {
             each.name for each in workload.status.leases
         }
+        wait = self._postponed(workload, status, observed.now)
+        if wait is not None:
+            return Verdict(requeue_after=min(wait, self._next_look(observed)))
+        self._named[_key(workload)] = frozenset(fresh)
         return Verdict(
             status=dump(STATUS_ADAPTER, status),
             notes=workload_notes(workload, status),
             requeue_after=0.0 if fresh or kept else self._next_look(observed),
         )
+
+    def _postponed(self, workload: Workload, status: WorkloadStatus, now: datetime) -> float | None:
+        """Return for how many seconds the status need not be written yet, None: it is now."""
+        key = _key(workload)
+        if is_passing(workload.status, status):
+            waited = now - self._passing.setdefault(key, now)
+            if timedelta(0) <= waited < PASSING:
+                return (PASSING - waited).total_seconds()
+        self._passing.pop(key, None)
+        return None
 
     def _situation(self, seen: Seen, workload: Workload, accepted: str | None) -> Situation:
         candidate = revision_name(workload.meta.name, template_of(workload.spec))
@@ -329,6 +361,24 @@ class WorkloadController:
             blocked=seen.blocked,
             routing=seen.routes.routing,
         )
+
+
+def _with_accepted(seen: Seen, workload: Workload, accepted: str | None) -> Seen:
+    """The pass that stores a revision also names its leases: both stand in the same write."""
+    moves = fleet(workload, seen.known, target=accepted, now=seen.now)
+    return replace(
+        seen,
+        moves=moves,
+        waiting=_waits_for(seen, moves, accepted),
+        blocked=unusable(seen.account) or unadopted(workload, moves.failures),
+    )
+
+
+def _had_no_lease(seen: Seen, workload: Workload) -> bool:
+    """Whether no AkashLease of this workload ever existed: then no EndpointSlice did."""
+    status = workload.status
+    named = [each for each in status.leases if each.uid is None]
+    return not seen.known.leases and len(named) == status.sequence
 
 
 def _revisions_in_use(seen: Seen, workload: Workload) -> frozenset[str]:

@@ -16,6 +16,17 @@ from garrison.core.fleet import Fleet, is_ready
 
 IN_THE_CLEAR = "replicas are reached in the clear: unencrypted, unauthenticated"
 BY_MTLS = "replicas are reached by mutual TLS that ends inside the container"
+ON_THE_WAY = (
+    "Pending",
+    "Ordering",
+    "Bidding",
+    "Leasing",
+    "Deploying",
+    "Enrolling",
+    "Verifying",
+    "Benchmarking",
+)
+"""The phases of a lease before it serves, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +96,42 @@ def summarise(s: Situation) -> WorkloadStatus:
     )
 
 
+def is_passing(old: WorkloadStatus, new: WorkloadStatus) -> bool:
+    """Return whether the new status only says that an image is read, or how far replicas have come.
+
+    More follows soon, or the wait is worth telling: nothing is decided by it.
+    """
+    if old == new or _decided(old) != _decided(new):
+        return False
+    if any(each.reason == "CheckingImage" for each in new.conditions):
+        return True
+    return _shown(old) == _shown(new) and all(each.phase in ON_THE_WAY for each in new.leases)
+
+
+def _decided(status: WorkloadStatus) -> WorkloadStatus:
+    """What later passes rest on."""
+    return WorkloadStatus(
+        accepted_revision=status.accepted_revision,
+        served_revision=status.served_revision,
+        sequence=status.sequence,
+        leases=tuple(
+            replace(each, phase="Pending", provider=None, region=None) for each in status.leases
+        ),
+        failures=status.failures,
+        failures_since_ready=status.failures_since_ready,
+        adopted=status.adopted,
+        next_attempt_at=status.next_attempt_at,
+        client=status.client,
+    )
+
+
+def _shown(status: WorkloadStatus) -> tuple[object, ...]:
+    """What people and tools wait for."""
+    conditions = [(each.type, each.status, each.reason) for each in status.conditions]
+    counts = (status.ready, status.replicas, status.ready_replicas)
+    return status.observed_generation, status.url, status.image, counts, conditions
+
+
 def _current(s: Situation) -> list[Lease]:
     return [each for each in s.leases if is_ready(each) and each.spec.revision == s.accepted]
 
@@ -135,18 +182,9 @@ def _phase(s: Situation, serving: Sequence[Lease], current: Sequence[Lease]) -> 
 
 
 def _furthest(leases: Sequence[Lease]) -> str:
-    order = (
-        "Pending",
-        "Ordering",
-        "Bidding",
-        "Leasing",
-        "Deploying",
-        "Enrolling",
-        "Verifying",
-        "Benchmarking",
-    )
     alive = [each.status.phase for each in leases if not _is_leaving(each)]
-    return max((each for each in alive if each in order), key=order.index, default="Pending")
+    found = (each for each in alive if each in ON_THE_WAY)
+    return max(found, key=ON_THE_WAY.index, default="Pending")
 
 
 def stalled(s: Situation) -> Problem | None:
