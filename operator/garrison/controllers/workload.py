@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 from garrison.api.account import Account
@@ -21,7 +21,6 @@ from garrison.api.workload import (
     STATUS_ADAPTER,
     ReplicaStatus,
     Workload,
-    WorkloadStatus,
     template_of,
 )
 from garrison.controllers.catalog import Catalog
@@ -29,6 +28,7 @@ from garrison.controllers.clients import Clients, client_status, turn_of
 from garrison.controllers.dependents import Dependents
 from garrison.controllers.finalizer import Finalizer, Hold, Release
 from garrison.controllers.images import Images
+from garrison.controllers.postponement import Postponement
 from garrison.controllers.routes import Router, Routes
 from garrison.controllers.stories import workload_notes
 from garrison.controllers.triggers import workload_of_lease
@@ -48,7 +48,7 @@ from garrison.core.acceptance import problem
 from garrison.core.fleet import Fleet, FleetView, fleet
 from garrison.core.hindrance import unadopted, unusable, waits_for
 from garrison.core.revision import revision_name
-from garrison.core.summary import Problem, Routing, Situation, is_passing, summarise
+from garrison.core.summary import Problem, Routing, Situation, summarise
 from garrison.core.traffic import backends
 from garrison.errors import InvalidSpecError
 from garrison.ports.clock import Clock
@@ -56,9 +56,6 @@ from garrison.ports.identity import client_turn
 from garrison.ports.kube import Kube
 from garrison.runtime.cache import Cache
 from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
-
-PASSING = timedelta(seconds=0.5)
-"""How long a status that only says what is on its way waits for what follows, before it is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +69,8 @@ class Seen:
     now: datetime
     account: Account | None = None
     known: FleetView = field(default_factory=lambda: FleetView(leases={}))
+    unread: frozenset[str] = frozenset()
+    """names that the last pass put on the ledger, whose absence nobody has read"""
     moves: Fleet = field(default_factory=lambda: Fleet(ledger=(), sequence=0))
     target: str | None = None
     accept: bool = False
@@ -108,8 +107,7 @@ class WorkloadController:
         self._finalizer = Finalizer(kube=kube, cache=cache, kind=WORKLOAD)
         self._named: dict[Key, frozenset[str]] = {}
         """names that the last pass put on the ledger: no object has had them"""
-        self._passing: dict[Key, datetime] = {}
-        """since when a status that only says what is on its way has not been written"""
+        self._postponement = Postponement()
 
     @property
     def kind(self) -> Kind:
@@ -139,7 +137,7 @@ class WorkloadController:
         self._images.forget(key)
         self._router.forget(key)
         self._named.pop(key, None)
-        self._passing.pop(key, None)
+        self._postponement.forget(key)
 
     async def observe(self, raw: Raw) -> Seen:
         """Read the leases, and decide everything that needs no write."""
@@ -149,23 +147,23 @@ class WorkloadController:
         except InvalidSpecError as error:
             return Seen(raw=raw, workload=None, unreadable=str(error), now=now)
         seen = Seen(raw=raw, workload=workload, now=now, account=self._account(workload))
-        seen = replace(seen, known=await self._known(workload))
+        unread = self._named.pop(_key(workload), frozenset())
+        seen = replace(seen, known=await self._known(workload, unread), unread=unread)
         return await self._routed(self._decided(seen, workload), workload)
 
     def _account(self, workload: Workload) -> Account | None:
         ref = workload.spec.account_ref
         return self._catalog.account(ref.name) if ref else self._catalog.default_account()
 
-    async def _known(self, workload: Workload) -> FleetView:
+    async def _known(self, workload: Workload, unread: frozenset[str]) -> FleetView:
         """The leases; a ledger entry that the cache lacks is read afresh before it counts as gone.
 
         A name that was just put there is created unread: one that exists already is the same.
         """
         leases = self._catalog.leases_of(workload)
-        named = self._named.pop(_key(workload), frozenset())
         gone = set()
         for entry in workload.status.leases:
-            if entry.name in leases or (entry.name in named and entry.uid is None):
+            if entry.name in leases or (entry.name in unread and entry.uid is None):
                 continue
             raw = await self._kube.get(LEASE, workload.meta.namespace, entry.name)
             if raw is None:
@@ -250,7 +248,7 @@ class WorkloadController:
         return Plan(actions=tuple(actions), requeue_after=self._next_look(observed))
 
     def _next_look(self, seen: Seen) -> float:
-        waits = [300.0]
+        waits = [0.0 if _is_left_unread(seen) else 300.0]
         if seen.moves.requeue is not None:
             waits.append(seen.moves.requeue)
         if seen.problem is not None or seen.waiting is not None:
@@ -326,7 +324,7 @@ class WorkloadController:
         fresh = {each.name for each in status.leases} - {
             each.name for each in workload.status.leases
         }
-        wait = self._postponed(workload, status, observed.now)
+        wait = self._postponement.left(_key(workload), workload.status, status, observed.now)
         if wait is not None:
             return Verdict(requeue_after=min(wait, self._next_look(observed)))
         self._named[_key(workload)] = frozenset(fresh)
@@ -335,16 +333,6 @@ class WorkloadController:
             notes=workload_notes(workload, status),
             requeue_after=0.0 if fresh or kept else self._next_look(observed),
         )
-
-    def _postponed(self, workload: Workload, status: WorkloadStatus, now: datetime) -> float | None:
-        """Return for how many seconds the status need not be written yet, None: it is now."""
-        key = _key(workload)
-        if is_passing(workload.status, status):
-            waited = now - self._passing.setdefault(key, now)
-            if timedelta(0) <= waited < PASSING:
-                return (PASSING - waited).total_seconds()
-        self._passing.pop(key, None)
-        return None
 
     def _situation(self, seen: Seen, workload: Workload, accepted: str | None) -> Situation:
         candidate = revision_name(workload.meta.name, template_of(workload.spec))
@@ -372,6 +360,12 @@ def _with_accepted(seen: Seen, workload: Workload, accepted: str | None) -> Seen
         waiting=_waits_for(seen, moves, accepted),
         blocked=unusable(seen.account) or unadopted(workload, moves.failures),
     )
+
+
+def _is_left_unread(seen: Seen) -> bool:
+    """Whether a new name is not wanted any more: it goes once its absence has been read."""
+    left = seen.unread - {each.name for each in seen.moves.create} - set(seen.known.leases)
+    return any(each.name in left for each in seen.moves.ledger)
 
 
 def _had_no_lease(seen: Seen, workload: Workload) -> bool:

@@ -16,11 +16,12 @@ from garrison.api.workload import (
     STATUS_ADAPTER,
     Benchmark,
     FailureStatus,
+    ReplicaStatus,
     Workload,
     WorkloadStatus,
 )
 from garrison.core.fleet import Fleet
-from garrison.core.summary import Problem, Routing, Situation, summarise
+from garrison.core.summary import Problem, Routing, Situation, is_passing, summarise
 from tests.builders import IMAGE, NOW, at, lease, workload
 
 REFUSED = Problem(reason="PolicyNotFound", message="create it or change the reference")
@@ -282,3 +283,48 @@ def test_at_rest_the_status_repeats_itself(seed: int) -> None:
     once = summarise(s)
     later = replace(s, workload=replace(s.workload, status=once), now=at(3600))
     assert summarise(later) == once
+
+
+def told(phase: str, **fields: Any) -> WorkloadStatus:
+    """What is told of a workload whose only replica is in a phase."""
+    one = ReplicaStatus(name="chat-1", uid="uid-chat-1", revision="new", phase=phase)
+    return summarise(seen(replica(phase=phase), fleet=Fleet(ledger=(one,), sequence=1), **fields))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (told("Bidding"), told("Bidding"), False),
+        (told("Bidding"), told("Verifying"), True),
+        (told("Verifying"), told("Ready"), False),
+        (told("Verifying"), told("Failed"), False),
+        (told("Bidding"), told("Bidding", problem=REFUSED), False),
+        (told("Bidding"), told("Leasing", blocked=BLOCKED), False),
+        (told("Bidding"), replace(told("Leasing"), url="http://chat"), False),
+        (told("Bidding"), replace(told("Leasing"), observed_generation=9), False),
+        (told("Bidding"), told("Leasing", waiting=WAITING), True),
+        (WorkloadStatus(), summarise(seen(waiting=WAITING, accepted=None)), True),
+        (WorkloadStatus(), summarise(seen(problem=REFUSED, accepted=None)), False),
+        (WorkloadStatus(), told("Pending", waiting=WAITING), False),
+    ],
+)
+def test_only_what_is_on_its_way_may_wait_to_be_told(
+    old: WorkloadStatus, new: WorkloadStatus, expected: bool
+) -> None:
+    assert is_passing(old, new) is expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"uid": "uid-other"},
+        {"name": "chat-2"},
+        {"revision": "newer"},
+        {"adopts": "17"},
+    ],
+)
+def test_what_the_ledger_names_is_written_at_once(change: dict[str, Any]) -> None:
+    old = told("Bidding")
+    new = told("Leasing")
+    assert is_passing(old, new)
+    assert not is_passing(old, replace(new, leases=(replace(new.leases[0], **change),)))
