@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from garrison.api.meta import Key
 from garrison.errors import GarrisonError
@@ -29,11 +29,13 @@ class Notes:
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(parallel)
 
-    def add(self, key: Key, notes: Iterable[Note]) -> None:
+    def add(self, key: Key, notes: Sequence[Note]) -> None:
         """Post Events of an object, after those of it that wait already."""
+        if not notes:
+            return
         waiting = self._waiting.setdefault(key, deque(maxlen=ROOM))
         waiting.extend(notes)
-        if waiting and key not in self._tasks:
+        if key not in self._tasks:
             self._tasks[key] = asyncio.create_task(self._post(key, waiting), name=f"Events {key}")
 
     async def _post(self, key: Key, waiting: deque[Note]) -> None:
