@@ -179,6 +179,7 @@ class People:
         victim = self._leased(draw)
         if victim is not None:
             self._world.sentinel.swapped.add(victim.id)
+            self._world.overwritten.add(victim.id)
 
     async def _intruder(self, draw: float) -> None:
         victim = self._leased(draw)

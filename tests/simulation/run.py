@@ -134,11 +134,13 @@ async def _noticed(world: World) -> None:
 
 
 def _inspected(world: World) -> Any | None:
-    """A lease that serves, and was found to be as it should be."""
+    """A lease that serves, and was found to be as it should be: as the image says, not an intruder."""
     for body in objects(world.store, "AkashLease"):
         status = body.get("status") or {}
         found = status.get("integrity") or {}
-        if status.get("phase") == "Ready" and found.get("state") == "Verified":
+        if status.get("phase") != "Ready" or found.get("state") != "Verified":
+            continue
+        if status["deployment"]["id"] not in world.overwritten:
             return body
     return None
 

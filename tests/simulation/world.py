@@ -102,6 +102,8 @@ class World:
         self.ever_ready: set[str] = set()
         self.orphaned: set[str] = set()
         """uids of workloads that were deleted with deletionPolicy Orphan"""
+        self.overwritten: set[str] = set()
+        """deployments of which a file was ever overwritten: a first look may have found that one"""
         self.writes: list[tuple[float, str]] = []
         self.user = MemoryKube(self.store)
         self.store.listen(self._changed)
