@@ -15,6 +15,7 @@ from garrison.api.workload import Integrity
 from garrison.controllers.attestations import Attestations
 from garrison.controllers.catalog import Catalog
 from garrison.controllers.contexts import Contexts
+from garrison.controllers.finalizer import Finalizer
 from garrison.controllers.gateways import Gateways
 from garrison.controllers.measurements import Measurements
 from garrison.controllers.pulls import Pulls, withheld
@@ -94,9 +95,8 @@ class LeaseController:
         pulls: Pulls,
         timing: Timing,
     ) -> None:
-        self._cache = cache
+        self._finalizer = Finalizer(kube=kube, cache=cache, kind=LEASE)
         self._catalog = catalog
-        self._kube = kube
         self._contexts = contexts
         self._exchanges = exchanges
         self._measurements = measurements
@@ -255,20 +255,16 @@ class LeaseController:
 
     async def act(self, action: Action, observed: Observation) -> object:
         """Perform one action. A token is given up before the call: it is good for one try."""
-        meta = observed.lease.meta
         match action:
             case EnsureFinalizer():
-                return await self._finalizers(observed, (*meta.finalizers, FINALIZER))
+                await self._finalizer.add(observed.lease.meta)
             case RemoveFinalizer():
                 await self._sentinels.discard(observed.lease)
-                kept = tuple(each for each in meta.finalizers if each != FINALIZER)
-                return await self._finalizers(observed, kept)
+                await self._finalizer.remove(observed.lease.meta)
             case StartBenchmark():
                 self._measurements.benchmark(observed)
-                return None
             case LookInside():
                 self._attestations.look(observed)
-                return None
             case (
                 CreateDeployment()
                 | AcceptBid()
@@ -279,11 +275,11 @@ class LeaseController:
                 return await self._trade(action, observed)
             case DeliverSecret():
                 await self._deliver(action, observed)
-                return None
             case PrepareBootstrap() | Enrol() | SetEgress() | StartWorkload() | SealInstances():
                 return await self._sentinels.act(action, observed)
             case _:
                 assert_never(action)
+        return None
 
     async def _deliver(self, action: DeliverSecret, o: Observation) -> None:
         workload = self._contexts.owner(o.lease)
@@ -300,21 +296,6 @@ class LeaseController:
             on_rotate=use.on_rotate,
         )
         await self._sentinels.deliver(delivery, o)
-
-    async def _finalizers(self, o: Observation, finalizers: tuple[str, ...]) -> object:
-        meta = o.lease.meta
-        raw = await self._kube.replace_finalizers(
-            LEASE,
-            meta.namespace,
-            meta.name,
-            finalizers=finalizers,
-            resource_version=meta.resource_version,
-        )
-        if raw is None:
-            self._cache.remove(Key(kind=LEASE.kind, namespace=meta.namespace, name=meta.name))
-        else:
-            self._cache.put(raw)
-        return raw
 
     async def _trade(
         self,
