@@ -1,5 +1,5 @@
 """``python -m garrison.cli``."""
 
-from garrison.cli.main import main
+from garrison.cli.main import start
 
-main()
+start()

@@ -7,6 +7,7 @@ from importlib.metadata import version as installed
 
 import click
 
+from garrison.adapters.system import forbid_core_dumps
 from garrison.cli.adopt import adopt
 from garrison.cli.connect import connect
 from garrison.cli.connectivity import connectivity
@@ -57,5 +58,8 @@ main.add_command(adopt)
 for each in (connectivity, shell, logs, events, account, providers):
     main.add_command(each)
 
-if __name__ == "__main__":
+
+def start() -> None:
+    """Be ``garrison``: no core dump shows the keys and tokens that its commands hold."""
+    forbid_core_dumps()
     main()

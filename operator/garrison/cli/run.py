@@ -9,7 +9,6 @@ from typing import NoReturn
 import click
 
 from garrison import app
-from garrison.adapters.system import forbid_core_dumps
 from garrison.controllers.assembly import Pace
 from garrison.core.lifecycle import Timing
 from garrison.errors import GarrisonError
@@ -120,7 +119,6 @@ def run(
     Needs the CustomResourceDefinitions of the Helm chart and the rights of its ClusterRole. Two
     operators at once do no harm, but one is enough.
     """
-    forbid_core_dumps()
     configure("json" if log_format == "json" else "text", verbose=verbose)
     settings = Settings(
         namespace=namespace,

@@ -49,12 +49,6 @@ def test_the_first_help_shows_three_ways_in() -> None:
         assert each in output
 
 
-@pytest.fixture(autouse=True)
-def core_dumps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``run`` forbids them for its process, which here is that of all tests."""
-    monkeypatch.setattr("garrison.cli.run.forbid_core_dumps", lambda: None)
-
-
 def test_version() -> None:
     result = invoked("version")
     assert result.exit_code == 0
