@@ -111,7 +111,8 @@ class ChainBackend:
     auto_mint: bool = Field(
         default=False,
         description="Make uact of the wallet's uakt when what can be deposited lasts for less than "
-        "treasury.warningHours or depositHours of all grants; once an hour at most.",
+        "treasury.warningHours or depositHours of all grants; once an hour at most, or five minutes "
+        "after one that was refused.",
     )
     ca_bundle: Annotated[str, Field(max_length=65536)] | None = Field(
         default=None,

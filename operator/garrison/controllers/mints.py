@@ -10,7 +10,7 @@ from garrison.api.meta import ACCOUNT, Key
 from garrison.api.money import MicroUSD, parse_dollars
 from garrison.controllers.surveys import Survey
 from garrison.core.minting import Funds, intended, is_usable, wanted
-from garrison.errors import AuthError, InvalidSpecError, RejectedError
+from garrison.errors import AuthError, RejectedError, TransientError
 from garrison.ports.clock import Chance
 from garrison.ports.market import Exchanges
 from garrison.runtime.jobs import Jobs
@@ -64,7 +64,7 @@ class Mints:
             return None
         try:
             await exchange.minter.mint(amount)
-        except (RejectedError, AuthError, InvalidSpecError) as error:
+        except (RejectedError, AuthError, TransientError) as error:
             return replace(mint, outcome="Refused", message=str(error)[:1024])
         return replace(mint, outcome="Sent")
 

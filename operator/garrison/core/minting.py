@@ -2,7 +2,7 @@
 
 A mint is recorded before it is asked for, and asked for once. Another one is thought of an hour later at
 the earliest, when the newest look at the market began after the last one must show, and shows none that is
-still to be decided.
+still to be decided. One that was refused, or never sent, shows nowhere: then minutes are enough.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from garrison.core.lifecycle import token_life
 from garrison.ports.market import Mintage
 
 MINT_EVERY = timedelta(hours=1)
+REFUSED_PAUSE = timedelta(minutes=5)
+"""After a mint of which nothing can come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,8 @@ def _is_settled(account: Account, looked: datetime, now: datetime) -> bool:
     last = account.status.mint
     if last is None:
         return True
+    if last.outcome == "Refused":
+        return now - last.at >= REFUSED_PAUSE and looked >= last.at
     horizon = _horizon(account)
     return now - last.at >= MINT_EVERY and looked - last.at >= token_life(horizon) + horizon
 

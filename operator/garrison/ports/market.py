@@ -256,7 +256,11 @@ class Minter(Protocol):
     async def mintage(self) -> Mintage: ...
 
     async def mint(self, amount: MicroUSD) -> None:
-        """Ask for so much credit, or a little more. It comes later, or the coins come back."""
+        """Ask for so much credit, or a little more. It comes later, or the coins come back.
+
+        Raises UnknownOutcomeError when it may have been asked for; after any other error it was not,
+        and will not be.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

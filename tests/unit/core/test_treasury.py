@@ -30,7 +30,7 @@ from garrison.api.meta import SecretKeyRef, condition
 from garrison.api.money import MicroUSD, parse_dollars
 from garrison.controllers.stories import lease_notes
 from garrison.core.lifecycle import DepositEscrow, Observation, Step, settled_by
-from garrison.core.minting import MINT_EVERY, Funds, wanted
+from garrison.core.minting import MINT_EVERY, REFUSED_PAUSE, Funds, wanted
 from garrison.core.order import MIN_DEPOSIT
 from garrison.core.treasury import (
     FUNDED,
@@ -307,7 +307,11 @@ def funds(available: int, looked: datetime = NOW, **offer: Any) -> Funds:
 
 
 SENT = MintStatus(amount="10.00", token="t", at=NOW, outcome="Sent")
+REFUSED = replace(SENT, outcome="Refused", message="the oracle is down")
+UNKNOWN = replace(SENT, outcome="Unknown")
+INTENDED = replace(SENT, outcome="Intended")
 LATER = NOW + MINT_EVERY
+SOON = NOW + REFUSED_PAUSE
 
 
 @pytest.mark.parametrize(
@@ -331,6 +335,11 @@ LATER = NOW + MINT_EVERY
         ("just minted", chain_account(SENT), funds(0, LATER), LATER - HOUR / 60, None),
         ("an old look", chain_account(SENT), funds(0, NOW), LATER, None),
         ("an hour later", chain_account(SENT), funds(0, LATER), LATER, 48_000_000),
+        ("refused just now", chain_account(REFUSED), funds(0, SOON), SOON - HOUR / 60, None),
+        ("refused a while ago", chain_account(REFUSED), funds(0, SOON), SOON, 48_000_000),
+        ("refused, an old look", chain_account(REFUSED), funds(0, NOW - HOUR), SOON, None),
+        ("nobody knows, soon", chain_account(UNKNOWN), funds(0, SOON), SOON, None),
+        ("perhaps not asked for", chain_account(INTENDED), funds(0, SOON), SOON, None),
     ],
 )
 def test_what_is_minted(
