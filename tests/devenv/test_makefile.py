@@ -116,8 +116,14 @@ def test_ci_fails_with_the_tests_and_asks_for_nothing_more(ci: Path) -> None:
     assert "test-long" not in (ci / "asked").read_text()
 
 
-def test_ci_reports_a_failing_long_test_and_goes_on(ci: Path) -> None:
-    done = ci_run(ci, test_long="exit 2")
+def test_ci_fails_with_a_long_test_that_fails_twice(ci: Path) -> None:
+    assert ci_run(ci, test_long="exit 2").returncode == 2
+    again = "test-long PYTEST_ARGS=-x --last-failed --last-failed-no-failures=none"
+    assert (ci / "asked").read_text().split("\n")[-2] == again
+
+
+def test_ci_passes_with_a_long_test_that_fails_once_and_says_so(ci: Path) -> None:
+    done = ci_run(ci, test_long="if mkdir tried 2>/dev/null; then exit 2; fi")
     assert done.returncode == 0
     assert "a long test failed" in done.stderr
 
