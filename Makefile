@@ -14,7 +14,7 @@ export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv static unit pure check provision test test-long test-akash simulate demo up down bench sentinel generate clean
+.PHONY: help venv static unit pure check provision provision-tests test test-long test-akash simulate demo up down bench sentinel generate clean
 
 help: ## Show this text
 	@echo "Garrison: make TARGET"
@@ -50,10 +50,13 @@ check: static pure ## Lint, types, layers, generated files, tests of pure code: 
 provision: venv
 	@python -m devenv.provision
 
-test: static provision ## Everything but the long tests; ends with what was left out and why
+provision-tests: venv
+	@python -m devenv.provision --every-runtime
+
+test: static provision-tests ## Everything but the long tests; ends with what was left out and why
 	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m "not long" -n 2 --dist loadgroup $(PYTEST_ARGS)
 
-test-long: venv provision ## The long tests, which take long; shows how far it is
+test-long: venv provision-tests ## The long tests, which take long; shows how far it is
 	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m long \
 		-o log_cli=true -o log_cli_level=INFO -o log_cli_format="%(message)s" $(PYTEST_ARGS)
 

@@ -91,6 +91,23 @@ async def ensure_container_runtime(*, say: Say = to_stderr) -> ContainerRuntime:
     return ContainerRuntime(name="", path="", missing=_no_runtime("; ".join(failures)))
 
 
+async def ensure_every_runtime(*, say: Say = to_stderr) -> list[str]:
+    """Install, where apt may, what the local market's tests also run containers with.
+
+    Returns a line for each that stays away; its tests are left out, and name it.
+    """
+    missing = [(name, program) for name, program in _RUNTIMES if shutil.which(program) is None]
+    if missing and not _can_use_apt():
+        return [f"{name} is not here, and this is not root on Debian" for name, _ in missing]
+    left: list[str] = []
+    for name, _ in missing:
+        try:
+            await _apt_install(name, "the local market's tests run on every runtime it knows", say)
+        except DevenvError as error:
+            left.append(f"{name} is not here: {str(error).splitlines()[0]}")
+    return left
+
+
 async def _is_helm_4(helm: str) -> bool:
     version = await output_of((helm, "version", "--short"), limit_seconds=30)
     return version.startswith("v4.")
@@ -177,7 +194,7 @@ def _install(source: Path, target: Path) -> None:
     temporary.replace(target)
 
 
-async def _ensure_all() -> None:
+async def _ensure_all(*, every_runtime: bool) -> None:
     kubectl = await ensure_kubectl()
     helm = await ensure_helm()
     runtime = await ensure_container_runtime()
@@ -185,8 +202,9 @@ async def _ensure_all() -> None:
     print(f"container runtime: {runtime.path or 'none'}")
     await _ensure_built(CONTROLPLANE, "a kube-apiserver and etcd; minutes, once")
     await _ensure_built(OCIREGISTRY, "a registry; once")
-    if runtime.missing:
-        print(f"note: {runtime.missing}")
+    notes = await ensure_every_runtime() if every_runtime else []
+    for note in (*notes, *([runtime.missing] if runtime.missing else [])):
+        print(f"note: {note}")
 
 
 async def _ensure_built(program: Path, why: str) -> None:
@@ -198,6 +216,6 @@ async def _ensure_built(program: Path, why: str) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(_ensure_all())
+        asyncio.run(_ensure_all(every_runtime="--every-runtime" in sys.argv[1:]))
     except DevenvError as failure:
         sys.exit(str(failure))
