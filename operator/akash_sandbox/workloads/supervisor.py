@@ -81,7 +81,7 @@ class Supervisor:
         process uses the folder.
         """
         self._lock = await asyncio.to_thread(_locked, self._folder)
-        scope = _scope(self._folder)
+        scope = scope_of(self._folder)
         cgroups = await asyncio.to_thread(cgroup.find, scope)
         runtime = await choose(self._settings.runtime, self._folder / _RUNTIMES, cgroups)
         host = await _resolved(self._host)
@@ -244,7 +244,7 @@ def _locked(folder: Path) -> BinaryIO:
     return file
 
 
-def _scope(folder: Path) -> str:
+def scope_of(folder: Path) -> str:
     """Return a name for control groups that no other sandbox of this machine has."""
     return hashlib.sha256(os.fsencode(folder)).hexdigest()[:_SCOPE_LENGTH]
 

@@ -79,13 +79,18 @@ def tiny_as_server(layers: list[bytes]) -> ImageFiles:
     return image(layers, {**_CONFIG, "User": "server"})
 
 
+def together(runtime: RuntimeName) -> list[pytest.MarkDecorator]:
+    """Plain processes share this machine's ports, so no two workers may run them at a time."""
+    return [pytest.mark.xdist_group("plain-processes")] if runtime == "process" else []
+
+
 @pytest.fixture(scope="session")
 def usable(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
     """The runtimes that work on this machine."""
     return asyncio.run(_usable(tmp_path_factory.mktemp("probe")))
 
 
-@pytest.fixture(params=RUNTIMES)
+@pytest.fixture(params=[pytest.param(each, marks=together(each)) for each in RUNTIMES])
 def runtime(request: pytest.FixtureRequest, usable: frozenset[str]) -> RuntimeName:
     """Each runtime that works on this machine."""
     name: RuntimeName = request.param
@@ -121,7 +126,7 @@ async def bench(
 
 
 async def _usable(folder: Path) -> frozenset[str]:
-    groups = cgroup.find("probe")
+    groups = cgroup.find(f"probe-{os.getpid()}")
     found = set()
     for name in RUNTIMES:
         try:

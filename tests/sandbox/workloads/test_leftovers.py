@@ -8,9 +8,13 @@ import os
 import sys
 from pathlib import Path
 
+from akash_sandbox.runtimes import cgroup
 from akash_sandbox.settings import RuntimeName
+from akash_sandbox.workloads.supervisor import scope_of
 from tests.sandbox.workloads.bench import Bench, refuses, running
 
+LIMITED = {"runc", "crun"}
+"""The runtimes that put containers into control groups of the sandbox."""
 _START_SECONDS = 40.0
 _REPOSITORY = Path(__file__).parents[3]
 
@@ -31,21 +35,23 @@ def mounted(folder: Path) -> list[str]:
     return [line for line in lines if f" {folder}/" in line]
 
 
-def groups() -> set[Path]:
-    """Return the control groups of every sandbox of this machine."""
-    return set(Path("/sys/fs/cgroup").glob("**/akash-sandbox/*/*/"))
+def groups(folder: Path) -> list[Path]:
+    """Return the control groups of the container on a folder."""
+    found = cgroup.find(scope_of(folder))
+    return [each for each in found.folders("tenant-1") if each.exists()] if found else []
 
 
 async def test_close_leaves_nothing(bench: Bench, runtime: RuntimeName) -> None:
-    before = groups()
     supervisor = await bench.supervisor(runtime)
     await supervisor.deploy(bench.ask(env=(("MARK", str(bench.folder)),)))
     external = await running(supervisor)
     assert marked(str(bench.folder))
+    if runtime in LIMITED and cgroup.find(scope_of(bench.folder)) is not None:
+        assert groups(bench.folder)
     await supervisor.close()
     assert marked(str(bench.folder)) == []
     assert mounted(bench.folder) == []
-    assert groups() <= before
+    assert groups(bench.folder) == []
     assert await refuses(external)
     assert {path.name for path in bench.folder.iterdir()} <= {
         *("images", "lock", "ports.json", "runtimes"),
@@ -55,7 +61,6 @@ async def test_close_leaves_nothing(bench: Bench, runtime: RuntimeName) -> None:
 async def test_the_next_open_ends_what_a_killed_process_left(
     bench: Bench, runtime: RuntimeName
 ) -> None:
-    before = groups()
     mark = str(bench.folder)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.sandbox.workloads.supervise"),
@@ -73,6 +78,6 @@ async def test_the_next_open_ends_what_a_killed_process_left(
     supervisor = await bench.supervisor(runtime)
     assert marked(mark) == []
     assert mounted(bench.folder) == []
-    assert groups() <= before
+    assert groups(bench.folder) == []
     await supervisor.deploy(bench.ask())
     assert await running(supervisor) == external
