@@ -10,7 +10,7 @@ from garrison.api.meta import ACCOUNT, Key
 from garrison.api.money import MicroUSD, parse_dollars
 from garrison.controllers.surveys import Survey
 from garrison.core.minting import Funds, intended, is_usable, wanted
-from garrison.errors import AuthError, RejectedError, TransientError
+from garrison.errors import GarrisonError, RejectedError, UnknownOutcomeError
 from garrison.ports.clock import Chance
 from garrison.ports.market import Exchanges
 from garrison.runtime.jobs import Jobs
@@ -58,13 +58,17 @@ class Mints:
             self._jobs.start(_key(account), JOB, lambda: self._mint(account, token, amount))
 
     async def _mint(self, account: Account, token: str, amount: MicroUSD) -> MintStatus | None:
-        exchange = await self._exchanges.of(account)
         mint = account.status.mint
-        if exchange.minter is None or mint is None or mint.token != token:
+        if mint is None or mint.token != token:
             return None
         try:
+            exchange = await self._exchanges.of(account)
+            if exchange.minter is None:
+                raise RejectedError("this market mints nothing")
             await exchange.minter.mint(amount)
-        except (RejectedError, AuthError, TransientError) as error:
+        except UnknownOutcomeError:
+            raise
+        except GarrisonError as error:
             return replace(mint, outcome="Refused", message=str(error)[:1024])
         return replace(mint, outcome="Sent")
 
