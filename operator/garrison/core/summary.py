@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
 
-from garrison.api.lease import IntegrityStatus, Lease
+from garrison.api.lease import PHASES, IntegrityStatus, Lease
 from garrison.api.meta import LABEL_WORKLOAD, Condition, ConditionStatus, keep_time
 from garrison.api.money import parse_dollars, shown_dollars
 from garrison.api.workload import Workload, WorkloadStatus
@@ -16,16 +16,7 @@ from garrison.core.fleet import Fleet, is_ready
 
 IN_THE_CLEAR = "replicas are reached in the clear: unencrypted, unauthenticated"
 BY_MTLS = "replicas are reached by mutual TLS that ends inside the container"
-ON_THE_WAY = (
-    "Pending",
-    "Ordering",
-    "Bidding",
-    "Leasing",
-    "Deploying",
-    "Enrolling",
-    "Verifying",
-    "Benchmarking",
-)
+ON_THE_WAY = PHASES[: PHASES.index("Ready")]
 """The phases of a lease before it serves, in order."""
 
 
