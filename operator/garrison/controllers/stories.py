@@ -8,6 +8,7 @@ from garrison.api.lease import Lease, LeaseStatus
 from garrison.api.meta import LEASE, WORKLOAD, Key, Meta, condition
 from garrison.api.workload import Workload, WorkloadStatus
 from garrison.core.treasury import FUNDED
+from garrison.core.winding import RELEASED
 from garrison.ports.kube import Note
 
 REFERENCES = {"Image": "the image", "FirstStart": "the first start"}
@@ -32,6 +33,7 @@ def lease_notes(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
         *_busy(lease, after),
         *_mining(lease, after),
         *_inside(lease.meta, before, after),
+        *_reclaimed(lease, after),
     )
     if after.phase == before.phase or after.phase in QUIET:
         return noticed
@@ -85,6 +87,19 @@ def _money(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
     return tuple(notes)
 
 
+def _reclaimed(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
+    """The Event for a provider's notice that it takes its hardware back."""
+    deadline = after.reclaim_deadline
+    if deadline is None or deadline == lease.status.reclaim_deadline:
+        return ()
+    message = (
+        f"{after.provider} takes its hardware back by {deadline:%Y-%m-%d %H:%M:%S} UTC; this replica "
+        "serves until a successor is Ready, which is being ordered. If none comes, look at the "
+        "account's ceilings and the policy"
+    )
+    return (_note(LEASE.kind, lease.meta, "Warning", "ReclaimNotice", message),)
+
+
 def _inside(meta: Meta, before: LeaseStatus, after: LeaseStatus) -> tuple[Note, ...]:
     """What a look inside has found anew."""
     old, new = before.integrity, after.integrity
@@ -113,8 +128,12 @@ def _tells(status: LeaseStatus) -> str:
             return f"order {deployment} is posted; collecting bids"
         case "Deploying":
             return f"leased from {status.provider} ({status.region}) at {status.price_per_hour} $/h"
+        case "Enrolling":
+            return (
+                "the container's ports are forwarded; checking who answers, then the sealed start"
+            )
         case "Verifying":
-            return "the container's port is forwarded; waiting for the model to answer"
+            return "waiting for the model to answer"
         case "Benchmarking":
             return "the model answers; measuring it"
         case "Ready":
@@ -124,7 +143,22 @@ def _tells(status: LeaseStatus) -> str:
         case "Closing":
             return "closing the deployment on the market"
         case _:
-            return "closed on the market, verified; nothing is paid any more"
+            return _ended(status)
+
+
+def _ended(status: LeaseStatus) -> str:
+    """What is true of the money at the end: only a verified close ends the rent."""
+    if status.closed_at is None:
+        return f"now {status.phase}"
+    if status.close_reason == RELEASED:
+        number = status.deployment.id if status.deployment else "?"
+        return (
+            f"let go, not closed: deployment {number} runs on and is paid (deletionPolicy: Orphan); "
+            "the account lists it in status.released, and whoever wants it to end closes it on the market"
+        )
+    if status.deployment is None:
+        return "nothing is open on the market; nothing is paid"
+    return "closed on the market, verified; nothing is paid any more"
 
 
 def _figures(status: LeaseStatus) -> str:

@@ -1,12 +1,17 @@
-"""What a lease tells of the signs of a hijack: once each, with what to do."""
+"""What a lease tells: of its money what is true, and of the signs of a hijack once what to do."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from garrison.api.egress import DeniedStatus
-from garrison.api.lease import BusyStatus, LeaseEgress, LeaseStatus
-from garrison.controllers.stories import lease_notes
+from garrison.api.lease import PHASES, BusyStatus, DeploymentStatus, LeaseEgress, LeaseStatus
+from garrison.controllers.stories import QUIET, lease_notes
+from garrison.core.fleet import TERMINAL
+from garrison.core.winding import RELEASED
 from tests.builders import NOW, at, lease
 
 BUSY = BusyStatus(since=NOW, message="4.0 cores and the GPU at 0%")
@@ -57,3 +62,37 @@ def test_both_are_told_beside_a_phase() -> None:
     after = LeaseStatus(phase="Ready", busy_while_idle=BUSY, egress=egress(POOL), provider="p1")
     reasons = [each.reason for each in lease_notes(replace(lease(), status=before), after)]
     assert reasons == ["Ready", "BusyWhileIdle", "MiningPoolDenied"]
+
+
+def story(phase: str, **status: Any) -> str:
+    """Return what the Event of entering a phase says."""
+    before = replace(lease(), status=LeaseStatus(phase="Leasing"))
+    (note,) = lease_notes(before, LeaseStatus(phase=phase, provider="p1", **status))
+    assert (note.type, note.reason) == ("Normal", phase)
+    return note.message
+
+
+ORDERED = DeploymentStatus(id="17", marker="m", ordered_at=NOW)
+PAID_NO_MORE = "nothing is paid"
+
+
+@pytest.mark.parametrize("phase", [each for each in PHASES if each not in {*QUIET, *TERMINAL}])
+def test_no_phase_of_a_lease_that_may_be_paid_says_that_nothing_is(phase: str) -> None:
+    assert PAID_NO_MORE not in story(phase, deployment=ORDERED)
+
+
+def test_only_a_verified_close_says_that_nothing_is_paid() -> None:
+    ended = {"deployment": ORDERED, "closed_at": NOW}
+    assert PAID_NO_MORE in story("Closed", close_reason="Deleted", **ended)
+    assert PAID_NO_MORE in story("Closed", close_reason="Deleted", closed_at=NOW)
+    released = story("Closed", close_reason=RELEASED, **ended)
+    assert PAID_NO_MORE not in released
+    assert "deployment 17 runs on and is paid" in released
+
+
+def test_a_notice_of_the_provider_is_told_once_with_what_follows() -> None:
+    quiet = LeaseStatus(phase="Ready", provider="p1")
+    noticed = replace(quiet, reclaim_deadline=at(3600))
+    assert told(quiet, noticed) == ["ReclaimNotice"]
+    assert told(noticed, noticed) == []
+    assert told(noticed, quiet) == []
