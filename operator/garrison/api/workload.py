@@ -88,7 +88,8 @@ class Benchmark:
         default=None, description="Longest accepted time to the first token."
     )
     repeat_every_seconds: Annotated[int, Field(ge=60, le=2_592_000)] = Field(
-        default=21_600, description="Time between two benchmarks of a serving replica."
+        default=21_600,
+        description="Time between two benchmarks of a serving replica, or longer while clients use it.",
     )
 
     @model_validator(mode="after")

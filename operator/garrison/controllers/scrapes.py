@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from garrison.api.meta import LEASE, Key
 from garrison.api.quantity import parse_millicores
-from garrison.core.anomaly import Vigil, finding, reading_of, watched
+from garrison.core.anomaly import Reading, Vigil, finding, reading_of, watched
+from garrison.core.benchmark import is_in_use
 from garrison.core.lifecycle import Observation, entered
 from garrison.errors import GarrisonError
 from garrison.ports.clock import Clock
@@ -65,6 +66,8 @@ class Scrapes:
         self._clock = clock
         self._tried: dict[Key, datetime] = {}
         self._vigils: dict[Key, Vigil] = {}
+        self._readings: dict[Key, Reading] = {}
+        self._in_use: dict[Key, bool] = {}
 
     def forget(self, key: Key) -> None:
         """Drop everything about a lease: its series disappear."""
@@ -72,6 +75,8 @@ class Scrapes:
         self._board.remove(key)
         self._tried.pop(key, None)
         self._vigils.pop(key, None)
+        self._readings.pop(key, None)
+        self._in_use.pop(key, None)
 
     def observe(self, o: Observation) -> Observation:
         """Return the observation with what the figures tell; start a scrape that is due."""
@@ -85,6 +90,7 @@ class Scrapes:
         if self._is_due(key, o) and not self._jobs.running(key, SCRAPE):
             self._tried[key] = o.now
             self._jobs.start(key, SCRAPE, lambda: self._scrape(o))
+        o = replace(o, in_use=self._in_use.get(key))
         vigil = self._vigils.get(key)
         if vigil is None or result is None:
             return o
@@ -112,7 +118,9 @@ class Scrapes:
     def _fold(self, key: Key, o: Observation, result: Result) -> None:
         if isinstance(result.value, Page):
             self._board.put(key, result.value)
-            self._watch(key, o, result.value)
+            reading = reading_of(result.value.samples, result.value.taken_at, o.track.heard)
+            self._count(key, o, reading)
+            self._watch(key, o, reading)
             return
         blank = Page(replica=_replica(o), samples=Samples(), taken_at=o.now)
         known = self._board.get(key) or blank
@@ -124,8 +132,16 @@ class Scrapes:
         page = replace(known, samples=samples, reachable=False, relayed=relayed)
         self._board.put(key, page)
 
-    def _watch(self, key: Key, o: Observation, page: Page) -> None:
-        reading = reading_of(page.samples, page.taken_at, o.track.heard)
+    def _count(self, key: Key, o: Observation, reading: Reading | None) -> None:
+        """Tell clients' requests from the operator's own; a benchmark's count as neither."""
+        if reading is None or o.measuring or o.figures is not None:
+            self._readings.pop(key, None)
+            self._in_use[key] = False
+            return
+        self._in_use[key] = is_in_use(self._readings.get(key), reading)
+        self._readings[key] = reading
+
+    def _watch(self, key: Key, o: Observation, reading: Reading | None) -> None:
         if reading is None or o.template is None or o.measuring or o.figures is not None:
             self._vigils.pop(key, None)
             return

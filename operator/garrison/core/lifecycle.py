@@ -155,6 +155,8 @@ class Observation:
     secrets: tuple[WantedSecret, ...] = ()
     activity: Finding | None = None
     """whether the replica works though nobody asks it to, as far as its figures tell"""
+    in_use: bool | None = None
+    """whether clients use the replica, as far as its figures tell; None: there are none yet"""
     unrevoked: tuple[str, ...] = ()
     """names of RotatingSecrets that still have a credential of this lease; read afresh"""
 

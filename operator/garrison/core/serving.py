@@ -228,10 +228,18 @@ def ready(o: Observation) -> Step:
     status = _watched(o, _reclaiming(o))
     if o.figures is not None or o.measure_error:
         return _remeasured(with_status(o, status))
-    idle = o.track.healthy and not o.measuring
-    if idle and is_due(status.benchmark, o.benchmark, o.now):
+    if _may_measure(o) and is_due(status.benchmark, o.benchmark, o.now):
         return Step(status=status, action=StartBenchmark(), requeue=o.timing.watch)
     return Step(status=status, requeue=max(0.05, min(_next_probe(o), proving.next_look(o))))
+
+
+def _may_measure(o: Observation) -> bool:
+    """A benchmark beside clients' requests slows both, and the replica would be blamed for it.
+
+    Without an agent nobody can tell whether there are any.
+    """
+    idle = not o.in_use if o.in_use is not None else not o.verified
+    return o.track.healthy and not o.measuring and idle
 
 
 def _next_probe(o: Observation) -> float:

@@ -12,6 +12,7 @@ from garrison.api.meta import LABEL_WORKLOAD, Condition, ConditionStatus, keep_t
 from garrison.api.money import parse_dollars, shown_dollars
 from garrison.api.workload import Workload, WorkloadStatus
 from garrison.core import blame
+from garrison.core.benchmark import NEWER_THRESHOLD, missed, slowest
 from garrison.core.fleet import Fleet, is_ready
 
 IN_THE_CLEAR = "replicas are reached in the clear: unencrypted, unauthenticated"
@@ -294,16 +295,16 @@ def _routed(s: Situation) -> list[Condition]:
 
 
 def _benchmarked(s: Situation, current: Sequence[Lease]) -> list[Condition]:
-    if s.workload.spec.benchmark.api == "None":
+    asked = s.workload.spec.benchmark
+    if asked.api == "None":
         return []
     measured = [each.status.benchmark for each in current if each.status.benchmark]
     if measured and len(measured) == len(current):
-        slowest = min(measured, key=lambda each: float(each.tokens_per_second))
-        message = (
-            f"slowest replica: {slowest.tokens_per_second} tokens/s, first token after "
-            f"{slowest.time_to_first_token_milliseconds} ms"
-        )
-        return [_condition(s, "BenchmarkPassed", "True", "ThresholdsMet", message)]
+        short = next((lack for each in measured if (lack := missed(each, asked))), "")
+        if short:
+            message = f"{short}: {NEWER_THRESHOLD}"
+            return [_condition(s, "BenchmarkPassed", "False", "ThresholdsMissed", message)]
+        return [_condition(s, "BenchmarkPassed", "True", "ThresholdsMet", slowest(measured))]
     return [_condition(s, "BenchmarkPassed", "Unknown", "NotMeasured", "no Ready replica yet")]
 
 

@@ -35,6 +35,7 @@ class Bench:
         self.silent = False
         self.mute = False
         self.cores = 0.0
+        self.in_flight = 0.0
         self.scrapes = Scrapes(
             jobs=Jobs(lambda _: None),
             samples=self._samples,
@@ -57,7 +58,7 @@ class Bench:
         values = {
             "workload_cpu_seconds_total": self.cores * asyncio.get_running_loop().time(),
             "relay_requests_total": 0.0,
-            "relay_requests_in_flight": 0.0,
+            "relay_requests_in_flight": self.in_flight,
         }
         return Samples(
             samples=tuple(
@@ -166,6 +167,25 @@ async def test_work_that_nobody_asked_for_is_found_once_its_time_has_passed() ->
     assert (await bench.watch(4 * PERIOD))[-1] is True
     bench.cores = 0.0
     assert True not in (await bench.watch(2 * PERIOD))[-1:]
+
+
+async def test_whether_clients_use_it_is_unknown_until_it_was_asked_and_then_followed() -> None:
+    bench = Bench()
+    assert bench.look().in_use is None
+    await bench.watch(2 * PERIOD)
+    assert bench.look().in_use is False
+    bench.in_flight = 3.0
+    await bench.watch(2 * PERIOD)
+    assert bench.look().in_use is True
+    assert bench.look(measuring=True).in_use is True
+    bench.in_flight = 0.0
+    await bench.watch(3 * PERIOD)
+    assert bench.look().in_use is False
+    bench.silent = True
+    await bench.watch(2 * PERIOD)
+    assert bench.look().in_use is False
+    bench.lease = replace(bench.lease, status=LeaseStatus(phase="Draining"))
+    assert bench.look().in_use is None
 
 
 async def test_a_benchmark_is_no_idle_time() -> None:

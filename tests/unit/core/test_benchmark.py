@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from garrison.api.workload import Benchmark
-from garrison.core.benchmark import is_due, judge, tokens_per_second
+from garrison.core.anomaly import Reading
+from garrison.core.benchmark import FEW, is_due, is_in_use, judge, missed, tokens_per_second
 from garrison.ports.probe import BenchmarkFigures
 from tests.builders import NOW, at
 
@@ -47,6 +48,46 @@ def test_a_rate_is_never_shown_higher_than_it_was(rate: int) -> None:
     shown = tokens_per_second(measured(rate=rate))
     whole, tenth = (int(each) for each in shown.split("."))
     assert 0 <= rate - (whole * 1000 + tenth * 100) < 100
+
+
+@given(rate=st.integers(0, 10**9), first=st.integers(0, 10**6))
+def test_recorded_figures_meet_what_they_were_judged_to_meet(rate: int, first: int) -> None:
+    spec = Benchmark(
+        api="OpenAI", min_tokens_per_second=65, max_time_to_first_token_milliseconds=120
+    )
+    verdict = judge(measured(rate, first), spec, NOW)
+    assert missed(verdict, spec) == verdict.message
+
+
+def test_recorded_figures_are_held_against_the_thresholds_of_today() -> None:
+    last = judge(measured(), Benchmark(api="OpenAI", min_tokens_per_second=65), NOW)
+    raised = Benchmark(api="OpenAI", min_tokens_per_second=66)
+    assert missed(last, raised) == "65.0 tokens/s, wanted at least 66"
+
+
+def reading(requests: int = 0, in_flight: int = 0, probes: int = 0) -> Reading:
+    return Reading(
+        at=NOW, cpu_seconds=0, gpu=0, requests=requests, in_flight=in_flight, probes=probes
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "in_use"),
+    [
+        pytest.param(None, reading(), False, id="nobody asks"),
+        pytest.param(None, reading(in_flight=1), True, id="an answer is under way"),
+        pytest.param(reading(in_flight=1), reading(), True, id="one was under way just before"),
+        pytest.param(reading(), reading(FEW), False, id="a few"),
+        pytest.param(reading(), reading(FEW + 1), True, id="more than a few"),
+        pytest.param(reading(), reading(9, probes=9), False, id="only our probes"),
+        pytest.param(reading(90), reading(), False, id="the counters began anew"),
+        pytest.param(reading(90, probes=90), reading(99, 0), False, id="the operator did"),
+    ],
+)
+def test_clients_requests_make_a_replica_busy(
+    before: Reading | None, after: Reading, in_use: bool
+) -> None:
+    assert is_in_use(before, after) is in_use
 
 
 def test_is_due_at_first_and_then_after_the_period() -> None:

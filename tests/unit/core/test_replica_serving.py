@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from garrison.api.lease import (
-    BenchmarkStatus,
-)
+from garrison.api.lease import BenchmarkStatus, SentinelRef
+from garrison.api.meta import LocalRef
 from garrison.api.workload import Benchmark, Health, Integrity
 from garrison.core.health import Track
 from garrison.core.integrity import Standing
@@ -186,3 +185,13 @@ def test_the_benchmark_repeats_when_it_is_due() -> None:
     o = serving("Ready", status={"benchmark": last}, benchmark=spec, track=HEALTHY)
     assert step(replace(o, now=at(59))).action is None
     assert step(replace(o, now=at(60))).action == StartBenchmark()
+    assert step(replace(o, now=at(60), in_use=True)).action is None
+
+
+def test_the_benchmark_of_a_verified_replica_waits_until_it_is_known_to_be_idle() -> None:
+    o = serving("Ready", benchmark=Benchmark(api="OpenAI"), track=HEALTHY)
+    agent = SentinelRef(digest="a" * 64, secret_ref=LocalRef(name="boot"))
+    o = replace(o, lease=replace(o.lease, spec=replace(o.lease.spec, sentinel=agent)))
+    assert step(o).action is None
+    assert step(replace(o, in_use=True)).action is None
+    assert step(replace(o, in_use=False)).action == StartBenchmark()

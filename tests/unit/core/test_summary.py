@@ -31,6 +31,9 @@ NOWHERE = Routing(routed=False, reason="UnroutableAddress", message="use garriso
 ENDPOINT = EndpointStatus(host="p1.example", port=31000)
 
 
+STRICT = Benchmark(api="OpenAI", min_tokens_per_second=80)
+
+
 def replica(name: str = "chat-1", phase: str = "Ready", **fields: Any) -> Lease:
     given = {"revision": "new", "provider": "p1", "price_per_hour": "1.50", **fields}
     return lease(phase, name=name, uid=f"uid-{name}", endpoint=ENDPOINT, **given)
@@ -204,6 +207,15 @@ def test_the_slowest_replica_speaks_for_the_benchmark() -> None:
     ]
     assert (found.status, found.reason) == ("True", "ThresholdsMet")
     assert "65.0 tokens/s" in found.message
+    raised = replace(asked, spec=replace(asked.spec, benchmark=STRICT))
+    (found,) = [
+        each
+        for each in summarise(seen(*both, of=raised)).conditions
+        if each.type == "BenchmarkPassed"
+    ]
+    assert (found.status, found.reason) == ("False", "ThresholdsMissed")
+    assert "65.0 tokens/s, wanted at least 80" in found.message
+    assert "repeatEverySeconds" in found.message
     one = summarise(seen(both[0], replica("chat-2"), of=asked))
     assert conditions(one)["BenchmarkPassed"] == ("Unknown", "NotMeasured")
 
