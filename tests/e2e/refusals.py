@@ -181,7 +181,7 @@ UNREADABLE_SECRET = Refusal(
 """As long as the chart's values do not let Garrison read Secrets there."""
 
 ELSEWHERE = {
-    "AdoptionIsUnverified": "needs what runs already: tests/unit/controllers/test_adoption.py",
+    "AdoptionIsUnverified": "needs what runs already: tests/e2e/chain/test_adopting.py",
     "EgressNeedsSentinel": "tests/unit/core/test_acceptance.py",
     "EgressPolicyNotFound": "tests/unit/core/test_acceptance.py",
     "IntegrityNeedsSentinel": "tests/unit/core/test_acceptance.py",

@@ -1,5 +1,4 @@
-"""A stage whose account trades on the chain. What is looked at is the operator's process, so the API
-server in memory is enough."""
+"""One stage for all tests of this folder, whose account trades on the chain; one workload is served."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from tests.e2e.chain.workload import served
 
 HERE = Path(__file__).parent
 LIMIT_SECONDS = 240
-SCRIPT = Script(runtime="synthetic", light=True, way="chain", survey_seconds=1.0)
+SCRIPT = Script(runtime="synthetic", way="chain", survey_seconds=1.0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,10 +27,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("e2e-chain"))
             item.add_marker(pytest.mark.timeout(LIMIT_SECONDS))
             if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
-                item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
+                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """An operator at work in a folder of its own, free to dump core there, and one workload served."""
     folder = tmp_path_factory.mktemp("chain")

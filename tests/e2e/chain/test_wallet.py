@@ -117,7 +117,7 @@ async def test_an_account_on_the_chain_tells_everything_about_its_money(stage: S
 
 
 async def test_a_key_that_signed_and_its_tokens_are_nowhere_to_be_seen(stage: Stage) -> None:
-    """The last test here: it ends the operator."""
+    """The last test of this folder that needs the operator: it ends it."""
     key = stage.market.key_file.read_text().strip()
     operator = stage.processes["operator"]
     log = operator.log.read_bytes()

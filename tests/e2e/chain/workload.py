@@ -14,7 +14,7 @@ async def served(stage: Stage) -> None:
     body = workload("chat", stage.images["synthetic"])
     await stage.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
-        stage.account(backend=backend, limits=limits),
+        stage.account(backend=backend, limits=limits, adoption="Allow"),
         body,
     )
     await eventually(
