@@ -97,7 +97,7 @@ class Scene:
         The workloads go first: Kubernetes lets five seconds pass before it empties a namespace.
         """
         await self.admin.clear_faults()
-        await self.kubectl("delete", "iw", "--all")
+        await self.kubectl("delete", "iw", "--all", "--ignore-not-found")
         await asyncio.gather(
             self.stage.kubectl(
                 "delete", "ns", self.namespace, "--ignore-not-found", "--wait=false"
@@ -108,3 +108,11 @@ class Scene:
     async def nothing_paid(self) -> None:
         """Wait until the market has no open lease."""
         await eventually("free of paid leases", self.paid, lambda found: not found)
+
+    async def namespace_gone(self) -> None:
+        """Wait until Kubernetes has finished with the namespace: nothing in it is held any more."""
+
+        async def found() -> str:
+            return await self.stage.kubectl("get", "ns", self.namespace, "--ignore-not-found")
+
+        await eventually("free of its namespace", found, lambda text: not text)

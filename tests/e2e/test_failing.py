@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.e2e.bodies import environment
+from garrison.core.blame import MAX_ATTEMPTS
+from tests.e2e.bodies import condition, environment
 from tests.e2e.scene import Scene
 from tests.e2e.waiting import eventually
 from tests.progress import say
@@ -59,6 +60,11 @@ async def test_too_slow_is_not_used(scene: Scene) -> None:
         benchmark={"api": "OpenAI", "minTokensPerSecond": 100},
     )
     assert await _provider_of(scene) != cheapest
+    (lease,) = [each for each in await scene.leases() if each["status"]["phase"] == "Ready"]
+    figures = lease["status"]["benchmark"]
+    assert figures["passed"]
+    assert float(figures["tokensPerSecond"]) >= 100
+    assert (await scene.condition("chat", "BenchmarkPassed"))["reason"] == "ThresholdsMet"
     await eventually(
         "blame, once another provider met the threshold",
         lambda: scene.results(cheapest),
@@ -94,11 +100,16 @@ async def test_crashing_everywhere_blames_the_revision(scene: Scene) -> None:
         "failureThreshold": 2,
         "startupGraceSeconds": 2,
     }
+    earlier = {each.dseq for each in await scene.admin.leases()}
     await scene.apply_workload("chat", env=environment(SYNTHETIC_CRASH="1"), health=health)
     stalled = await scene.until("chat", "Stalled")
     assert {each["blame"] for each in stalled["status"]["failures"]} == {"Revision"}
-    used = [each for each in await scene.admin.leases() if scene.namespace]
-    assert 2 <= len(used) <= 200
+    await scene.nothing_paid()
+    used = {each.dseq for each in await scene.admin.leases()} - earlier
+    assert 2 <= len(used) <= MAX_ATTEMPTS
+    assert stalled["status"]["nextAttemptAt"], "the next one waits"
+    (ready,) = [each for each in stalled["status"]["conditions"] if each["type"] == "Ready"]
+    assert "fix image, command, args or thresholds" in ready["message"]
     providers = (await scene.stage.get("ap"))["items"]
     assert len(providers) == len(await scene.admin.providers())
     for each in providers:
@@ -131,8 +142,15 @@ async def test_ceiling_of_the_account(scene: Scene) -> None:
         lambda: scene.stage.get("aa", "treasury"),
         lambda body: "TooManyLeases" in str(body.get("status")),
     )
-    assert account["status"]["openLeases"] <= 2
-    assert len(await scene.paid()) <= 1
+    assert account["status"]["openLeases"] == 1
+    waits = await eventually(
+        "one of two serves",
+        lambda: scene.workload("chat"),
+        lambda body: body["status"]["ready"] == "1/2",
+    )
+    assert condition(waits, "Reconciling")["reason"] == "TooManyLeases"
+    assert "raise it on the AkashAccount" in condition(waits, "Ready")["message"]
+    assert len(await scene.paid()) == 1
 
 
 async def _killed(scene: Scene, chance: random.Random, times: int) -> None:

@@ -57,6 +57,8 @@ async def test_apply_becomes_ready_and_answers(scene: Scene) -> None:
         )
         chunks = [chunk async for chunk in stream]
     assert any(each.choices and each.choices[0].delta.content for each in chunks)
+    (lease,) = await scene.leases()
+    assert float(lease["status"]["benchmark"]["tokensPerSecond"]) > 0
     told = await scene.kubectl("describe", "iw", "chat")
     assert "unencrypted, unauthenticated" in told
     assert "UnroutableAddress" in told
@@ -133,3 +135,11 @@ async def test_namespace_deleted_while_the_operator_is_down(scene: Scene) -> Non
     assert len(await scene.paid()) == 1
     await scene.stage.start_operator()
     await scene.nothing_paid()
+    await scene.namespace_gone()
+
+
+async def test_namespace_deleted_while_serving(scene: Scene) -> None:
+    await scene.serve("chat", replicas=2)
+    assert len(await scene.paid()) == 2
+    await scene.stage.kubectl("delete", "ns", scene.namespace, "--timeout=60s", limit_seconds=70)
+    assert await scene.paid() == []

@@ -308,7 +308,10 @@ class AccountStatus:
     burn_per_hour: Price | None = None
     runway_hours: int | None = None
     mint: MintStatus | None = None
-    open_leases: int = 0
+    open_leases: int = Field(
+        default=0,
+        description="Leases that count towards limits.maxLeases: ordered, or about to be.",
+    )
     grants: Annotated[tuple[Grant, ...], Field(max_length=500)] = ()
     granted_at: Annotated[tuple[AwareDatetime, ...], Field(max_length=500)] = Field(
         default=(), description="Times of the grants of the last ten minutes."

@@ -77,7 +77,7 @@ def standing(
         granted_at=times,
         refusal=refused,
         released=_released(account.status, leases),
-        open_leases=sum(each.status.closed_at is None for each in leases),
+        open_leases=len(grants),
     )
 
 

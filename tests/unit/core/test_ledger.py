@@ -64,6 +64,7 @@ def test_waiting_leases_are_served_in_the_order_of_creation() -> None:
     waiting = [numbered(3), numbered(1), numbered(2)]
     seen = looked(account(limits=limits(leases=2)), waiting)
     assert [each.lease for each in seen.grants] == ["u001", "u002"]
+    assert seen.open_leases == 2, "what waits is not open"
     assert seen.refusal is not None
     assert seen.refusal.reason == "TooManyLeases"
 
