@@ -66,6 +66,8 @@ class Invariants:
         """deployments that people started without Garrison"""
         self._adopted: dict[str, str] = {}
         """which of them an AkashLease has recorded, with its uid"""
+        self._unlisted: set[str] = set()
+        """which of them the account did not list yet when the lease was removed by force"""
         self._topped_up: dict[str, int] = {}
         """how many deposits into each deployment were checked already"""
         self._strays: dict[str, str] = {}
@@ -104,17 +106,17 @@ class Invariants:
         if number not in self.by_hand:
             return
         uid = lease["metadata"]["uid"]
-        if self._adopted.setdefault(number, uid) != uid:
+        if self._adopted.get(number, uid) not in {uid, *self.stripped}:
             yield f"deployment {number} is adopted twice"
+        self._adopted[number] = uid
 
     def kept_of_adopted(self) -> list[str]:
         """Return the adopted deployments that are paid, though nobody let them go on purpose."""
-        excused = self.released | self.stripped
         open_now = {each.id for each in self._market.paid()}
         return sorted(
             number
             for number, uid in self._adopted.items()
-            if uid not in excused and number in open_now
+            if number in open_now - self._unlisted and uid not in self.released
         )
 
     def _escrows(self) -> Iterator[str]:
@@ -190,6 +192,9 @@ class Invariants:
     def on_removed(self, kind: str, body: Mapping[str, Any]) -> Iterator[str]:
         """Yield what is broken by an object that is gone for good."""
         uid = body["metadata"]["uid"]
+        if kind == "AkashLease" and uid in self.stripped:
+            self._unlisted |= {each for each, by in self._adopted.items() if by == uid}
+            self._unlisted -= self._listed()
         if kind != "AkashLease" or uid in self.released | self.stripped:
             return
         left = [
@@ -199,6 +204,11 @@ class Invariants:
         ]
         if left:
             yield f"lease {body['metadata']['name']} is gone, deployments {left} are still paid"
+
+    def _listed(self) -> set[str]:
+        """Which adopted deployments the account keeps a record of."""
+        statuses = [each.get("status") or {} for each in objects(self._store, "AkashAccount")]
+        return {each["deployment"] for status in statuses for each in status.get("adopted", ())}
 
     def on_ready(self, body: Mapping[str, Any], started: set[str]) -> Iterator[str]:
         """Yield what is broken by a lease that became Ready: sealed start and guard came first."""

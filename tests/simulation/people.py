@@ -119,10 +119,22 @@ class People:
         """Somebody removes the finalizer of a lease that lives on."""
         victim = self._pick(objects(self._world.store, LEASE.kind), draw)
         if victim is not None and not victim["metadata"].get("deletionTimestamp"):
-            kind = self._world.store.resource(LEASE.group, LEASE.version, LEASE.plural)
-            bare: Object = {"metadata": {"finalizers": []}}
-            self._world.invariants.stripped.add(victim["metadata"]["uid"])
-            self._world.store.merge(kind, bare, NAMESPACE, victim["metadata"]["name"])
+            self._bare(victim)
+
+    async def _remove_by_force(self, draw: float) -> None:
+        """Somebody patches the finalizer away, and deletes, of a lease that has adopted something."""
+        leases = objects(self._world.store, LEASE.kind)
+        victim = self._pick([each for each in leases if each["spec"].get("adopts")], draw)
+        if victim is not None:
+            self._bare(victim)
+            await self._world.user.delete(LEASE, NAMESPACE, victim["metadata"]["name"])
+
+    def _bare(self, lease: Mapping[str, Any]) -> None:
+        """Take a lease's finalizer away."""
+        kind = self._world.store.resource(LEASE.group, LEASE.version, LEASE.plural)
+        bare: Object = {"metadata": {"finalizers": []}}
+        self._world.invariants.stripped.add(lease["metadata"]["uid"])
+        self._world.store.merge(kind, bare, NAMESPACE, lease["metadata"]["name"])
 
     async def _kill_provider(self, draw: float) -> None:
         victim = self._busy(draw)

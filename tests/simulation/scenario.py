@@ -225,12 +225,19 @@ DEEDS = (
 
 
 def adoptions(seed: int, seconds: float) -> list[Deed]:
-    """Return, for one seed in four, what is started by hand and given to Garrison while it is chaos."""
+    """Return, for one seed in four, what is started by hand and given to Garrison while it is chaos.
+
+    In half of them somebody then takes an adopted lease's object away by force.
+    """
     chance = random.Random(seed + 2_000_003)
     if seed % 4 != 1:
         return []
     times = (chance.random() * seconds for _ in range(chance.randint(1, 2)))
-    return [Deed(at=each, what="adopt", draw=chance.random()) for each in times]
+    found = [Deed(at=each, what="adopt", draw=chance.random()) for each in times]
+    if seed % 8 == 1:
+        later = max(each.at for each in found) + 60 + chance.random() * 120
+        found.append(Deed(at=later, what="remove by force", draw=chance.random()))
+    return found
 
 
 def script(chance: random.Random, seconds: float) -> list[Deed]:

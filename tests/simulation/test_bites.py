@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from garrison.api.lease import Lease
+from garrison.controllers import account as account_controller
 from garrison.controllers import lease as lease_controller
 from garrison.controllers import workload as workload_controller
 from garrison.controllers.mints import Mints
 from garrison.controllers.writes import Create
-from garrison.core import budget, proving, traffic, treasury, winding
+from garrison.core import budget, proving, sweep, traffic, treasury, winding
 from garrison.core.lifecycle import CreateDeployment, DepositEscrow, Observation, Step
 from tests.safeguards import without_intent
 from tests.simulation.run import LONG_EVERY, LONG_SEED, run_seed
@@ -119,6 +120,15 @@ def _doubled_mint(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Mints, "_mint", twice)
 
 
+def _forgotten_adoption(patch: pytest.MonkeyPatch) -> None:
+    """What is adopted is on record, and nobody looks there."""
+
+    def unread(*args: Any, **known: Any) -> Any:
+        return sweep.strangers(*args, **{**known, "adopted": frozenset()})
+
+    patch.setattr(account_controller, "strangers", unread)
+
+
 def _no_look(patch: pytest.MonkeyPatch) -> None:
     """A replica serves before anybody has looked at what runs in it."""
     patch.setattr(proving, "before_ready", lambda _o: None)
@@ -135,6 +145,7 @@ def _no_look(patch: pytest.MonkeyPatch) -> None:
         pytest.param(_eager_routing, "was never Ready", id="routed before Ready"),
         pytest.param(_no_look, "nobody has looked inside", id="no look at what runs"),
         pytest.param(_forgetful_ledger, "is in no ledger", id="ledger after the fact"),
+        pytest.param(_forgotten_adoption, "adopted deployments", id="adoption forgotten"),
         pytest.param(_doubled_deposit, "went into deployment", id="deposit doubled"),
         pytest.param(_doubled_mint, "after the last mint", id="mint doubled"),
         pytest.param(_hasty_deposit, "went into deployment", id="outcome not awaited"),

@@ -215,7 +215,8 @@ class AccountSpec:
     treasury: Treasury = Field(default_factory=Treasury)
     orphans: Literal["Report", "Close"] = Field(
         default="Close",
-        description="What to do with deployments that carry this installation's marker and have no owner.",
+        description="What to do with deployments that carry this installation's marker, or were adopted, "
+        "and have no owner.",
     )
     allowed_namespaces: AllowedNamespaces = Field(default_factory=AllowedNamespaces)
     adoption: Literal["Deny", "Allow"] = Field(
@@ -247,6 +248,15 @@ class Stranger:
     deployment: Short
     kind: Literal["Foreign", "Orphan", "Released"]
     marker: Annotated[str, Field(max_length=128)] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class AdoptedStatus:
+    """A deployment that an AkashLease has adopted: it carries no marker, so this is how it is known."""
+
+    deployment: Short
+    lease: Annotated[str, Field(max_length=320, description="namespace/name of the AkashLease")]
+    at: AwareDatetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
@@ -318,6 +328,9 @@ class AccountStatus:
     )
     strangers: Annotated[tuple[Stranger, ...], Field(max_length=50)] = ()
     released: Annotated[tuple[Short, ...], Field(max_length=100)] = ()
+    adopted: Annotated[tuple[AdoptedStatus, ...], Field(max_length=500)] = Field(
+        default=(), description="What leases have adopted, until its end was seen."
+    )
     escrows: Annotated[tuple[EscrowStatus, ...], Field(max_length=100)] = ()
     conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = ()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias, assert_never
 
 from garrison.api.account import STATUS_ADAPTER, Account, AccountStatus, Stranger
@@ -28,6 +28,7 @@ from garrison.controllers.finalizer import Finalizer, Hold, Release
 from garrison.controllers.mints import Mints
 from garrison.controllers.surveys import Survey, Surveys
 from garrison.controllers.triggers import account_triggers
+from garrison.core.adoption import without_ended
 from garrison.core.budget import has_lapsed, reserved
 from garrison.core.holdings import escrows
 from garrison.core.ledger import MarketView, Standing, standing, summarise
@@ -191,7 +192,7 @@ class AccountController:
 
     async def _swept(self, books: Books) -> Books:
         """Compare the survey with the leases; a candidate for closing is checked on a fresh list."""
-        assert books.survey is not None  # noqa: S101 - the caller checked
+        books = self._remembered(books)
         cached = {each.meta.uid: each for each in books.leases}
         found = self._strangers(books, cached)
         if any(each.kind == "Orphan" for each in found):
@@ -199,6 +200,19 @@ class AccountController:
             found = self._strangers(books, {each.meta.uid: each for each in fresh})
             found = await self._still_open(books.account, found)
         return replace(books, strangers=found)
+
+    def _remembered(self, books: Books) -> Books:
+        """Forget what was adopted and has ended without a lease that saw it."""
+        survey, settings = books.survey, books.account.spec.backend.settings
+        assert survey is not None  # noqa: S101 - the caller checked
+        kept = without_ended(
+            books.standing.adopted,
+            books.leases,
+            frozenset(each.id for each in survey.deployments),
+            began=survey.began,
+            horizon=timedelta(seconds=settings.outcome_horizon_seconds),
+        )
+        return replace(books, standing=replace(books.standing, adopted=kept))
 
     async def _still_open(
         self, account: Account, found: tuple[Stranger, ...]
@@ -222,6 +236,7 @@ class AccountController:
             leases,
             installation=self._installation,
             released=frozenset((*books.account.status.released, *books.standing.released)),
+            adopted=frozenset(each.deployment for each in books.standing.adopted),
         )
 
     def plan(self, observed: Books, now: datetime) -> Plan[AccountAction]:
@@ -346,13 +361,21 @@ def _notes(books: Books, status: AccountStatus) -> tuple[Note, ...]:
             uid=meta.uid,
             type="Warning",
             reason="OrphanedDeployment",
-            message=f"deployment {each.deployment} carries this installation's marker and no AkashLease owns it; "
+            message=f"deployment {each.deployment} {_claim(each, status)}; "
             f"spec.orphans is {books.account.spec.orphans}",
         )
         for each in status.strangers
         if each.kind == "Orphan" and each.deployment not in named
     )
     return (*lost, *_warnings(books.account, status))
+
+
+def _claim(lost: Stranger, status: AccountStatus) -> str:
+    """Why an orphan is ours."""
+    by = next((each.lease for each in status.adopted if each.deployment == lost.deployment), None)
+    if by is None:
+        return "carries this installation's marker and no AkashLease owns it"
+    return f"was adopted by AkashLease {by}, which is gone without having closed it"
 
 
 def _warnings(account: Account, status: AccountStatus) -> tuple[Note, ...]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
-from garrison.api.account import Account, Grant
+from garrison.api.account import Account, AdoptedStatus, Grant
 from garrison.api.lease import (
     DeploymentStatus,
     EndpointStatus,
@@ -32,6 +33,7 @@ from garrison.ports.market import DeploymentState, LeaseState, MarketLease, Serv
 OVER = frozenset({"LeaseClosed", "EscrowExhausted"})
 """Failures that only state what the market has ended already."""
 REFUSED = "AdoptionRefused"
+MAX_RECORDS = 500
 
 
 def is_wanted(workload: Workload, leases: Iterable[Lease]) -> bool:
@@ -144,6 +146,62 @@ def is_held(lease: Lease) -> bool:
     status = lease.status
     taken = lease.spec.adopts is not None and status.deployment is not None
     return taken and status.failure is None and status.closed_at is None and not lease.meta.deleting
+
+
+def holds(lease: Lease) -> str | None:
+    """Return the deployment that a lease has adopted and still answers for, None when there is none."""
+    if lease.spec.adopts is None or lease.status.deployment is None:
+        return None
+    return lease.status.deployment.id if lease.status.closed_at is None else None
+
+
+def awaits(lease: Lease) -> str | None:
+    """Return the deployment that a lease may adopt yet, None when there is none."""
+    status = lease.status
+    is_over = status.failure is not None or status.closed_at is not None or lease.meta.deleting
+    if lease.spec.adopts is None or status.deployment is not None or is_over:
+        return None
+    return lease.spec.adopts.deployment
+
+
+def records(
+    known: Sequence[AdoptedStatus], leases: Sequence[Lease], now: datetime
+) -> tuple[AdoptedStatus, ...]:
+    """Return what leases have adopted: one whose end was verified goes, one without a lease stays.
+
+    So a deployment is known for ours when somebody has removed its lease by force.
+    """
+    ended = {
+        each.status.deployment.id
+        for each in leases
+        if each.status.deployment is not None and each.status.closed_at is not None
+    }
+    kept = [each for each in known if each.deployment not in ended]
+    named = {each.deployment for each in kept}
+    new = [
+        AdoptedStatus(deployment=number, lease=f"{each.meta.namespace}/{each.meta.name}", at=now)
+        for each in leases
+        if (number := holds(each)) is not None and number not in named
+    ]
+    return (*kept, *new)[-MAX_RECORDS:]
+
+
+def without_ended(
+    known: Sequence[AdoptedStatus],
+    leases: Iterable[Lease],
+    open_now: frozenset[str],
+    *,
+    began: datetime,
+    horizon: timedelta,
+) -> tuple[AdoptedStatus, ...]:
+    """Return the records without those that no lease holds and that the market lists no longer.
+
+    The list was begun at ``began``, and counts once it cannot be older than the record: ``horizon``.
+    """
+    held = {holds(each) for each in leases}
+    return tuple(
+        each for each in known if each.deployment in held | open_now or began - each.at < horizon
+    )
 
 
 def is_settling(o: Observation) -> bool:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from garrison.api.account import (
     Account,
     AccountStatus,
+    AdoptedStatus,
     EndpointStatus,
     EscrowStatus,
     Grant,
@@ -17,6 +18,7 @@ from garrison.api.account import (
 from garrison.api.lease import Lease
 from garrison.api.meta import Condition, ConditionStatus, keep_time
 from garrison.api.money import MicroUSD, format_dollars, parse_dollars, shown_dollars
+from garrison.core.adoption import records
 from garrison.core.budget import Refusal, Request, grant_all, rate_window, reserved
 from garrison.core.holdings import steady
 from garrison.core.lifecycle import unresolved_create
@@ -43,6 +45,7 @@ class Standing:
     granted_at: tuple[datetime, ...]
     refusal: Refusal | None
     released: tuple[str, ...]
+    adopted: tuple[AdoptedStatus, ...]
     open_leases: int
 
 
@@ -77,6 +80,7 @@ def standing(
         granted_at=times,
         refusal=refused,
         released=_released(account.status, leases),
+        adopted=records(account.status.adopted, leases, now),
         open_leases=len(grants),
     )
 
@@ -184,6 +188,7 @@ def summarise(
         granted_at=now_standing.granted_at,
         strangers=strangers,
         released=now_standing.released,
+        adopted=now_standing.adopted,
         conditions=_conditions(account, now_standing, news, strangers, now, shown=shown),
     )
     is_told = news is not None and _from_market(new) != _from_market(old)
@@ -353,5 +358,5 @@ def _within(now_standing: Standing) -> tuple[ConditionStatus, str, str]:
 def _orphans(strangers: tuple[Stranger, ...]) -> tuple[ConditionStatus, str, str]:
     lost = [each.deployment for each in strangers if each.kind == "Orphan"]
     if not lost:
-        return "True", "NoOrphans", "every deployment with this installation's marker has an owner"
+        return "True", "NoOrphans", "every deployment that was ordered or adopted here has an owner"
     return "False", "Orphans", f"no AkashLease owns {', '.join(lost[:5])}"

@@ -7,6 +7,7 @@ from typing import Literal
 
 from garrison.api.account import Stranger
 from garrison.api.lease import Lease
+from garrison.core.adoption import awaits, holds
 from garrison.core.marker import Marker, parse_marker
 from garrison.ports.market import Deployment, DeploymentState
 
@@ -19,17 +20,20 @@ def strangers(
     *,
     installation: str,
     released: frozenset[str],
+    adopted: frozenset[str],
 ) -> tuple[Stranger, ...]:
     """Return the open deployments that no lease owns; orphans (ours, to be closed) come first.
 
-    ``leases`` by uid must have been read after the deployments were listed.
+    ``leases`` by uid must have been read after the deployments were listed. ``adopted`` are on record
+    as ours without a marker: an orphan, once no lease holds one or may adopt it again.
     """
     found = []
-    adopted = _adopted(leases.values())
+    held = {holds(each) for each in leases.values()}
+    lost = adopted - {awaits(each) for each in leases.values()}
     for deployment in deployments:
-        if deployment.state is not DeploymentState.ACTIVE or deployment.id in adopted:
+        if deployment.state is not DeploymentState.ACTIVE or deployment.id in held:
             continue
-        kind = _kind(deployment, leases, installation, released)
+        kind = _kind(deployment, leases, installation, released, lost)
         if kind is not None:
             found.append(
                 Stranger(deployment=deployment.id, kind=kind, marker=deployment.marker[:128])
@@ -38,22 +42,17 @@ def strangers(
     return tuple(sorted(found, key=lambda each: (rank[each.kind], each.deployment))[:MAX_STRANGERS])
 
 
-def _adopted(leases: Iterable[Lease]) -> frozenset[str]:
-    """The deployments that carry no marker and have an owner all the same."""
-    return frozenset(
-        each.status.deployment.id
-        for each in leases
-        if each.spec.adopts is not None
-        and each.status.deployment is not None
-        and each.status.closed_at is None
-    )
-
-
 def _kind(
-    deployment: Deployment, leases: Mapping[str, Lease], installation: str, released: frozenset[str]
+    deployment: Deployment,
+    leases: Mapping[str, Lease],
+    installation: str,
+    released: frozenset[str],
+    lost: frozenset[str],
 ) -> Literal["Foreign", "Orphan", "Released"] | None:
     if deployment.id in released:
         return "Released"
+    if deployment.id in lost:
+        return "Orphan"
     marker = parse_marker(deployment.marker)
     if marker is None or marker.installation != installation:
         return "Foreign"

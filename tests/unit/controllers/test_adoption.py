@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from garrison.adapters.memory.records import DeploymentRecord
-from garrison.api.meta import ACCOUNT, LEASE, WORKLOAD
+from garrison.api.meta import ACCOUNT, EVENT, LEASE, WORKLOAD
 from garrison.api.money import MicroUSD
 from garrison.core.marker import Marker
 from garrison.ports.kube import Object
@@ -240,6 +241,64 @@ async def test_one_deployment_is_adopted_by_one_workload(cluster: Cluster) -> No
     assert len(owners) == 1
     assert untouched(cluster, running)
     assert "market.create" not in cluster.calls
+
+
+async def removed_by_force(cluster: Cluster) -> None:
+    """Take the object of the one lease away, as ``kubectl patch`` and ``delete --force`` do."""
+    (lease,) = await cluster.leases()
+    meta = lease["metadata"]
+    await cluster.kube.replace_finalizers(
+        LEASE, "prod", meta["name"], finalizers=(), resource_version=meta["resourceVersion"]
+    )
+    await cluster.delete(LEASE, meta["name"])
+
+
+async def test_one_whose_lease_is_removed_by_force_is_known_and_closed(cluster: Cluster) -> None:
+    running = cluster.market.start_by_hand(ORDER, "p1")
+    await cluster.create(adopting(running))
+    await cluster.serves()
+    (lease,) = await cluster.leases()
+    name = f"prod/{lease['metadata']['name']}"
+    status = (await cluster.get(ACCOUNT, "treasury"))["status"]
+    assert [(each["deployment"], each["lease"]) for each in status["adopted"]] == [
+        (running.id, name)
+    ]
+    await removed_by_force(cluster)
+
+    async def is_over() -> bool:
+        status = (await cluster.get(ACCOUNT, "treasury"))["status"]
+        return running.closed is not None and not status.get("adopted")
+
+    await cluster.until(is_over, "it is closed and forgotten")
+    told = [each["note"] for each in await cluster.kube.list(EVENT)]
+    assert any(f"was adopted by AkashLease {name}, which is gone" in each for each in told), told
+    await cluster.serves()
+    assert [each.id for each in cluster.market.paid()] != [running.id]
+
+
+async def test_one_whose_lease_is_removed_by_force_is_only_reported_where_a_person_wants_it_so(
+    cluster: Cluster,
+) -> None:
+    await cluster.edit(ACCOUNT, "treasury", orphans="Report")
+    running = cluster.market.start_by_hand(ORDER, "p1")
+    await cluster.create(adopting(running))
+    await cluster.serves()
+    await removed_by_force(cluster)
+    assert running.id in await cluster.says(ACCOUNT, "treasury", "NoOrphans", "Orphans")
+    await asyncio.sleep(600)
+    assert untouched(cluster, running)
+
+
+async def test_one_that_is_let_go_on_purpose_is_not_closed(cluster: Cluster) -> None:
+    running = cluster.market.start_by_hand(ORDER, "p1")
+    await cluster.create(adopting(running, deletionPolicy="Orphan"))
+    await cluster.serves()
+    await cluster.delete(WORKLOAD, "chat")
+    await cluster.until(lambda: _is_gone(cluster), "the workload is gone")
+    await asyncio.sleep(600)
+    assert untouched(cluster, running)
+    status = (await cluster.get(ACCOUNT, "treasury"))["status"]
+    assert [each["kind"] for each in status["strangers"]] == ["Released"]
 
 
 async def test_an_agent_cannot_be_in_what_runs_already(cluster: Cluster) -> None:

@@ -9,11 +9,24 @@ from typing import Any
 import pytest
 
 from garrison.adapters.akash.status import service_status
-from garrison.api.account import AccountStatus
-from garrison.api.lease import DeploymentStatus, EndpointStatus, Lease, TimingStatus
+from garrison.api.account import AccountStatus, AdoptedStatus
+from garrison.api.lease import (
+    DeploymentStatus,
+    EndpointStatus,
+    Lease,
+    LeaseFailure,
+    TimingStatus,
+)
 from garrison.api.money import MicroUSD
 from garrison.api.workload import Adopt
-from garrison.core.adoption import endpoint_of, pending, spared
+from garrison.core.adoption import (
+    MAX_RECORDS,
+    endpoint_of,
+    pending,
+    records,
+    spared,
+    without_ended,
+)
 from garrison.core.budget import Request, grant_all
 from garrison.core.lifecycle import Step
 from garrison.core.phase import failed
@@ -23,6 +36,7 @@ from tests.builders import (
     INSTALLATION,
     NOW,
     account,
+    at,
     deployment,
     lease,
     limits,
@@ -145,21 +159,83 @@ def test_a_deployment_is_granted_once_and_holds_up_nobody() -> None:
     assert refused is None
 
 
+REFUSED = LeaseFailure(reason="AdoptionRefused", message="so it is", blame="Nobody", at=NOW)
+
+
 @pytest.mark.parametrize(
-    ("owner", "kinds"),
+    ("case", "owner", "listed", "released", "kinds"),
     [
-        (adopting("Ready", deployment=RECORD), []),
-        (adopting("Failed", deployment=RECORD, closed_at=NOW), ["Foreign"]),
-        (adopting("Pending"), ["Foreign"]),
+        ("held", adopting("Ready", deployment=RECORD), True, False, []),
+        ("held, and not listed yet", adopting("Ready", deployment=RECORD), False, False, []),
+        ("over", adopting("Failed", deployment=RECORD, closed_at=NOW), False, False, ["Foreign"]),
+        ("nobody's yet", adopting(), False, False, ["Foreign"]),
+        ("removed by force", None, True, False, ["Orphan"]),
+        ("let go on purpose", None, True, True, ["Released"]),
+        ("to be adopted again", adopting(), True, False, ["Foreign"]),
+        ("refused a second time", adopting("Failed", failure=REFUSED), True, False, ["Orphan"]),
+        ("not wanted again", adopting(deleting=True), True, False, ["Orphan"]),
+        ("another one's lease", lease("Ready"), True, False, ["Orphan"]),
     ],
 )
-def test_what_is_adopted_is_neither_an_orphan_nor_a_stranger(
-    owner: Lease, kinds: list[str]
+def test_whose_an_adopted_deployment_is(
+    case: str, owner: Lease | None, *, listed: bool, released: bool, kinds: list[str]
 ) -> None:
     found = strangers(
         [deployment(marker="dcloud")],
-        {owner.meta.uid: owner},
+        {owner.meta.uid: owner} if owner is not None else {},
         installation=INSTALLATION,
-        released=frozenset(),
+        released=frozenset({"100"} if released else ()),
+        adopted=frozenset({"100"} if listed else ()),
     )
-    assert [each.kind for each in found] == kinds
+    assert [each.kind for each in found] == kinds, case
+
+
+def listed(number: str, after: float = 0) -> AdoptedStatus:
+    return AdoptedStatus(deployment=number, lease="prod/chat-1", at=at(after))
+
+
+@pytest.mark.parametrize(
+    ("case", "known", "leases", "expected"),
+    [
+        ("adopted now", [], [adopting("Deploying", deployment=RECORD)], [listed("100", 9)]),
+        ("known", [listed("100")], [adopting("Ready", deployment=RECORD)], [listed("100")]),
+        ("removed by force", [listed("100")], [], [listed("100")]),
+        (
+            "closed",
+            [listed("100")],
+            [adopting("Closed", deployment=RECORD, closed_at=NOW)],
+            [],
+        ),
+        ("only wished for", [], [adopting()], []),
+        ("ordered", [], [lease("Ready", deployment=RECORD)], []),
+    ],
+)
+def test_an_account_lists_what_is_adopted_until_its_end_was_verified(
+    case: str, known: list[AdoptedStatus], leases: list[Lease], expected: list[AdoptedStatus]
+) -> None:
+    assert records(known, leases, at(9)) == tuple(expected), case
+
+
+def test_the_list_is_bounded_by_what_is_oldest() -> None:
+    known = [listed(str(number)) for number in range(1000, 1000 + MAX_RECORDS)]
+    found = records(known, [adopting("Ready", deployment=RECORD)], at(9))
+    assert (len(found), found[0], found[-1]) == (MAX_RECORDS, known[1], listed("100", 9))
+
+
+@pytest.mark.parametrize(
+    ("case", "leases", "open_now", "began", "is_kept"),
+    [
+        ("open", [], {"100"}, 500, True),
+        ("held by a lease", [adopting("Ready", deployment=RECORD)], set(), 500, True),
+        ("ended unseen", [], set(), 60, False),
+        ("the list may be older than the record", [], set(), 59, True),
+    ],
+)
+def test_what_the_market_lists_no_longer_is_forgotten(
+    case: str, leases: list[Lease], open_now: set[str], began: float, *, is_kept: bool
+) -> None:
+    known = (listed("100"),)
+    left = without_ended(
+        known, leases, frozenset(open_now), began=at(began), horizon=timedelta(seconds=60)
+    )
+    assert left == (known if is_kept else ()), case

@@ -47,7 +47,13 @@ def test_kinds(
     case: str, found: Deployment, owner: Lease | None, released: tuple[str, ...], kind: str | None
 ) -> None:
     leases = {} if owner is None else {owner.meta.uid: owner}
-    named = strangers([found], leases, installation=INSTALLATION, released=frozenset(released))
+    named = strangers(
+        [found],
+        leases,
+        installation=INSTALLATION,
+        released=frozenset(released),
+        adopted=frozenset(),
+    )
     assert [each.kind for each in named] == ([] if kind is None else [kind]), case
 
 
@@ -62,7 +68,11 @@ def test_nothing_that_a_lease_pays_for_or_may_adopt_is_called_an_orphan(
         deployment(id=str(number), marker=text) for number, text in enumerate(others, start=1000)
     ]
     named = strangers(
-        [*foreign, mine], {LEASE_UID: of}, installation=INSTALLATION, released=frozenset()
+        [*foreign, mine],
+        {LEASE_UID: of},
+        installation=INSTALLATION,
+        released=frozenset(),
+        adopted=frozenset(),
     )
     orphans = {each.deployment for each in named if each.kind == "Orphan"}
     assert orphans <= {"100"}
@@ -77,5 +87,7 @@ def test_orphans_are_never_crowded_out_by_strangers(count: int) -> None:
     lost = deployment(
         id="9999", marker=str(Marker(installation=INSTALLATION, lease=LEASE_UID, attempt=0))
     )
-    named = strangers([*foreign, lost], {}, installation=INSTALLATION, released=frozenset())
+    named = strangers(
+        [*foreign, lost], {}, installation=INSTALLATION, released=frozenset(), adopted=frozenset()
+    )
     assert named[0].deployment == "9999"
