@@ -79,9 +79,6 @@ class LeaseSpec:
     workload: Name = Field(description="Name of the InferenceWorkload.")
     revision: Name = Field(description="Name of the ControllerRevision to run.")
     account: Name = Field(description="Name of the AkashAccount that pays.")
-    role: Literal["Active", "Standby"] = Field(
-        default="Active", description="Whether the replica may get traffic."
-    )
     excluded_providers: Annotated[tuple[Short, ...], Field(max_length=64)] = Field(
         default=(), description="Providers whose bids are not taken."
     )

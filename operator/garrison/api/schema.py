@@ -91,7 +91,6 @@ DEFINITIONS: tuple[Definition, ...] = (
         status=lease.STATUS_ADAPTER,
         columns=(
             Column(name="WORKLOAD", path=".spec.workload"),
-            Column(name="ROLE", path=".spec.role"),
             Column(name="PHASE", path=".status.phase"),
             Column(name="PROVIDER", path=".status.provider"),
             Column(name="GPU", path=".status.gpuModel"),

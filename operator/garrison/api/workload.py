@@ -267,7 +267,6 @@ class ReplicaStatus:
     phase: Annotated[str, Field(max_length=32)] = "Pending"
     provider: Annotated[str, Field(max_length=253)] | None = None
     region: Annotated[str, Field(max_length=128)] | None = None
-    role: Literal["Active", "Standby"] = "Active"
     adopts: Annotated[str, Field(max_length=20)] | None = Field(
         default=None, description="The running deployment that it takes over instead of ordering."
     )

@@ -90,7 +90,6 @@ class Dependents:
             workload=workload.meta.name,
             revision=entry.revision,
             account=account,
-            role=entry.role,
             excluded_providers=excluded,
             adopts=_adopts(workload, entry),
             sentinel=self._sentinel(workload, entry)

@@ -245,7 +245,6 @@ def refreshed(entry: ReplicaStatus, lease: Lease | None) -> ReplicaStatus:
         phase=status.phase,
         provider=status.provider,
         region=status.region,
-        role=lease.spec.role,
     )
 
 

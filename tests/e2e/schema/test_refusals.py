@@ -73,7 +73,7 @@ async def create(kube: KubeClient, kind: str, spec: Object) -> Object:
 def test_a_lease_cannot_change(kubectl: Kubectl) -> None:
     lease = body(LEASE, FULL[LEASE.kind], "chat-fixed")
     kubectl("create", "-f", "-", stdin=_yaml(lease))
-    lease["spec"]["role"] = "Active"
+    lease["spec"]["account"] = "other"
     with pytest.raises(AssertionError, match="the operator makes a new lease instead"):
         kubectl("apply", "-f", "-", stdin=_yaml(lease))
 

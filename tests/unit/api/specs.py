@@ -78,7 +78,6 @@ FULL: Mapping[str, dict[str, Any]] = {
         "workload": "chat",
         "revision": "chat-6f9c1",
         "account": "treasury",
-        "role": "Standby",
         "excludedProviders": ["akash1provider"],
         "sentinel": {"digest": "a" * 64, "secretRef": {"name": "bootstrap-1"}},
         "adopts": {"deployment": "1763912345678", "externalPort": 9000},
