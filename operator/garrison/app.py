@@ -10,6 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -32,6 +33,7 @@ from garrison.api.meta import OWN_KINDS, Kind
 from garrison.controllers.assembly import Ports, assemble
 from garrison.controllers.scrapes import Board
 from garrison.core.marker import installation_id
+from garrison.core.mining import NO_POOLS, Pools, parse_pools
 from garrison.errors import GarrisonError, InvalidSpecError, NotFoundError
 from garrison.handlers.watch import Login, watch
 from garrison.ports.identity import trust_domain
@@ -147,6 +149,7 @@ def _login(kube: KubeClient) -> Callable[[], Awaitable[Login]]:
 @asynccontextmanager
 async def operator(settings: Settings) -> AsyncIterator[Running]:
     """Build the adapters and the engine; close the adapters at the end."""
+    pools = await asyncio.to_thread(_pools, settings.mining_pools)
     kube = await connect(settings.kubeconfig, settings.context)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(kube.close)
@@ -159,6 +162,7 @@ async def operator(settings: Settings) -> AsyncIterator[Running]:
             pace=settings.pace,
             meter=EngineMeter(registry),
             board=board,
+            pools=pools,
         )
         _collect(registry, engine, board)
         endpoint = Endpoint(
@@ -166,6 +170,17 @@ async def operator(settings: Settings) -> AsyncIterator[Running]:
         )
         port = await stack.enter_async_context(serve(endpoint, settings.host, settings.port))
         yield Running(engine=engine, kube=kube, url=f"http://{settings.host}:{port}")
+
+
+def _pools(path: Path | None) -> Pools:
+    """Return the administrator's list. Raises InvalidSpecError."""
+    if path is None:
+        return NO_POOLS
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSpecError(f"--mining-pools {path} cannot be read: {error}") from error
+    return parse_pools(text, str(path))
 
 
 def _ports(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from garrison.controllers.assembly import Pace
 
@@ -20,4 +21,6 @@ class Settings:
     insecure_registries: tuple[str, ...] = ()
     webhook_hosts: tuple[str, ...] = ()
     webhook_private_addresses: bool = False
+    mining_pools: Path | None = None
+    """a file with names and addresses of mining pools, one a line"""
     pace: Pace = field(default_factory=Pace)

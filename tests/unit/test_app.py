@@ -17,6 +17,7 @@ from garrison import app
 from garrison.adapters.kube.client import connect
 from garrison.api.meta import Kind
 from garrison.api.schema import crds
+from garrison.errors import InvalidSpecError
 from garrison.handlers.watch import watch
 from garrison.settings import Settings
 
@@ -67,3 +68,18 @@ async def test_sigterm_ends_the_engine_before_the_watch(
 
     await app.run(Settings(kubeconfig=str(cluster), port=0), ready=kill_later)
     assert told_to_end == [True]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(None, "pools.txt cannot be read"), ("pool.example\nno pool", "line 2: 'no pool' is no host")],
+)
+async def test_a_list_of_mining_pools_that_cannot_be_used_is_named(
+    tmp_path: Path, text: str | None, said: str
+) -> None:
+    """An operator without the list that it was told to have would be silent about pools."""
+    pools = tmp_path / "pools.txt"
+    if text is not None:
+        pools.write_text(text)
+    with pytest.raises(InvalidSpecError, match=said):
+        await app.run(Settings(mining_pools=pools, port=0))

@@ -189,6 +189,10 @@ class SentinelStatus:
     certificate_until: AwareDatetime
     enrolled_at: AwareDatetime
     restarts: int = Field(default=0, description="How often another instance took its place.")
+    entered: Annotated[tuple[Short, ...], Field(max_length=10)] = Field(
+        default=(),
+        description="Programs that were started from outside the container, beside the guard.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)

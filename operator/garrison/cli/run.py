@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -73,6 +74,12 @@ from garrison.telemetry.logs import configure
     help="Webhooks may be at private addresses, such as inside the cluster.",
 )
 @click.option(
+    "--mining-pools",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="More mining pools to name when a replica asks for them: a host name, address or CIDR a line.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(1, 256),
     default=WORKERS,
@@ -108,6 +115,7 @@ def run(
     insecure_registries: tuple[str, ...],
     webhook_hosts: tuple[str, ...],
     webhook_private_addresses: bool,
+    mining_pools: Path | None,
     workers: int,
     survey_seconds: float,
     bid_seconds: float,
@@ -130,6 +138,7 @@ def run(
         insecure_registries=insecure_registries,
         webhook_hosts=webhook_hosts,
         webhook_private_addresses=webhook_private_addresses,
+        mining_pools=mining_pools,
         pace=Pace(workers=workers, survey=survey_seconds, timing=Timing(bid_timeout=bid_seconds)),
     )
     _serve(settings)

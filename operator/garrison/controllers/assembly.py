@@ -29,6 +29,7 @@ from garrison.controllers.sentinels import Sentinels
 from garrison.controllers.surveys import Surveys
 from garrison.controllers.workload import WorkloadController
 from garrison.core.lifecycle import Timing
+from garrison.core.mining import NO_POOLS, Pools
 from garrison.ports.clock import Chance, Clock
 from garrison.ports.credentials import Issuer
 from garrison.ports.identity import Identities
@@ -77,6 +78,7 @@ def assemble(
     pace: Pace | None = None,
     meter: Meter | None = None,
     board: Board | None = None,
+    pools: Pools = NO_POOLS,
 ) -> Engine:
     """Return an engine with all controllers registered, not yet running; ``board`` gets the figures."""
     pace = pace or Pace()
@@ -99,6 +101,7 @@ def assemble(
         board=board or Board(),
         installation=installation,
         pace=pace,
+        pools=pools,
     )
     engine.register(parts.controllers())
     engine.after_resync(Leftovers(bootstraps=ports.bootstraps, kube=ports.kube).sweep)
@@ -117,6 +120,7 @@ class _Parts:
     board: Board
     installation: str
     pace: Pace
+    pools: Pools
 
     def controllers(self) -> tuple[Controller[Any, Any], ...]:
         """Return one controller per kind."""
@@ -201,6 +205,7 @@ class _Parts:
             sentinel=self.ports.sentinel,
             bootstraps=self.ports.bootstraps,
             clock=self.ports.clock,
+            pools=self.pools,
         )
 
     def _contexts(self, sentinels: Sentinels, deliveries: Deliveries) -> Contexts:

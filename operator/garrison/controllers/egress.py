@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 
-from garrison.api.egress import STATUS_ADAPTER, EgressPolicy, EgressPolicyStatus
-from garrison.api.meta import EGRESS, LEASE, WORKLOAD, Key, Kind, Raw
+from garrison.api.egress import STATUS_ADAPTER, EgressPolicy
+from garrison.api.meta import EGRESS, LEASE, WORKLOAD, Kind, Raw
 from garrison.api.parsing import dump
 from garrison.api.workload import Workload
 from garrison.controllers.catalog import Catalog
+from garrison.controllers.mining import mining_notes
 from garrison.controllers.triggers import beside
 from garrison.core.audit import Usage, policy_status
 from garrison.ports.clock import Clock
-from garrison.ports.kube import Note
 from garrison.runtime.cache import Cache
 from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
 
@@ -76,10 +76,17 @@ class EgressController:
     ) -> Verdict:
         """Return the status, and an Event for every mining pool that was asked for anew."""
         del outcomes, now
-        status = policy_status(observed.policy, observed.usage)
+        policy = observed.policy
+        status = policy_status(policy, observed.usage)
         return Verdict(
             status=dump(STATUS_ADAPTER, status),
-            notes=_mining(observed.policy, status),
+            notes=mining_notes(
+                EGRESS.kind,
+                policy.meta,
+                before=policy.status.denied,
+                after=status.denied,
+                audits=policy.spec.mode == "Audit",
+            ),
             requeue_after=PERIOD,
         )
 
@@ -88,20 +95,3 @@ def _refers(workload: Workload, policy: EgressPolicy) -> bool:
     ref = workload.spec.egress_policy_ref
     near = workload.meta.namespace == policy.meta.namespace
     return near and ref is not None and ref.name == policy.meta.name
-
-
-def _mining(policy: EgressPolicy, after: EgressPolicyStatus) -> tuple[Note, ...]:
-    known = {(each.destination, each.port) for each in policy.status.denied if each.mining}
-    meta = policy.meta
-    return tuple(
-        Note(
-            about=Key(kind=EGRESS.kind, namespace=meta.namespace, name=meta.name),
-            uid=meta.uid,
-            type="Warning",
-            reason="MiningPoolDenied",
-            message=f"{each.process or 'a process'} asked for {each.destination}:{each.port}, a known "
-            f"mining pool ({each.mining}); look at what the image runs: garrison logs, garrison shell",
-        )
-        for each in after.denied
-        if each.mining and (each.destination, each.port) not in known
-    )

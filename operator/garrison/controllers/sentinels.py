@@ -19,6 +19,7 @@ from garrison.core.lifecycle import (
     SetEgress,
     StartWorkload,
 )
+from garrison.core.mining import NO_POOLS, Pools, marked
 from garrison.core.order import sentinel_ports
 from garrison.errors import AuthError, GarrisonError, UnavailableError, UnsafeDestinationError
 from garrison.ports.clock import Clock
@@ -63,8 +64,10 @@ class Sentinels:
         sentinel: Sentinel,
         bootstraps: Bootstraps,
         clock: Clock,
+        pools: Pools = NO_POOLS,
     ) -> None:
         self._jobs = jobs
+        self._pools = pools
         self._screen = screen
         self._sentinel = sentinel
         self._bootstraps = bootstraps
@@ -119,7 +122,8 @@ class Sentinels:
         return o.now - known.looked_at >= timedelta(seconds=period)
 
     async def _look(self, o: Observation) -> tuple[View, ...]:
-        return await self._sentinel.look(await self._door(o))
+        found = await self._sentinel.look(await self._door(o))
+        return tuple(marked(each, self._pools) for each in found)
 
     async def _door(self, o: Observation) -> Door:
         control = o.status.control

@@ -7,6 +7,7 @@ from typing import Literal
 from garrison.api.lease import Lease, LeaseStatus
 from garrison.api.meta import LEASE, WORKLOAD, Key, Meta, condition
 from garrison.api.workload import Workload, WorkloadStatus
+from garrison.controllers.mining import mining_notes
 from garrison.core.treasury import FUNDED
 from garrison.core.winding import RELEASED
 from garrison.ports.kube import Note
@@ -32,6 +33,7 @@ def lease_notes(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
         *_money(lease, after),
         *_busy(lease, after),
         *_mining(lease, after),
+        *_entered(lease, after),
         *_inside(lease.meta, before, after),
         *_reclaimed(lease, after),
     )
@@ -57,20 +59,29 @@ def _mining(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
     """The Event for a mining pool where no EgressPolicy tells of it."""
     if after.egress is None or after.egress.policy is not None:
         return ()
-    before = lease.status.egress.denied if lease.status.egress is not None else ()
-    known = {(each.destination, each.port) for each in before if each.mining}
-    return tuple(
-        _note(
-            LEASE.kind,
-            lease.meta,
-            "Warning",
-            "MiningPoolDenied",
-            f"{each.process or 'a process'} asked for {each.destination}:{each.port}, a known mining "
-            f"pool ({each.mining}); look at what the image runs: garrison logs, garrison shell",
-        )
-        for each in after.egress.denied
-        if each.mining and (each.destination, each.port) not in known
+    return mining_notes(
+        LEASE.kind,
+        lease.meta,
+        before=lease.status.egress.denied if lease.status.egress is not None else (),
+        after=after.egress.denied,
+        audits=after.egress.mode == "Audit",
     )
+
+
+def _entered(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
+    """The Event for each program that was started beside the guard."""
+    before, now = lease.status.sentinel, after.sentinel
+    known = before.entered if before is not None and now is not None else ()
+    fresh = [each for each in (now.entered if now is not None else ()) if each not in known]
+    if not fresh:
+        return ()
+    message = (
+        f"{', '.join(fresh)} at {after.provider} was started from outside the container, as a shell "
+        "through the provider's gateway is: no egress policy holds it. If that was not one of you, "
+        f"replace the account's key, and delete lease {lease.meta.name} to get another replica; use "
+        f"garrison shell iw/{lease.spec.workload}, which is under the guard"
+    )
+    return (_note(LEASE.kind, lease.meta, "Warning", "EnteredFromOutside", message),)
 
 
 def _money(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
@@ -107,17 +118,23 @@ def _inside(meta: Meta, before: LeaseStatus, after: LeaseStatus) -> tuple[Note, 
         return ()
     notes = []
     if new.state == "Drifted" and (old is None or old.drifted != new.drifted):
-        message = f"not as it should be at {after.provider}: {', '.join(new.drifted)}"
+        message = (
+            f"not as it should be at {after.provider}: {', '.join(new.drifted)}; find out who changed "
+            "it (garrison shell is under the guard), and delete the lease to get another replica, or "
+            "set spec.integrity.onDrift: Replace"
+        )
         notes.append(_note(LEASE.kind, meta, "Warning", "IntegrityDrift", message))
     if new.state == "Verified" and old is not None and old.state == "Drifted":
         message = "what is inside is as it should be again"
         notes.append(_note(LEASE.kind, meta, "Normal", "IntegrityVerified", message))
     strange = [each for each in new.unexplained if old is None or each not in old.unexplained]
     if strange:
-        message = f"at {after.provider} runs what {REFERENCES[new.reference]} does not explain: "
-        notes.append(
-            _note(LEASE.kind, meta, "Warning", "Unexplained", message + ", ".join(strange))
+        message = (
+            f"at {after.provider} runs what {REFERENCES[new.reference]} does not explain: "
+            f"{', '.join(strange)}; compilers and caches make libraries of their own, anything else "
+            "is worth a look by garrison shell"
         )
+        notes.append(_note(LEASE.kind, meta, "Warning", "Unexplained", message))
     return tuple(notes)
 
 

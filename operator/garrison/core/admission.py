@@ -14,7 +14,7 @@ from datetime import timedelta
 from garrison.api.lease import LeaseEgress, LeaseStatus, SecretStatus, SentinelStatus
 from garrison.api.workload import Blame
 from garrison.core import proving
-from garrison.core.egress import acknowledged, is_current, shortfall, wanted_version
+from garrison.core.egress import acknowledged, in_force, is_current, shortfall, wanted_version
 from garrison.core.lifecycle import (
     DeliverSecret,
     Enrol,
@@ -30,6 +30,7 @@ from garrison.core.phase import enter, failed
 from garrison.core.rotation import WantedSecret, overdue
 from garrison.ports.sentinel import EgressView, Enrolment, Launch, SentinelState, View
 
+MAX_ENTERED = 10
 RENEW_BEFORE = timedelta(hours=6)
 """A lease's certificate lives twelve hours and is renewed when less than this is left."""
 
@@ -93,8 +94,18 @@ def told(o: Observation) -> LeaseStatus:
     record = o.status.egress
     if view is None or view.egress is None or record is None:
         return o.status
-    stated = acknowledged(record, view.egress, o.now)
-    return o.status if stated == record else replace(o.status, egress=stated)
+    status = _entered(o.status, view)
+    stated = acknowledged(record, view.egress, o.now, view.entered)
+    return status if stated == record else replace(status, egress=stated)
+
+
+def _entered(status: LeaseStatus, view: View) -> LeaseStatus:
+    """The status with who came in beside the guard, for as long as this instance lives."""
+    known = status.sentinel
+    entered = tuple(each[:253] for each in view.entered[:MAX_ENTERED])
+    if known is None or known.instance != view.instance or known.entered == entered:
+        return status
+    return replace(status, sentinel=replace(known, entered=entered))
 
 
 def enrolled(o: Observation, status: LeaseStatus, value: object) -> LeaseStatus:
@@ -112,15 +123,17 @@ def enrolled(o: Observation, status: LeaseStatus, value: object) -> LeaseStatus:
             certificate_until=value.certificate_until,
             enrolled_at=known.enrolled_at if renewed and known is not None else o.now,
             restarts=restarts,
+            entered=known.entered if renewed and known is not None else (),
         ),
     )
 
 
-def guarded(o: Observation, status: LeaseStatus, value: object) -> LeaseStatus:
+def guarded(status: LeaseStatus, value: object) -> LeaseStatus:
     """Return the status with the version of the policy that the replica has acknowledged."""
     if not isinstance(value, EgressView) or status.egress is None:
         return status
-    return replace(status, egress=acknowledged(status.egress, value, o.now))
+    entered = status.sentinel.entered if status.sentinel is not None else ()
+    return replace(status, egress=in_force(status.egress, value, entered))
 
 
 def _view(o: Observation) -> View | None:
@@ -169,7 +182,7 @@ def _expected_digest(o: Observation) -> str:
 def _doubled(o: Observation) -> Step:
     message = (
         f"two containers at {o.status.provider} answer for this lease at once: its bootstrap was "
-        "copied; both are sealed, no request is routed there"
+        "copied; both are told to seal, no request is routed there, and another provider is taken"
     )
     status = failed(o.status, "SecondSession", message, "Provider", o.now)
     return Step(status=status, action=SealInstances(reason="SecondSession"), requeue=0.0)

@@ -70,7 +70,7 @@ def _replica(lease: Lease, record: LeaseEgress) -> ReplicaEgress:
 
 
 def merged(denied: Iterable[DeniedStatus]) -> tuple[DeniedStatus, ...]:
-    """Return one entry per destination and port, the most frequent first."""
+    """Return one entry per destination and port: mining pools first, then the most frequent."""
     found: dict[tuple[str, int, str], DeniedStatus] = {}
     for each in denied:
         slot = (each.destination, each.port, each.protocol)
@@ -83,7 +83,10 @@ def merged(denied: Iterable[DeniedStatus]) -> tuple[DeniedStatus, ...]:
             newest, count=known.count + each.count, mining=known.mining or each.mining
         )
     return tuple(
-        sorted(found.values(), key=lambda each: (-each.count, each.destination, each.port))
+        sorted(
+            found.values(),
+            key=lambda each: (each.mining is None, -each.count, each.destination, each.port),
+        )
     )
 
 

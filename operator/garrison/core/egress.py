@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -78,19 +79,29 @@ def is_current(record: LeaseEgress, view: EgressView | None) -> bool:
     return view is not None and view.version == record.version
 
 
-def acknowledged(record: LeaseEgress, view: EgressView, now: datetime) -> LeaseEgress:
-    """Return the record with what the replica says that it enforces."""
+def in_force(record: LeaseEgress, view: EgressView, entered: Sequence[str] = ()) -> LeaseEgress:
+    """Return the record with what the replica says that it enforces; its counters stay.
+
+    ``entered`` are programs that were started there beside the guard: no level covers those.
+    """
     current = view.version == record.version
-    stated = replace(
+    leaks = [f"{each} was started from outside the container" for each in entered]
+    return replace(
         record,
         in_force=view.version,
         in_force_generation=record.generation if current else record.in_force_generation,
-        level=view.level,
+        level="BestEffort" if entered and view.level == "Enforced" else view.level,
         rung=view.rung[:64],
         mode=view.mode[:16],
-        leaks=tuple(each[:253] for each in view.leaks[:16]),
+        leaks=tuple(each[:253] for each in (*leaks, *view.leaks)[:16]),
     )
-    return _counted(stated, record, view, now)
+
+
+def acknowledged(
+    record: LeaseEgress, view: EgressView, now: datetime, entered: Sequence[str] = ()
+) -> LeaseEgress:
+    """Return the record with what the replica says that it enforces and has denied."""
+    return _counted(in_force(record, view, entered), record, view, now)
 
 
 def _counted(
@@ -99,11 +110,13 @@ def _counted(
     """Counters are written on a transition, and otherwise at most once a minute."""
     moved = view.denied_total != record.denied_total
     due = record.counted_at is None or now - record.counted_at >= COUNT_PERIOD
-    mining = any(each.mining for each in view.denied) and not any(
-        each.mining for each in record.denied
+    known = {(each.destination, each.port) for each in record.denied if each.mining}
+    mining = len(known) < MAX_DENIED and any(
+        each.mining and (each.destination[:253], each.port) not in known for each in view.denied
     )
-    if not moved or not (due or mining or stated != record):
+    if not (moved or mining) or not (due or mining or stated != record):
         return stated
+    first = sorted(view.denied, key=lambda each: (each.mining is None, -each.count))
     return replace(
         stated,
         denied_total=view.denied_total,
@@ -117,7 +130,7 @@ def _counted(
                 last_seen=each.last_seen.replace(microsecond=0),
                 mining=each.mining[:128] if each.mining else None,
             )
-            for each in view.denied[:MAX_DENIED]
+            for each in first[:MAX_DENIED]
         ),
         counted_at=now.replace(microsecond=0),
     )

@@ -81,7 +81,7 @@ def settle(o: Observation, taken: Step, value: object, error: Exception | None) 
         case Enrol() if error is None:
             return replace(taken, status=admission.enrolled(o, taken.status, value))
         case SetEgress() if error is None:
-            return replace(taken, status=admission.guarded(o, taken.status, value))
+            return replace(taken, status=admission.guarded(taken.status, value))
         case RemoveFinalizer() | EnsureFinalizer():
             return taken
         case _:

@@ -60,9 +60,13 @@ class Door:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Denied:
-    """A destination that the guard refused (in Audit: would have), and how often."""
+    """A destination that the guard refused (in Audit: would have), and how often.
+
+    ``destination`` is the name that led to ``address`` where that is known.
+    """
 
     destination: str
+    address: str = ""
     port: int
     protocol: str
     process: str
@@ -106,6 +110,8 @@ class View:
     secrets: Mapping[str, int] = field(default_factory=dict)
     process: ProcessView | None = None
     sealed_because: str = ""
+    entered: tuple[str, ...] = ()
+    """programs that were started from outside the container, beside the guard, since this instance began"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

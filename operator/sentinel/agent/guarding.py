@@ -17,8 +17,8 @@ from sentinel.guard.policy import Policy, parse_policy
 from sentinel.tls.certificate import rfc3339
 
 RESTART_NEEDED = "RestartNeeded"
-_SHOWN = 50
-_NAMES = 1000
+_SHOWN = 100
+_NAMES = 1100
 _TEXT = 200
 
 
@@ -108,7 +108,7 @@ class Guarding:
     # -- what was denied
 
     def denied(self) -> list[dict[str, Any]]:
-        """Return the most denied destinations; in Audit none is."""
+        """Return the denied destinations, mining pools first; in Audit none is."""
         return self._destinations() if self.policy.enforces else []
 
     def observed(self) -> list[dict[str, Any]]:

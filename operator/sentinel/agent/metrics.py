@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from contextlib import suppress
@@ -14,12 +15,16 @@ from sentinel.agent.connections import outbound
 from sentinel.agent.connectivity import environment
 from sentinel.agent.errors import Refusal
 from sentinel.agent.guarding import Guarding
+from sentinel.agent.outsiders import Outsiders
 from sentinel.relay.counters import BUCKETS, Histogram, Totals
 
 SAMPLE_SECONDS = 5.0
 BUSY_CORES, BUSY_GPU = 0.5, 0.2
 IDLE_SECONDS, GRACE_SECONDS = 30.0, 600.0
 _GPU_SECONDS = 5.0
+GPU_RETRY_SECONDS = 60.0
+_LIBRARIES = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+"""Where some images find the driver's library."""
 _Labels = Tuple[Tuple[str, Any], ...]  # noqa: UP006
 
 
@@ -91,7 +96,8 @@ class Sampler:
         self._memory = self._count = 0
         self._at = time.monotonic()
         self._gpus: Optional[program.Program] = None  # noqa: UP045
-        self._no_gpus = False
+        self._gpus_after = 0.0
+        self.outsiders = Outsiders()
 
     def run(self) -> None:
         """Sample for ever: for a thread."""
@@ -103,6 +109,7 @@ class Sampler:
     def sample(self) -> None:
         """Look once."""
         with self._lock:
+            self.outsiders.look()
             now = time.monotonic()
             spent, passed = self._take(), max(now - self._at, 1e-3)
             self._at = now
@@ -135,16 +142,16 @@ class Sampler:
         return spent
 
     def _read_gpus(self) -> List[Any]:  # noqa: UP006
-        if self._no_gpus:
+        if time.monotonic() < self._gpus_after:
             return []
         if self._gpus is None:
-            argv = program.python(program.source("nvml"))
-            self._gpus = program.Program(self._guarding, self._children, argv, environment())
+            argv, env = program.python(program.source("nvml")), {**environment(), **_LIBRARIES}
+            self._gpus = program.Program(self._guarding, self._children, argv, env)
         self._gpus.send(b"\n")
         line = self._gpus.line(_GPU_SECONDS)
-        if not line:
+        if not line:  # no library, a driver that hangs, or somebody ended it: not for ever
             self._gpus.close()
-            self._gpus, self._no_gpus = None, True
+            self._gpus, self._gpus_after = None, time.monotonic() + GPU_RETRY_SECONDS
             return []
         gpus = json.loads(line)
         return gpus if isinstance(gpus, list) else []

@@ -152,6 +152,7 @@ class Operations:
             "denied": agent.guarding.denied(),
             "deniedTotal": denied["denied"] + denied["namesDenied"],
             "observed": agent.guarding.observed(),
+            "entered": self._sampler.outsiders.look(),
         }
 
     def _metrics(self, _request: Request, stream: Stream) -> None:

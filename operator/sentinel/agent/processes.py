@@ -58,15 +58,27 @@ def below(roots: Iterable[int], known: Dict[int, Process]) -> Set[int]:  # noqa:
     return found
 
 
+def entered(known: Dict[int, Process]) -> Set[int]:  # noqa: UP006
+    """Return what came into this container from outside: it has no parent that is seen in here."""
+    if os.getpid() != 1:
+        return set()
+    return {pid for pid, process in known.items() if process.parent == 0 and pid != 1}
+
+
 def others(keep: Set[int]) -> list[Process]:  # noqa: UP006
-    """Return what runs below this process, but for ``keep`` and all below those."""
+    """Return what runs in the container, but for this process, ``keep`` and all below those.
+
+    Outside a container that is what runs below this process.
+    """
     known = snapshot()
-    mine = below([os.getpid()], known) - keep - below(keep, known)
+    outsiders = entered(known)
+    mine = below([os.getpid(), *outsiders], known) | outsiders
+    mine -= keep | below(keep, known)
     return [known[pid] for pid in mine if known[pid].state != "Z"]
 
 
 def end_others(keep: Set[int], seconds: float = 5.0) -> None:  # noqa: UP006
-    """Kill all that runs below this process, but for ``keep`` and what is below those."""
+    """Kill all of ``others``, also what starts meanwhile."""
     deadline = time.monotonic() + seconds
     while (rest := others(keep)) and time.monotonic() < deadline:
         for process in rest:

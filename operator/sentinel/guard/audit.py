@@ -13,6 +13,9 @@ from sentinel.guard.mining import mining_sign
 
 FLUSH_SECONDS = 10.0
 _MAX_DESTINATIONS = 1000
+_MAX_POOLS = 100
+"""Mining pools that are counted beside those: a flood of other names must not hide one."""
+_MAX_COMMANDS = 8
 _COMMAND_BYTES = 300
 
 Record = dict[str, Any]
@@ -26,6 +29,7 @@ class Destination:
         self.count = self.counted = 0
         self.last_seen = 0.0
         self.mining = ""
+        self.looked_at: set[int] = set()
 
 
 class Audit:
@@ -64,18 +68,26 @@ class Audit:
         if self.muted:
             return
         name = name or self._names.get(destination, "")
-        entry = self._entry(proto, destination, port, reason)
+        about = name or (destination if proto == "dns" else "")
+        entry = self._entry((proto, destination, port, reason), about)
         entry.count += 1
         entry.last_seen = self._clock()
         self.totals["namesDenied" if proto == "dns" else "denied"] += 1
         if entry.count == 1:
             executable, command = process_of(pid)
-            about = name or (destination if proto == "dns" else "")
             entry.mining = mining_sign(about, port, command)
             entry.counted = 1
             self._first(entry, name, pid, executable, command)
+        elif not entry.mining and pid not in entry.looked_at:
+            self._look_again(entry, pid)
         if entry.mining:
             self.totals["mining"] += 1
+
+    def _look_again(self, entry: Destination, pid: int) -> None:
+        """Another process wants there: it may be a miner, though the first one was none."""
+        if len(entry.looked_at) < _MAX_COMMANDS:
+            entry.looked_at.add(pid)
+            entry.mining = mining_sign("", 0, process_of(pid)[1])
 
     def note_name(self, destination: str, name: str) -> None:
         """Remember which name led to an address that no rule allows: Audit suggests names."""
@@ -83,9 +95,15 @@ class Audit:
             self._names.clear()
         self._names[destination] = name
 
-    def _entry(self, proto: str, destination: str, port: int, reason: str) -> Destination:
-        key = (proto, destination, port, reason)
-        if key not in self._known and len(self._known) >= _MAX_DESTINATIONS:
+    def _entry(self, key: tuple[str, str, int, str], about: str) -> Destination:
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        proto, _, port, reason = key
+        room = _MAX_DESTINATIONS
+        if len(self._known) >= room and mining_sign(about, port, ""):
+            room += _MAX_POOLS
+        if len(self._known) >= room:
             key = (proto, "others", 0, reason)
         return self._known.setdefault(key, Destination(*key))
 
@@ -119,9 +137,9 @@ class Audit:
                 )
 
     def destinations(self) -> list[Destination]:
-        """Return copies of the counters, the most denied first."""
+        """Return copies of the counters: mining pools first, then the most denied."""
         copies = [copy(entry) for entry in list(self._known.values())]
-        return sorted(copies, key=lambda entry: -entry.count)
+        return sorted(copies, key=lambda entry: (not entry.mining, -entry.count))
 
 
 def process_of(pid: int) -> tuple[str, str]:

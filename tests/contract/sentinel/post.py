@@ -30,7 +30,7 @@ from garrison.api.money import MicroUSD
 from garrison.ports.identity import LeaseIdentity
 from garrison.ports.market import LeaseTarget
 from garrison.ports.probe import Destination
-from garrison.ports.sentinel import Bootstraps, Door, Launch, Sentinel, SentinelPorts
+from garrison.ports.sentinel import Bootstraps, Denied, Door, Launch, Sentinel, SentinelPorts
 from tests.contract.market.stall import order
 from tests.unit.adapters.sentinel.trust import DOMAIN, LEASE, SYSTEM, trust
 
@@ -45,6 +45,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b'requests_total{path="%s"} 1\\n' % self.path.encode())
 
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+DIAL = """
+import socket, sys, time
+
+with socket.socket() as dialled:
+    dialled.settimeout(0.1)
+    dialled.connect_ex((sys.argv[1], int(sys.argv[2])))
+time.sleep(600)
 """
 
 
@@ -63,6 +72,9 @@ class Post(Protocol):
 
     def launch(self) -> Launch:
         """Return a workload that this container can run."""
+
+    def seeks(self, address: str, port: int) -> Launch:
+        """Return one that dials an address."""
 
     async def restart(self) -> None:
         """Restart the container: it comes back sealed."""
@@ -198,6 +210,10 @@ class RealPost:
     def launch(self) -> Launch:
         return Launch(argv=(sys.executable, "-c", SERVE, str(self._serving)), port=self._serving)
 
+    def seeks(self, address: str, port: int) -> Launch:
+        argv = (sys.executable, "-c", DIAL, address, str(port))
+        return Launch(argv=argv, port=self._serving)
+
     async def restart(self) -> None:
         await self._ended()
         await self._started(self.ports)
@@ -301,6 +317,21 @@ class MemoryPost:
 
     def launch(self) -> Launch:
         return Launch(argv=("serve",), port=8000)
+
+    def seeks(self, address: str, port: int) -> Launch:
+        self._memory.sought["p1"] = (
+            Denied(
+                destination=address,
+                address=address,
+                port=port,
+                protocol="tcp",
+                process="/bin/serve",
+                count=1,
+                last_seen=self.now(),
+                mining="pool-port",
+            ),
+        )
+        return self.launch()
 
     async def restart(self) -> None:
         self._memory.restart(self._deployment)

@@ -11,7 +11,7 @@ import pytest
 
 from garrison.api.egress import DENY_ALL, Allow, EgressPolicySpec
 from garrison.errors import AuthError, GarrisonError, RejectedError, UnavailableError
-from garrison.ports.sentinel import Delivery, SentinelState, View
+from garrison.ports.sentinel import Delivery, EgressView, SentinelState, View
 from tests.contract.sentinel.post import Post, enrolled
 
 NOTHING = EgressPolicySpec(require_enforced=False)
@@ -20,6 +20,7 @@ HUB = EgressPolicySpec(
     allow=(Allow(host="hub.example", ports=(443,)), Allow(cidr="203.0.113.0/24")),
 )
 AUDIT = EgressPolicySpec(mode="Audit")
+AWAY = "203.0.113.9"  # TEST-NET-3: nothing is there
 
 
 async def the(post: Post) -> View:
@@ -94,6 +95,31 @@ async def test_a_change_of_mode_seals_and_is_then_taken_and_never_called_enforce
     found = await post.sentinel.set_egress(door, 1, AUDIT)
     assert found.mode == "Audit"
     assert found.level != "Enforced"
+    await post.sentinel.start(door, post.seeks(AWAY, 3333))
+    (would,) = (await sought(post)).denied
+    assert (would.destination, would.address, would.port) == (AWAY, AWAY, 3333)
+    assert would.mining == "pool-port"
+
+
+async def test_what_is_refused_is_told(post: Post) -> None:
+    door = await enrolled(post, await post.door())
+    await post.sentinel.set_egress(door, 1, NOTHING)
+    await post.sentinel.start(door, post.seeks(AWAY, 3333))
+    view = await sought(post)
+    (denied,) = view.denied
+    assert (denied.destination, denied.port, denied.mining) == (AWAY, 3333, "pool-port")
+    assert denied.process.startswith("/")
+    assert view.denied_total >= 1
+
+
+async def sought(post: Post) -> EgressView:
+    """The guard's word once the workload has asked for something that is not on the list."""
+    for _ in range(1000):
+        view = (await the(post)).egress
+        if view is not None and view.denied:
+            return view
+        await asyncio.sleep(0.01)
+    raise AssertionError("nothing was told")
 
 
 async def settled(post: Post, old: str) -> View:

@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 
+from garrison.cli.place import Place
 from tests.e2e.bodies import Body
 from tests.e2e.scene import Scene
 
@@ -30,6 +31,11 @@ async def the_lease(scene: Scene) -> Body:
     found = await scene.leases()
     assert len(found) == 1, [(each.get("status") or {}).get("failure") for each in found]
     return found[0]
+
+
+def place(scene: Scene) -> Place:
+    """Return where commands find the cluster."""
+    return Place(kubeconfig=str(scene.stage.kubeconfig), namespace=scene.namespace)
 
 
 async def models(url: str) -> int:

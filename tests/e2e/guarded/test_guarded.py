@@ -19,14 +19,28 @@ from prometheus_client.samples import Sample
 
 from devenv.checkout import ROOT
 from devenv.processes import Process
+from garrison.api.lease import parse_lease
+from garrison.cli.inside import looking
 from tests.e2e.bodies import Body, condition
-from tests.e2e.guarded.replicas import models, serve, the_lease
+from tests.e2e.guarded.replicas import models, place, serve, the_lease, told
 from tests.e2e.scene import Scene
 from tests.e2e.test_serving import connected
 from tests.e2e.waiting import eventually
 from tests.unit.adapters.credentials.test_issuer import certificate
 
 TOKEN = "planted-webhook-token"
+AWAY = "203.0.113.9"
+"""TEST-NET-3: nothing is there."""
+POOL, OTHER_POOL = 3333, 4444
+DIAL = """
+import socket, sys
+with socket.socket() as dialled:
+    dialled.settimeout(0.5)
+    try:
+        dialled.connect((sys.argv[1], int(sys.argv[2])))
+    except OSError as error:
+        print(type(error).__name__)
+"""
 
 
 def endpoint(lease: Body) -> tuple[str, int]:
@@ -147,10 +161,28 @@ async def test_a_policy_reaches_a_running_replica_without_a_restart(scene: Scene
 
 
 async def test_an_audit_is_taken_live_and_never_called_enforced(scene: Scene) -> None:
+    """It teaches what enforcing would refuse. What looks like mining is told before and after."""
     await scene.stage.apply(egress_policy(scene, "one.example"))
     await serve(scene, egressPolicyRef={"name": "hub"})
+    assert await dialled(scene, POOL) == "PermissionError"
+    (refused,) = await eventually("an Event", lambda: told(scene, "MiningPoolDenied"))
+    assert f"{AWAY}:{POOL} (a port that mining pools use) and was refused" in refused
+    await eventually("the metric", lambda: mined(scene), lambda count: count >= 1)
     await scene.stage.apply(egress_policy(scene, "one.example", mode="Audit"))
     lease = await in_force(scene, 2)
+    for port in (OTHER_POOL, 443):
+        assert await dialled(scene, port) != "PermissionError"
+    policy = await eventually(
+        "what the audit learned",
+        lambda: scene.stage.get("egp", "hub", "--namespace", scene.namespace),
+        lambda body: bool(body["status"].get("suggestedAllow")),
+        limit_seconds=90,
+    )
+    assert policy["status"]["suggestedAllow"] == [{"cidr": f"{AWAY}/32", "ports": [443]}]
+    assert policy["status"]["denied"][0]["mining"] == "pool-port"
+    (reached,) = await eventually("an Event", lambda: told(scene, "MiningPoolReached"))
+    assert f"{AWAY}:{OTHER_POOL}" in reached
+    assert "was let through" in reached
     assert lease["status"]["egress"]["mode"] == "Audit"
     assert lease["status"]["egress"]["level"] != "Enforced"
     audited = await eventually(
@@ -159,6 +191,34 @@ async def test_an_audit_is_taken_live_and_never_called_enforced(scene: Scene) ->
         lambda body: condition(body, "EgressEnforced").get("reason") == "Audit",
     )
     assert condition(audited, "EgressEnforced")["status"] == "False"
+
+
+async def dialled(scene: Scene, port: int) -> str:
+    """What comes of dialling an address that nobody has, from a shell under the guard."""
+    said = b""
+    async with looking(place(scene), "chat") as inside:
+        console = await inside.sentinel(parse_lease(await the_lease(scene)))
+        session = await console.shell(("python3", "-c", DIAL, AWAY, str(port)), None, reads=False)
+        async for _, data in session.output():
+            said += data
+        await session.close()
+    return said.decode().strip()
+
+
+async def mined(scene: Scene) -> float:
+    """Denials of what looks like mining, at the operator's own metrics."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{scene.stage.operator_url}/metrics") as answer,
+    ):
+        families = list(text_string_to_metric_families(await answer.text()))
+    return sum(
+        sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == "garrison_egress_mining_denied_total"
+        and sample.labels["namespace"] == scene.namespace
+    )
 
 
 @asynccontextmanager

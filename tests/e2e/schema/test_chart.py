@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from devenv.checkout import ROOT
 from devenv.errors import DevenvError
 from devenv.provision import ensure_helm
 from garrison.cli.run import run
+from garrison.core.mining import parse_pools
 from tests.e2e.schema.conftest import Kubectl
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("controlplane"), pytest.mark.timeout(300)]
@@ -80,6 +82,31 @@ def test_the_command_line_understands_what_the_chart_says(helm: Helm) -> None:
     assert context.params["insecure_registries"] == ("registry.local:5000",)
     assert context.params["port"] == container["ports"][0]["containerPort"]
     assert context.params["log_format"] == "text"
+
+
+def test_a_list_of_mining_pools_reaches_the_operator(helm: Helm, tmp_path: Path) -> None:
+    """It is mounted where the command line says; another list starts another pod."""
+    pools = tmp_path / "pools.txt"
+    pools.write_text("# ours\npool.example\n203.0.113.0/24\n")
+    options = ("--namespace", NAMESPACE, "--set-file", f"miningPools={pools}")
+    objects = [
+        each
+        for each in yaml.safe_load_all(helm("template", "garrison", CHART, *options))
+        if each is not None
+    ]
+    held = the("ConfigMap", objects)
+    assert parse_pools(held["data"]["pools"], "pools") == parse_pools(pools.read_text(), "pools")
+    container = operator_of(objects)
+    command, *arguments = container["args"]
+    path = run.make_context(command, arguments).params["mining_pools"]
+    mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    template = the("Deployment", objects)["spec"]["template"]
+    (volume,) = [each for each in template["spec"]["volumes"] if "configMap" in each]
+    assert volume["configMap"]["name"] == held["metadata"]["name"]
+    assert path == Path(mounts[volume["name"]], *held["data"])
+    digest = hashlib.sha256(pools.read_bytes()).hexdigest()
+    assert template["metadata"]["annotations"] == {"garrison.dev/mining-pools": digest}
+    assert "ConfigMap" not in {each["kind"] for each in rendered(helm)}
 
 
 def test_probes_reach_the_operator_from_outside(helm: Helm) -> None:

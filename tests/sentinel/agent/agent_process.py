@@ -95,6 +95,7 @@ class AgentProcess:
         egress: Mapping[str, Any] | None = None,
         options: tuple[str, ...] = (),
         python: str = PYTHON,
+        environment: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
         self.data, self.control, self.port = free_ports(3)
@@ -117,6 +118,7 @@ class AgentProcess:
         self.digest = hashlib.sha256(archive()).hexdigest()
         self._options = "--listen", "127.0.0.1", *options
         self._python = python
+        self._environment = ("PATH", *environment)
         self.stderr = folder / "stderr.txt"
 
     def __enter__(self) -> Self:
@@ -124,7 +126,10 @@ class AgentProcess:
         with self.stderr.open("wb") as log:
             self.process = subprocess.Popen(
                 [self._python, "-I", "-S", str(self.archive), "run", *self._options],
-                env={"PATH": os.environ["PATH"], "GARRISON_BOOTSTRAP": encoded},
+                env={
+                    **{name: os.environ[name] for name in self._environment},
+                    "GARRISON_BOOTSTRAP": encoded,
+                },
                 stderr=log,
                 stdin=subprocess.DEVNULL,
             )

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from sentinel.agent import integrity
+from garrison.adapters.sentinel.page import samples_of
+from sentinel.agent import integrity, metrics, processes, program
 from sentinel.agent.connections import address, outbound, port
 from sentinel.agent.metrics import Page, is_busy_while_idle
+from sentinel.agent.outsiders import Outsiders
 from tests.sentinel.agent.agent_process import LEASE, PYTHON, AgentProcess, Refused, until, verified
 
 AWAY = "203.0.113.9"  # TEST-NET-3: nothing is there
@@ -268,13 +274,19 @@ int nvmlEventSetWait_v2(void *s, event_t *e, unsigned ms) {
 """
 
 
-def test_gpus_are_read_through_nvidias_library(tmp_path: Path) -> None:
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """What stands in for NVIDIA's library: two GPUs, one of which has just had an error."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if not compiler:
         pytest.skip("no C compiler to build a stub of NVIDIA's library with")
-    source, library = tmp_path / "stub.c", tmp_path / "libnvidia-ml.so.1"
+    source, made = tmp_path / "stub.c", tmp_path / "libnvidia-ml.so.1"
     source.write_text(STUB)
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=True)
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", made, source], check=True)
+    return made
+
+
+def test_gpus_are_read_through_nvidias_library(library: Path) -> None:
     text = (Path(integrity.__file__).parent / "nvml.py").read_text()
     ran = subprocess.run(
         [PYTHON, "-I", "-S", "-c", text],
@@ -301,6 +313,99 @@ def test_gpus_are_read_through_nvidias_library(tmp_path: Path) -> None:
     }
     assert first[1]["xid"] == 79
     assert "ecc_errors" not in first[1]
+
+
+def gpus(agent: AgentProcess) -> dict[str, float]:
+    """The figures of the first GPU, as the operator takes them from the page."""
+    page = samples_of(agent.raw("GET", "/v1/metrics")[1].decode())
+    return {each.name: each.value for each in page.samples if dict(each.labels).get("gpu") == "0"}
+
+
+def helper(agent: AgentProcess) -> int:
+    """The program that reads GPUs beside the agent."""
+    found = [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and b"nvmlInit_v2" in _command(entry) and _is_below(entry, agent)
+    ]
+    return found[0]
+
+
+def _command(entry: Path) -> bytes:
+    try:
+        return (entry / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def _is_below(entry: Path, agent: AgentProcess) -> bool:
+    try:
+        parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return False
+    return parent in (agent.process.pid, 0) or (
+        parent > 1 and _is_below(Path(f"/proc/{parent}"), agent)
+    )
+
+
+def test_gpus_are_measured_beside_a_guarded_workload(
+    tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library is found as images say where; the operator takes every figure."""
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(library.parent))
+    with AgentProcess(tmp_path, environment=("LD_LIBRARY_PATH",)) as agent:
+        agent.enrol()
+        agent.start()
+        assert gpus(agent) == {
+            "gpu_utilization_ratio": 0.75,
+            "gpu_memory_utilization_ratio": 0.25,
+            "gpu_memory_used_bytes": 5 << 30,
+            "gpu_memory_total_bytes": 8 << 30,
+            "gpu_power_watts": 250,
+            "gpu_temperature_celsius": 61,
+            "gpu_sm_clock_hertz": 1400e6,
+            "gpu_memory_clock_hertz": 5001e6,
+            "gpu_ecc_errors": 2,
+            "gpu_xid": 0,
+        }
+        os.kill(helper(agent), signal.SIGKILL)
+        until(lambda: not gpus(agent))
+        assert agent.get() != ""
+
+
+def test_a_reader_of_gpus_that_ended_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever ends it, or a driver that hangs once, does not blind the rule about busy GPUs."""
+    lines = [b"", b'[{"gpu": 0, "utilization": 1.0}]\n']
+    monkeypatch.setattr(program, "source", lambda _: "")
+    monkeypatch.setattr(program, "Program", lambda *_: Mock(pid=2, line=lambda _: lines.pop(0)))
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    sampler = metrics.Sampler(Mock(), Mock(), Mock(), set, lambda: 1.0)
+    assert sampler._read_gpus() == []
+    assert sampler._read_gpus() == []
+    now[0] += metrics.GPU_RETRY_SECONDS
+    assert sampler._read_gpus() == [{"gpu": 0, "utilization": 1.0}]
+
+
+# -- who is in the container
+
+
+def test_who_came_from_outside_counts_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen by process 1 of a container: what has no parent in there, and what that has started."""
+    inside = {
+        pid: processes.Process(pid, parent, "R", 1.0, 0, pid)
+        for pid, parent in ((1, 0), (7, 1), (20, 0), (21, 20), (22, 1))
+    }
+    monkeypatch.setattr(processes, "snapshot", lambda: inside)
+    assert processes.entered(inside) == set()
+    assert Outsiders().look() == []
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert processes.entered(inside) == {20}
+    assert {each.pid for each in processes.others({7})} == {20, 21, 22}
+    outsiders = Outsiders()
+    assert len(outsiders.look()) == 1
+    del inside[20]
+    assert len(outsiders.look()) == 1
 
 
 # -- logs

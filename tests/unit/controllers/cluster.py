@@ -25,6 +25,7 @@ from garrison.adapters.memory.sentinel import MemorySentinel
 from garrison.api.meta import (
     ACCOUNT,
     API_VERSION,
+    EGRESS,
     EVENT,
     LEASE,
     OWN_KINDS,
@@ -40,6 +41,7 @@ from garrison.api.meta import (
 )
 from garrison.api.money import MicroUSD
 from garrison.controllers.assembly import Pace, Ports, assemble
+from garrison.core.mining import NO_POOLS
 from garrison.errors import GarrisonError
 from garrison.ports.kube import Object
 from garrison.ports.market import ProviderGpu
@@ -97,6 +99,11 @@ def policy(name: str = "eu", **spec: Any) -> Object:
     return _object(POLICY, name, spec, NAMESPACE)
 
 
+def egress(name: str = "hub", **spec: Any) -> Object:
+    """What may be reached, beside the workloads."""
+    return _object(EGRESS, name, spec, NAMESPACE)
+
+
 def rotating(name: str = "token", **spec: Any) -> Object:
     """A credential beside the workloads that rotates every hour, without a grace."""
     rotation = {"everySeconds": 3600, "graceSeconds": 0, "jitterPercent": 0}
@@ -119,6 +126,7 @@ class Cluster:
         self.broken: dict[str, GarrisonError | None] = {}
         self.lost: set[str] = set()
         self.slow: dict[str, float] = {}
+        self.pools = NO_POOLS
         self.calls: list[str] = []
         self.clock = LoopClock()
         self.store = Store(now=self.clock.now, uid=lambda: str(uuid.UUID(int=next(numbers))))
@@ -191,6 +199,7 @@ class Cluster:
             ),
             installation=INSTALLATION,
             pace=Pace(workers=2),
+            pools=self.pools,
         )
         self._running = asyncio.create_task(self.engine.run())
 

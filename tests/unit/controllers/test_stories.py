@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from garrison.api.egress import DeniedStatus
-from garrison.api.lease import PHASES, BusyStatus, DeploymentStatus, LeaseEgress, LeaseStatus
+from garrison.api.lease import (
+    PHASES,
+    BusyStatus,
+    DeploymentStatus,
+    LeaseEgress,
+    LeaseStatus,
+    SentinelStatus,
+)
 from garrison.controllers.stories import QUIET, lease_notes
 from garrison.core.fleet import TERMINAL
 from garrison.core.winding import RELEASED
@@ -55,6 +62,43 @@ def test_a_mining_pool_is_told_on_the_lease_where_no_policy_tells_it() -> None:
     assert told(mined, mined) == []
     under_policy = LeaseStatus(phase="Ready", egress=egress(POOL, policy="model-hub"))
     assert told(clean, under_policy) == []
+
+
+def test_an_audit_is_told_to_have_let_a_pool_through() -> None:
+    audit = replace(egress(POOL), mode="Audit", level="DeclaredOnly")
+    after = LeaseStatus(phase="Ready", egress=audit)
+    (note,) = lease_notes(replace(lease("Ready"), status=LeaseStatus(phase="Ready")), after)
+    assert note.reason == "MiningPoolReached"
+    assert "was let through" in note.message
+    assert "refused" not in note.message
+
+
+def test_a_sign_is_told_as_what_it_is() -> None:
+    port = replace(POOL, mining="pool-port")
+    after = LeaseStatus(phase="Ready", egress=egress(port))
+    (note,) = lease_notes(replace(lease("Ready"), status=LeaseStatus(phase="Ready")), after)
+    assert "(a port that mining pools use) and was refused" in note.message
+
+
+def entered(*programs: str) -> LeaseStatus:
+    sentinel = SentinelStatus(
+        instance="a" * 32,
+        key="b" * 64,
+        certificate_until=at(3600),
+        enrolled_at=NOW,
+        entered=programs,
+    )
+    return LeaseStatus(phase="Ready", provider="p1", sentinel=sentinel)
+
+
+def test_each_program_from_outside_is_told_once_with_what_to_do() -> None:
+    assert told(LeaseStatus(phase="Ready"), entered()) == []
+    assert told(entered(), entered("/bin/sh")) == ["EnteredFromOutside"]
+    assert told(entered("/bin/sh"), entered("/bin/sh")) == []
+    assert told(entered("/bin/sh"), entered("/bin/sh", "/tmp/x")) == ["EnteredFromOutside"]
+    (note,) = lease_notes(replace(lease("Ready"), status=entered()), entered("/bin/sh"))
+    assert note.message.startswith("/bin/sh at p1 was started from outside")
+    assert "garrison shell iw/chat" in note.message
 
 
 def test_both_are_told_beside_a_phase() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from garrison.ports.identity import Peer
 from garrison.ports.samples import Sample, Samples
 from garrison.ports.sentinel import (
     Delivery,
+    Denied,
     Door,
     EgressView,
     Enrolment,
@@ -64,7 +65,8 @@ class MemorySentinel:
     ``weak`` are providers whose machine enforces nothing, ``cloning`` those that run a copy beside
     the original, ``foreign`` those where something else answers, ``altered`` those that run another agent, ``stale`` those that repeat an old
     answer about what is inside, ``mining`` those where the CPUs are busy whatever is asked. ``swapped`` are deployments whose program was overwritten, ``invaded``
-    those with a process that nobody started; a restart clears them. ``started`` are all instances
+    those with a process that nobody started; a restart clears them. ``sought`` is by provider what the
+    workload there asks for in vain (in Audit: would), ``entered`` what was started from outside. ``started`` are all instances
     that were ever told to start: the truth, for checks.
     """
 
@@ -83,6 +85,8 @@ class MemorySentinel:
         self.invaded: set[str] = set()
         self.started: set[str] = set()
         self.mining: set[str] = set()
+        self.sought: dict[str, tuple[Denied, ...]] = {}
+        self.entered: dict[str, tuple[str, ...]] = {}
 
     def restart(self, deployment: str) -> None:
         """Restart a container: it comes back sealed, as another instance."""
@@ -147,7 +151,7 @@ class MemorySentinel:
                 self.restart(deployment)
                 raise RejectedError("the mode is chosen at start", reason="RestartNeeded")
             found.version, found.policy = version, policy
-            return self._guard(found, lease)
+            return replace(self._guard(found, lease), denied_total=0, denied=())
 
         return await self._written("set_egress", door, effect)
 
@@ -320,16 +324,21 @@ class MemorySentinel:
             secrets=dict(found.secrets),
             process=ProcessView(running=True) if running else None,
             sealed_because=found.sealed_because,
+            entered=self.entered.get(lease.provider, ()),
         )
 
     def _guard(self, found: Instance, lease: LeaseRecord) -> EgressView:
         weak = lease.provider in self.weak
         audit = found.policy.mode == "Audit"
+        running = found.state is SentinelState.RUNNING
+        sought = self.sought.get(lease.provider, ()) if running else ()
         return EgressView(
             version=found.version,
             level="DeclaredOnly" if audit else "Refused" if weak else "Enforced",
             rung="none" if weak else "memory",
             mode=found.policy.mode,
+            denied_total=sum(each.count for each in sought),
+            denied=sought,
         )
 
 

@@ -43,6 +43,7 @@ class EgressAnswer:
 @dataclass(frozen=True, slots=True, kw_only=True, config=_ANSWER)
 class DeniedAnswer:
     destination: Text
+    address: Text = ""
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     protocol: Text = "tcp"
     process: Text = ""
@@ -73,8 +74,10 @@ class StatusAnswer:
     secrets: Annotated[dict[str, Count], Field(max_length=64)] = Field(default_factory=dict)
     workload: WorkloadAnswer | None = None
     denied: Annotated[tuple[DeniedAnswer, ...], Field(max_length=200)] = ()
+    observed: Annotated[tuple[DeniedAnswer, ...], Field(max_length=200)] = ()
     denied_total: Count = 0
     sealed_because: Text | None = None
+    entered: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
 
 
 File = Annotated[str, Field(max_length=4200)]
@@ -121,6 +124,7 @@ def view_of(answer: Mapping[str, Any], *, digest: str, key: str | None) -> View:
         secrets=found.secrets,
         process=_process(found.workload),
         sealed_because=found.sealed_because or "",
+        entered=found.entered,
     )
 
 
@@ -170,6 +174,7 @@ def _egress(found: StatusAnswer) -> EgressView | None:
     if found.egress is None:
         return None
     base = _view(found.egress)
+    seen = found.observed if base.mode == "Audit" else found.denied
     return EgressView(
         version=base.version,
         level=base.level,
@@ -180,6 +185,7 @@ def _egress(found: StatusAnswer) -> EgressView | None:
         denied=tuple(
             Denied(
                 destination=each.destination,
+                address=each.address,
                 port=each.port,
                 protocol=each.protocol,
                 process=each.process,
@@ -187,7 +193,7 @@ def _egress(found: StatusAnswer) -> EgressView | None:
                 last_seen=each.last_seen,
                 mining=each.mining,
             )
-            for each in found.denied
+            for each in seen
         ),
     )
 

@@ -1,0 +1,73 @@
+"""What a lease's record makes of what its guard says: levels, counters, pools, and who came in beside it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from garrison.api.egress import Level
+from garrison.api.lease import LeaseEgress
+from garrison.core.egress import MAX_DENIED, acknowledged, in_force
+from garrison.ports.sentinel import Denied, EgressView
+from tests.builders import NOW, at
+
+HUB = Denied(
+    destination="hub.example",
+    port=443,
+    protocol="tcp",
+    process="/bin/a",
+    count=9,
+    last_seen=NOW,
+)
+POOL = replace(HUB, destination="pool.example", count=1, mining="pool-name")
+RECORD = LeaseEgress(digest="a" * 64, version=1)
+VIEW = EgressView(version=1, level="Enforced", rung="strict", denied_total=10, denied=(HUB, POOL))
+
+
+def destinations(record: LeaseEgress) -> list[str]:
+    return [each.destination for each in record.denied]
+
+
+def test_pools_come_first() -> None:
+    assert destinations(acknowledged(RECORD, VIEW, NOW)) == ["pool.example", "hub.example"]
+
+
+def test_a_flood_of_other_names_hides_no_pool() -> None:
+    others = tuple(replace(HUB, destination=f"n{n}.example") for n in range(2 * MAX_DENIED))
+    found = acknowledged(RECORD, replace(VIEW, denied=(*others, POOL)), NOW)
+    assert len(found.denied) == MAX_DENIED
+    assert found.denied[0].mining == "pool-name"
+
+
+def test_a_new_pool_is_written_at_once_and_other_counts_once_a_minute() -> None:
+    first = acknowledged(RECORD, replace(VIEW, denied=(HUB,)), NOW)
+    more = replace(VIEW, denied_total=11, denied=(replace(HUB, count=10),))
+    assert acknowledged(first, more, at(5)) == first
+    assert acknowledged(first, more, at(60)).denied_total == 11
+    mined = replace(more, denied=(*more.denied, POOL))
+    found = acknowledged(first, mined, at(5))
+    assert destinations(found) == ["pool.example", "hub.example"]
+    second = replace(POOL, destination="other-pool.example")
+    again = replace(mined, denied_total=12, denied=(*mined.denied, second))
+    assert "other-pool.example" in destinations(acknowledged(found, again, at(6)))
+
+
+def test_putting_a_policy_in_force_keeps_what_was_counted() -> None:
+    """The answer to a new policy says nothing of denials: taken for none, a counter would fall."""
+    known = acknowledged(RECORD, VIEW, NOW)
+    wanted = replace(known, version=2)
+    after = in_force(wanted, EgressView(version=2, level="Enforced", rung="strict"))
+    assert (after.in_force, after.denied_total, after.denied) == (2, 10, known.denied)
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [("Enforced", "BestEffort"), ("DeclaredOnly", "DeclaredOnly"), ("Refused", "Refused")],
+)
+def test_who_came_in_beside_the_guard_lowers_the_level(level: Level, shown: str) -> None:
+    view = replace(VIEW, level=level, leaks=("udp",))
+    found = in_force(RECORD, view, ("/bin/sh",))
+    assert found.level == shown
+    assert found.leaks == ("/bin/sh was started from outside the container", "udp")
+    assert in_force(RECORD, view).level == level
