@@ -46,13 +46,16 @@ class Modules:
         spec = module.__spec__
         exec(compile(self.get_source(spec.name), spec.origin, "exec"), module.__dict__)
     def get_source(self, name):
-        return self.sources[self.path(name)]
+        return decoded(self.sources[self.path(name)])
+
+def decoded(text):
+    return charmap_decode(text, "strict", table)[0]
 
 archive = __loader__.archive
 words, text = __loader__.get_data(archive + "/modules").split(b"\\1")
-table = [*map(chr, range(128)), *words.decode().split("\\0")]
-parts = charmap_decode(text, "strict", dict(enumerate(table)))[0].split("\\0")
-sys.meta_path.insert(0, Modules(archive, dict(zip(parts[::2], parts[1::2]))))
+table = dict(enumerate([*map(chr, range(128)), *words.decode().split("\\0")]))
+parts = text.split(b"\\0")
+sys.meta_path.insert(0, Modules(archive, dict(zip(map(decoded, parts[::2]), parts[1::2]))))
 from sentinel.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """

@@ -11,18 +11,17 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
-from sentinel.agent import processes
 from sentinel.agent.bootstrap import Bootstrap
 from sentinel.agent.children import Children
 from sentinel.agent.errors import Refusal, bad
 from sentinel.agent.guarding import RESTART_NEEDED, Guarding
-from sentinel.agent.logs import Logs
 from sentinel.relay.settings import Identity, Settings
 from sentinel.relay.workers import Relay, RelayError
 from sentinel.tls import certificate, der, p256
 from sentinel.tls.context import server_context
 
 if TYPE_CHECKING:
+    from sentinel.agent.logs import Logs
     from sentinel.agent.secrets import Secret, Secrets
     from sentinel.agent.workload import Launch, Workload
 
@@ -65,7 +64,6 @@ class Agent:
         )
         self._host, self._vendor = host, vendor
         self.instance = os.urandom(16).hex()
-        self.logs = Logs()
         self.workload: Optional[Workload] = None  # noqa: UP045
         self.state, self.sealed_because, self.gives_way = SEALED, "", False
         self.start_afresh: Callable[[Any], None] = _nothing
@@ -84,6 +82,13 @@ class Agent:
         from sentinel.agent.secrets import Secrets  # noqa: PLC0415 -- see ``operations``
 
         return Secrets()
+
+    @cached_property
+    def logs(self) -> Logs:
+        """What the workload writes; ``Operations`` is the first to ask here, too."""
+        from sentinel.agent.logs import Logs  # noqa: PLC0415 -- see ``operations``
+
+        return Logs()
 
     # -- identity
 
@@ -302,6 +307,8 @@ class Agent:
         self._end()
 
     def _end(self) -> None:
+        from sentinel.agent import processes  # noqa: PLC0415 -- see ``operations``
+
         with self._change:
             if self.workload:
                 self.workload.kill()

@@ -22,9 +22,9 @@ from sentinel.agent.errors import BootstrapError
 from sentinel.agent.guarding import Guarding
 from sentinel.agent.program import readable
 from sentinel.agent.server import MAX_CONNECTIONS, MAX_CONSOLES, Server, listen
-from sentinel.agent.vendor import Vendor
 from sentinel.guard.errors import PolicyError
-from sentinel.guard.guard import Options
+from sentinel.guard.guard import Guard, Options
+from sentinel.guard.launch import load
 from sentinel.relay.workers import Relay, worker_count
 
 EX_OK, EX_USAGE, EX_SOFTWARE, EX_OSERR, EX_CONFIG = 0, 64, 70, 71, 78
@@ -109,7 +109,7 @@ class _Process:
             raise
         self._guarding, self._children = guarding, Children()
         separate = guarding.separate_loopback()
-        vendor = Vendor(separate).address if separate else ""
+        vendor = _vendor(separate) if separate else ""
         guarding.close_ports([bootstrap.data_port, bootstrap.control_port])
         self._agent = Agent(
             bootstrap,
@@ -157,6 +157,7 @@ class _Process:
         from sentinel.agent.metrics import Sampler  # noqa: PLC0415 -- see above
         from sentinel.agent.operations import Operations  # noqa: PLC0415
 
+        load()
         agent = self._agent
         sampler = Sampler(
             self._guarding, self._children, self._relay.totals, agent.keep, self._began
@@ -216,10 +217,17 @@ class _Process:
             self._relay.end()
 
 
+def _vendor(guard: Guard) -> str:
+    """Serve sockets of the workload's network; returns where they are to be had."""
+    from sentinel.agent.vendor import Vendor  # noqa: PLC0415 -- one rung needs it
+
+    return Vendor(guard).address
+
+
 def _cores() -> int:
     """Return how many cores this container may use, by affinity and by its quota."""
     cores = len(os.sched_getaffinity(0))
-    with suppress(OSError, ValueError), open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+    with suppress(OSError, ValueError), open("/sys/fs/cgroup/cpu.max", encoding="utf-8") as file:
         quota, period = file.read().split()
         cores = min(cores, -(-int(quota) // int(period)))
     return cores

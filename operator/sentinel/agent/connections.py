@@ -29,7 +29,7 @@ def outbound() -> dict[tuple[str, int], int]:
 
 
 def _rows(table: str) -> list[tuple[str, str, str]]:
-    with suppress(OSError), open(f"/proc/net/{table}", encoding="ascii") as file:
+    with suppress(OSError), open(f"/proc/net/{table}", encoding="utf-8") as file:
         next(file)
         return [(fields[1], fields[2], fields[3]) for fields in map(str.split, file)]
     return []

@@ -13,7 +13,7 @@ DIGEST = "GARRISON_SENTINEL_DIGEST"
 PART = "GARRISON_SENTINEL_"
 
 LOADER = """\
-import base64, hashlib, os, sys, tempfile, zipimport
+import base64, hashlib, os, sys, zipimport
 e, parts = os.environ, []
 while "GARRISON_SENTINEL_%d" % len(parts) in e:
     parts.append(e.pop("GARRISON_SENTINEL_%d" % len(parts)))
@@ -23,6 +23,7 @@ if hashlib.sha256(data).hexdigest() != e.get("GARRISON_SENTINEL_DIGEST"):
 try:
     f = open(os.memfd_create("sentinel"), "wb", 0)
 except (AttributeError, OSError):
+    import tempfile
     d = "/dev/shm"
     f = tempfile.TemporaryFile(dir=d if os.access(d, os.W_OK) else None, buffering=0)
 f.write(data)

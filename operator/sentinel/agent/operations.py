@@ -34,7 +34,8 @@ class Operations:
     """Answers what ``Calls`` leaves to it."""
 
     def __init__(self, agent: Agent, sampler: Sampler) -> None:
-        self._agent, self._sampler, self._secrets = agent, sampler, agent.secrets
+        self._agent, self._sampler = agent, sampler
+        self._secrets, self._logs_kept = agent.secrets, agent.logs
         self._json: dict[tuple[str, str], Callable[[fields.Body], Answer]] = {
             ("PUT", "/v1/egress"): self._egress,
             ("POST", "/v1/integrity"): self._integrity,
@@ -169,13 +170,13 @@ class Operations:
     def _logs(self, request: Request, stream: Stream) -> None:
         query = parameters(request.query)
         follow, tail = query.get("follow") == "1", query.get("tail", "")
-        lines = self._agent.logs.tail(int(tail) if tail.isdigit() and len(tail) < 7 else 1 << 20)
+        lines = self._logs_kept.tail(int(tail) if tail.isdigit() and len(tail) < 7 else 1 << 20)
         stream.begin(200, "application/x-ndjson", "Transfer-Encoding: chunked")
         stream.taken = True
         following = lines[-1].number + 1 if lines else 0
         _give(stream, lines)
         while follow:
-            lines = self._agent.logs.read(following, _FOLLOW_SECONDS)
+            lines = self._logs_kept.read(following, _FOLLOW_SECONDS)
             following = lines[-1].number + 1 if lines else following
             if lines:
                 _give(stream, lines)

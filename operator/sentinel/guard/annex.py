@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from sentinel.guard import kernel
-from sentinel.guard.launch import ChildSpec, launch
+from sentinel.guard.launch import ChildSpec, launch, load
 from sentinel.guard.links import add_address, bring_up
 
 _TIMEOUT_SECONDS = 10.0
@@ -120,13 +120,13 @@ def _write_maps(pid: int) -> None:
 
 
 def _identity(path: str) -> str:
-    with open(path, encoding="ascii") as file:
+    with open(path, encoding="utf-8") as file:
         ranges = [line.split() for line in file]
     return "".join(f"{inside} {inside} {length}\n" for inside, _, length in ranges)
 
 
 def _write_unless_mapped(path: str, text: str) -> None:
-    with open(path, encoding="ascii") as file:
+    with open(path, encoding="utf-8") as file:
         mapped = file.read().strip()
     if not mapped:
         _write(path, text)
@@ -162,6 +162,7 @@ def _serve(control: socket.socket, parent: int, program: bytes) -> None:
         control.send(_failed(error))
         return
     control.send(b"{}")
+    load()
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, _MAX_REQUEST, _MAX_DESCRIPTORS)
         if not message:

@@ -6,7 +6,6 @@ import errno
 import os
 import resource
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -36,6 +35,8 @@ from sentinel.guard.upstream import Upstream
 from sentinel.guard.verdict import Decider
 
 if TYPE_CHECKING:
+    import subprocess
+
     from sentinel.guard.relay import Relay
 
 _SWEEP_SECONDS = 1.0

@@ -64,7 +64,7 @@ class Outbound:
 def _live_inodes() -> set[int]:
     live = set()
     for path in _TABLES:
-        with suppress(OSError), open(path, encoding="ascii") as file:
+        with suppress(OSError), open(path, encoding="utf-8") as file:
             live |= {int(line.split()[_INODE_COLUMN]) for line in list(file)[1:]}
     return live - {0}
 
