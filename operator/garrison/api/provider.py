@@ -81,7 +81,6 @@ class ProviderStatus:
     results: Annotated[tuple[ResultStatus, ...], Field(max_length=100)] = ()
     quarantine: Annotated[tuple[QuarantineStatus, ...], Field(max_length=32)] = ()
     quarantined: Annotated[str, Field(max_length=64, description="for the column")] = ""
-    refreshed_at: AwareDatetime | None = None
     conditions: Annotated[tuple[Condition, ...], Field(max_length=8)] = ()
 
 

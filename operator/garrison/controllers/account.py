@@ -18,7 +18,6 @@ from garrison.api.meta import (
     Kind,
     Meta,
     Raw,
-    condition,
 )
 from garrison.api.money import MicroUSD
 from garrison.api.parsing import dump
@@ -26,6 +25,7 @@ from garrison.controllers.catalog import Catalog
 from garrison.controllers.directory import Directory
 from garrison.controllers.finalizer import Finalizer, Hold, Release
 from garrison.controllers.mints import Mints
+from garrison.controllers.stories import account_warnings
 from garrison.controllers.surveys import Survey, Surveys
 from garrison.controllers.triggers import account_triggers
 from garrison.core.adoption import without_ended
@@ -367,7 +367,7 @@ def _notes(books: Books, status: AccountStatus) -> tuple[Note, ...]:
         for each in status.strangers
         if each.kind == "Orphan" and each.deployment not in named
     )
-    return (*lost, *_warnings(books.account, status))
+    return (*lost, *account_warnings(books.account, status))
 
 
 def _claim(lost: Stranger, status: AccountStatus) -> str:
@@ -376,19 +376,3 @@ def _claim(lost: Stranger, status: AccountStatus) -> str:
     if by is None:
         return "carries this installation's marker and no AkashLease owns it"
     return f"was adopted by AkashLease {by}, which is gone without having closed it"
-
-
-def _warnings(account: Account, status: AccountStatus) -> tuple[Note, ...]:
-    """One Event when the money becomes short."""
-    old = condition(account.status.conditions, "Runway")
-    new = condition(status.conditions, "Runway")
-    if new is None or new.status != "False" or (old is not None and old.status == "False"):
-        return ()
-    note = Note(
-        about=Key(kind=ACCOUNT.kind, namespace="", name=account.meta.name),
-        uid=account.meta.uid,
-        type="Warning",
-        reason=new.reason,
-        message=new.message,
-    )
-    return (note,)

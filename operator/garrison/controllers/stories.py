@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
+from garrison.api.account import Account, AccountStatus
 from garrison.api.lease import Lease, LeaseStatus
-from garrison.api.meta import LEASE, WORKLOAD, Key, Meta, condition
-from garrison.api.workload import Workload, WorkloadStatus
+from garrison.api.meta import ACCOUNT, LEASE, WORKLOAD, Condition, Key, Meta, condition
+from garrison.api.workload import Blame, Workload, WorkloadStatus
 from garrison.controllers.mining import mining_notes
 from garrison.core.treasury import FUNDED
 from garrison.core.winding import RELEASED
 from garrison.ports.kube import Note
 
 REFERENCES = {"Image": "the image", "FirstStart": "the first start"}
+FOLLOWS: Mapping[Blame, str] = {
+    "Provider": "this provider is left alone for a while, another one is tried",
+    "Undecided": "another provider is tried; if it fails there too, the revision is to blame: fix "
+    "image, command, args or thresholds",
+    "Revision": "the revision is to blame: fix image, command, args or thresholds",
+    "Nobody": "tried again, with growing pauses",
+}
+"""What is done about a failed replica, by who is blamed, and what a person may do."""
+WARNED = ("Ready", "Funded", "Runway", "WithinLimits")
+"""Conditions of an account that keep workloads from serving, or soon will."""
+PASSING = frozenset({"Progressing", "CheckingImage"})
 QUIET = frozenset({"Pending", "Ordering", "Leasing"})
 
 
@@ -194,6 +207,7 @@ def workload_notes(workload: Workload, after: WorkloadStatus) -> tuple[Note, ...
         *_revision(workload, after),
         *_failures(workload, after),
         *_stalled(workload, after),
+        *_waits(workload, after),
         *_drifted(workload, after),
         *_shared(workload, after),
     ]
@@ -235,11 +249,25 @@ def _failures(workload: Workload, after: WorkloadStatus) -> list[Note]:
             workload.meta,
             "Warning",
             "ReplicaFailed",
-            f"replica at {each.provider or 'no provider'}: {each.reason}: {each.message}",
+            f"replica at {each.provider or 'no provider'}: {each.reason}: {each.message}; "
+            f"{FOLLOWS[each.blame]}",
         )
         for each in after.failures
         if each.lease not in known
     ]
+
+
+def _waits(workload: Workload, after: WorkloadStatus) -> list[Note]:
+    """One warning when something keeps replicas away that a person can do something about.
+
+    A failed replica has an Event of its own.
+    """
+    old = condition(workload.status.conditions, "Reconciling")
+    new = condition(after.conditions, "Reconciling")
+    known = PASSING | {each.reason for each in after.failures}
+    if new is None or new.reason in known or (old is not None and old.reason == new.reason):
+        return []
+    return [_note(WORKLOAD.kind, workload.meta, "Warning", new.reason, new.message)]
 
 
 def _stalled(workload: Workload, after: WorkloadStatus) -> list[Note]:
@@ -248,3 +276,20 @@ def _stalled(workload: Workload, after: WorkloadStatus) -> list[Note]:
     if new is None or (old is not None and (old.reason, old.message) == (new.reason, new.message)):
         return []
     return [_note(WORKLOAD.kind, workload.meta, "Warning", new.reason, new.message)]
+
+
+def account_warnings(account: Account, after: AccountStatus) -> tuple[Note, ...]:
+    """Return an Event for each condition that turns false: what is short, and what to do about it."""
+
+    def turned(type_: str) -> Condition | None:
+        old = condition(account.status.conditions, type_)
+        new = condition(after.conditions, type_)
+        was = old is not None and old.status == "False"
+        return None if new is None or new.status != "False" or was else new
+
+    found = (turned(each) for each in WARNED)
+    return tuple(
+        _note(ACCOUNT.kind, account.meta, "Warning", each.reason, each.message)
+        for each in found
+        if each is not None
+    )

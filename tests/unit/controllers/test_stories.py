@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from garrison.api.account import AccountStatus
 from garrison.api.egress import DeniedStatus
 from garrison.api.lease import (
     PHASES,
@@ -16,10 +17,19 @@ from garrison.api.lease import (
     LeaseStatus,
     SentinelStatus,
 )
-from garrison.controllers.stories import QUIET, lease_notes
+from garrison.api.meta import Condition, ConditionStatus
+from garrison.api.workload import Blame, FailureStatus, WorkloadStatus
+from garrison.controllers.stories import (
+    FOLLOWS,
+    QUIET,
+    WARNED,
+    account_warnings,
+    lease_notes,
+    workload_notes,
+)
 from garrison.core.fleet import TERMINAL
 from garrison.core.winding import RELEASED
-from tests.builders import NOW, at, lease
+from tests.builders import NOW, account, at, lease, workload
 
 BUSY = BusyStatus(since=NOW, message="4.0 cores and the GPU at 0%")
 POOL = DeniedStatus(
@@ -140,3 +150,63 @@ def test_a_notice_of_the_provider_is_told_once_with_what_follows() -> None:
     assert told(quiet, noticed) == ["ReclaimNotice"]
     assert told(noticed, noticed) == []
     assert told(noticed, quiet) == []
+
+
+def said(type_: str, reason: str, status: ConditionStatus = "True") -> Condition:
+    return Condition(
+        type=type_, status=status, reason=reason, message="do this", last_transition_time=NOW
+    )
+
+
+def waits(before: str | None, after: str, **status: Any) -> list[tuple[str, str, str]]:
+    """Return (type, reason, message) of the Events when what is waited for changes."""
+    known = (said("Reconciling", before),) if before is not None else ()
+    of = replace(workload(), status=WorkloadStatus(conditions=known))
+    then = WorkloadStatus(conditions=(said("Reconciling", after),), **status)
+    return [(each.type, each.reason, each.message) for each in workload_notes(of, then)]
+
+
+def test_what_a_workload_waits_for_is_told_once_when_a_person_can_do_something() -> None:
+    assert waits(None, "TooManyLeases") == [("Warning", "TooManyLeases", "do this")]
+    assert waits("Progressing", "MarketUnavailable") == [
+        ("Warning", "MarketUnavailable", "do this")
+    ]
+    assert waits("TooManyLeases", "TooManyLeases") == []
+    assert waits("TooManyLeases", "Progressing") == []
+    assert waits(None, "CheckingImage") == []
+
+
+@pytest.mark.parametrize("blame", FOLLOWS)
+def test_a_failed_replica_is_told_once_with_what_follows(blame: Blame) -> None:
+    failure = FailureStatus(
+        lease="u1",
+        revision="r",
+        provider="p1",
+        reason="Unhealthy",
+        message="m",
+        blame=blame,
+        at=NOW,
+    )
+    (told_once,) = waits("Progressing", "Unhealthy", failures=(failure,))
+    assert told_once == (
+        "Warning",
+        "ReplicaFailed",
+        f"replica at p1: Unhealthy: m; {FOLLOWS[blame]}",
+    )
+
+
+@pytest.mark.parametrize("type_", WARNED)
+def test_an_account_warns_once_when_a_condition_turns_false(type_: str) -> None:
+    good = AccountStatus(conditions=(said(type_, "Fine"),))
+    bad, worse = (
+        AccountStatus(conditions=(said(type_, reason, "False"),)) for reason in ("Empty", "Worse")
+    )
+
+    def warned(before: AccountStatus, after: AccountStatus) -> list[tuple[str, str]]:
+        of = replace(account(), status=before)
+        return [(each.reason, each.message) for each in account_warnings(of, after)]
+
+    assert warned(good, bad) == [("Empty", "do this")]
+    assert warned(AccountStatus(), bad) == [("Empty", "do this")]
+    assert warned(bad, worse) == []
+    assert warned(bad, good) == []
