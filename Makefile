@@ -24,6 +24,9 @@ help: ## Show this text
 	@echo "Start with 'make demo' to see it work, 'make check' while you edit, 'make test' before"
 	@echo "you push. Needs: Python 3.11 or newer with venv, Go 1.26 or newer, make. The rest is"
 	@echo "fetched on first use; the control plane takes some minutes to compile, once."
+	@echo
+	@echo "demo and up take: GARRISON_USE_CLUSTER=1 KUBECONFIG=FILE for a cluster of your own,"
+	@echo "CONTROL_PLANE=light for a quick first look, MARKET=chain to trade with a wallet."
 
 $(VENV)/complete:
 	@$(PYTHON) -m devenv.venv make >/dev/null
@@ -39,7 +42,7 @@ static: venv
 	lint-imports
 	@if [ -f devenv/generate.py ]; then python -m devenv.generate --check; fi
 
-unit: venv
+unit: venv ## All of tests/unit, some minutes: PYTEST_ARGS="-k placement" for some of it
 	pytest tests/unit $(PYTEST_ARGS)
 
 pure: venv ## The tests of pure code, on two cores

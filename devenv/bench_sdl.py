@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from devenv.arguments import no_arguments
 from devenv.checkout import ROOT
 from garrison.adapters.akash.sdl import compile_sdl, parse
 from garrison.adapters.akash.sdl.canonical import canonical_json, manifest_hash
@@ -50,6 +51,7 @@ def hash_of(manifest: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
+    no_arguments("devenv.bench_sdl", __doc__)
     table = Table("SDL", "compiled per second", "of it without YAML", "manifests hashed per second")
     for name, text in inputs().items():
         sdl = parse(text)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from devenv.arguments import no_arguments
 from devenv.cache import cache_folder, cache_key, require_space
 from devenv.checkout import CONTROLPLANE
 from devenv.command import output_of
@@ -168,4 +169,7 @@ class _Counter:
 
 
 if __name__ == "__main__":
+    no_arguments(
+        "devenv.gobuild", "Builds the control plane unless it is in the cache; prints its path."
+    )
     print(asyncio.run(build(CONTROLPLANE)))

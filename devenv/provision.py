@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import platform
@@ -214,8 +215,18 @@ async def _ensure_built(program: Path, why: str) -> None:
     print(f"{program.name}: {binary_path(program)}")
 
 
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m devenv.provision", description=__doc__)
+    parser.add_argument(
+        "--every-runtime",
+        action="store_true",
+        help="every container runtime, not one: for the tests",
+    )
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
     try:
-        asyncio.run(_ensure_all(every_runtime="--every-runtime" in sys.argv[1:]))
+        asyncio.run(_ensure_all(every_runtime=_arguments().every_runtime))
     except DevenvError as failure:
         sys.exit(str(failure))

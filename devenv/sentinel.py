@@ -6,6 +6,7 @@ import hashlib
 import sys
 from pathlib import Path
 
+from devenv.arguments import no_arguments
 from devenv.checkout import ROOT
 from sentinel.packing import GOAL_BYTES, part_size, zipapp
 
@@ -24,6 +25,7 @@ def write(target: Path = TARGET) -> Path:
 
 
 def main() -> None:
+    no_arguments("devenv.sentinel", __doc__)
     content = write().read_bytes()
     shown = TARGET.relative_to(ROOT)
     parts = ", ".join(f"{name} {part_size(name)}" for name in ("guard", "relay", "tls", "agent"))

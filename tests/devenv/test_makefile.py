@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def test_every_target_is_explained_and_make_alone_explains_them() -> None:
     shown = ran("make").stdout
     assert shown == ran("make", "help").stdout
     explained = re.findall(r"^  ([a-z-]+) +\S", shown, re.MULTILINE)
-    hidden = {"static", "unit", "provision", "provision-tests"}
+    hidden = {"static", "provision", "provision-tests"}
     assert sorted(explained) == sorted(set(phony()) - hidden)
 
 
@@ -49,6 +50,29 @@ def test_every_target_is_explained_and_make_alone_explains_them() -> None:
 def test_every_target_can_be_planned(target: str) -> None:
     planned = ran("make", "--dry-run", target, PYTEST_ARGS="-k nothing")
     assert planned.returncode == 0, planned.stderr
+
+
+TOOLS = sorted(
+    path.stem
+    for path in (ROOT / "devenv").glob("*.py")
+    if '__name__ == "__main__"' in path.read_text()
+    if path.stem not in {"guidellm_client", "venv"}
+)
+"""Those that run in this environment: the one makes it, the other has its own."""
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_every_tool_says_what_it_does_and_does_not_do_it(
+    tool: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [tool, "--help"])
+    monkeypatch.delitem(sys.modules, f"devenv.{tool}", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(f"devenv.{tool}", run_name="__main__")
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: python -m devenv.{tool} ")
+    assert len(shown.splitlines()) > 4
 
 
 def test_the_long_tests_are_left_to_their_own_target() -> None:
