@@ -33,6 +33,7 @@ from garrison.controllers.catalog import Catalog
 from garrison.controllers.finalizer import Finalizer, Hold, Release
 from garrison.controllers.triggers import beside
 from garrison.core.rotation import (
+    MAX_CREDENTIALS,
     Holder,
     Mint,
     Revoke,
@@ -213,6 +214,12 @@ def _ready(view: RotationView, status: RotatingSecretStatus) -> tuple[ConditionS
         message = "a workload still uses it; remove it from spec.secrets there"
         return "False", "InUse", message
     waiting = [each for each in view.holders if newest(status, each) is None]
+    if waiting and len(status.credentials) >= MAX_CREDENTIALS:
+        message = (
+            f"{len(waiting)} holders wait for a version: the most that one RotatingSecret keeps is "
+            f"{MAX_CREDENTIALS}; use scope: Workload, or another RotatingSecret for some of them"
+        )
+        return "False", "TooManyHolders", message
     if waiting:
         return "False", "Minting", f"{len(waiting)} holders wait for their first version"
     return "True", "Current", f"version {status.version}; {status.revoked} versions revoked so far"

@@ -68,6 +68,8 @@ class Timing:
     """between two looks at a lease that serves"""
     record_wait: float = 30.0
     """how long a closed lease waits for its provider's record before it is forgotten"""
+    revoke_patience: float = 15.0
+    """how long a closed lease waits for revocations before it says so"""
     lookup: float = 1.0
     look: float = 1.0
     """between two looks at a sentinel on its way"""

@@ -19,6 +19,7 @@ from garrison.core.lifecycle import (
     SendManifest,
     SetEgress,
     Step,
+    age,
 )
 from garrison.core.phase import failed
 from garrison.errors import RejectedError
@@ -114,10 +115,21 @@ def _whole(moment: datetime) -> datetime:
 
 def _readiness(o: Observation, status: LeaseStatus) -> tuple[ConditionStatus, str, str]:
     if status.failure is not None:
-        return "False", status.failure.reason, status.failure.message
+        return "False", status.failure.reason, f"{status.failure.message[:700]}{_held(o)}"
     if status.phase == "Ready":
         return "True", "Serving", _serving(o, status)
-    return "False", status.phase, _waiting(o, status)
+    return "False", status.phase, f"{_waiting(o, status)}{_held(o)}"
+
+
+def _held(o: Observation) -> str:
+    """Why the object of a lease that is over has not gone for so long, "" when nothing holds it."""
+    if not o.unrevoked or age(o.status.closed_at, o.now) < o.timing.revoke_patience:
+        return ""
+    names = ", ".join(o.unrevoked[:5])
+    return (
+        f"; nothing is paid any more, but it held credentials of RotatingSecret {names} that are not "
+        f"revoked yet: see kubectl describe rsec -n {o.lease.meta.namespace}"
+    )
 
 
 def _serving(o: Observation, status: LeaseStatus) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from garrison.api.meta import ANNOTATION_ROTATE, ROTATING, WORKLOAD
+import pytest
+
+from garrison.api.meta import ANNOTATION_ROTATE, LEASE, ROTATING, WORKLOAD
 from garrison.errors import UnavailableError
 from garrison.ports.kube import Object
 from kube_light.history import Change
@@ -123,6 +125,18 @@ async def test_what_is_in_use_stays_until_nobody_uses_it(cluster: Cluster) -> No
     assert cluster.issuer.live == {}
 
 
+async def test_more_holders_than_one_secret_keeps_are_told_what_to_do(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("garrison.core.rotation.MAX_CREDENTIALS", 1)
+    monkeypatch.setattr("garrison.controllers.secrets.MAX_CREDENTIALS", 1)
+    await cluster.create(rotating())
+    await cluster.create(user(replicas=2))
+    message = await cluster.says(ROTATING, "token", "Ready", "TooManyHolders")
+    assert "use scope: Workload" in message
+    assert await versions(cluster) == [1]
+
+
 async def test_a_lease_is_gone_only_when_its_credential_is_revoked(cluster: Cluster) -> None:
     await serving(cluster)
     cluster.broken["issuer.revoke"] = UnavailableError("mint.example answered 503")
@@ -131,6 +145,12 @@ async def test_a_lease_is_gone_only_when_its_credential_is_revoked(cluster: Clus
     (lease,) = await cluster.leases()
     assert lease["status"]["closedAt"]
     assert cluster.market.paid() == []
+
+    async def is_told() -> bool:
+        message = (await cluster.condition(LEASE, lease["metadata"]["name"], "Ready"))[2]
+        return "RotatingSecret token that are not revoked yet" in message
+
+    await cluster.until(is_told, "the lease says what holds it")
     del cluster.broken["issuer.revoke"]
 
     async def is_gone() -> bool:

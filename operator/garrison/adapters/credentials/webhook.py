@@ -85,7 +85,12 @@ class Webhook:
             return await self._posted(ask, action, destination.address, token, trusted)
         except TimeoutError:
             raise UnavailableError(f"{_shown(ask)}: no answer in time") from None
-        except (aiohttp.ClientError, ssl.SSLError, OSError, ValueError) as error:
+        except ssl.SSLError as error:
+            raise UnavailableError(
+                f"{_shown(ask)}: {type(error).__name__}; one whose certificate is of a private "
+                f"authority needs ca.crt (PEM) in Secret webhook-{host}"
+            ) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise UnavailableError(f"{_shown(ask)}: {type(error).__name__}") from None
 
     async def _administered(self, host: str) -> tuple[str, str]:
@@ -151,7 +156,9 @@ def _judge(ask: CredentialAsk, action: str, status: int) -> None:
     if status in {401, 403}:
         raise AuthError(f"{message}; look at token in Secret webhook-{_url(ask).host}")
     if status // 100 == 4 and status not in {408, 409, 425, 429}:
-        raise RejectedError(message)
+        raise RejectedError(
+            f"{message}: by its contract a person must change something; its log says"
+        )
     raise UnavailableError(message)
 
 

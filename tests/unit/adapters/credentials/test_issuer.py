@@ -276,3 +276,5 @@ async def test_what_goes_wrong_is_told_without_any_secret(mint: Mint, case: str)
         await issuer(kube, HOST).mint(wanted)
     assert TOKEN not in str(caught.value)
     assert "s3" not in str(caught.value)
+    if case == "unknown authority":
+        assert f"needs ca.crt (PEM) in Secret webhook-{HOST}" in str(caught.value)
