@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.dataclasses import dataclass
 
@@ -21,7 +28,14 @@ from garrison.ports.sentinel import (
 )
 
 _ANSWER = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
-Text = Annotated[str, Field(max_length=1024)]
+
+
+def _printable(text: str) -> str:
+    """Return the text as it may stand in a status or an Event: nothing in it moves a cursor."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
+Text = Annotated[str, Field(max_length=1024), AfterValidator(_printable)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
