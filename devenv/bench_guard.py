@@ -2,6 +2,11 @@
 
 Raw and guarded take turns in one run, on this machine's loopback. Figures are printed, and gate
 nothing.
+
+Connects come spaced and back to back. Back to back, the server is still awake from the last one
+when the next raw one comes, and asleep again when a guarded one does: waking it is then counted
+as added, though it is no part of the guard. Beside them stands a supervisor in C that only lets
+each connect through: what the kernel takes for asking, whoever answers.
 """
 
 from __future__ import annotations
@@ -22,9 +27,11 @@ from rich.table import Table
 from devenv.arguments import no_arguments
 from devenv.sentinel import write
 
-ROUNDS, CONNECTS, MEBIBYTES = 10, 1000, 1024
+ROUNDS, CONNECTS, MEBIBYTES = 10, 500, 1024
+PAUSES = {"spaced by 200 µs": 200, "back to back": 0}
 GOAL_MEDIAN_US, GOAL_P99_US = 60, 200
 RUNGS = ("strict", "emulated", "addfd")
+BARE = "bare C"
 _CPU_GROUPS = (Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup"))
 SOURCE = Path(__file__).with_suffix(".c")
 
@@ -85,35 +92,43 @@ def nanoseconds(argv: Sequence[str]) -> list[int]:
     return [int(line) for line in done.stdout.split()]
 
 
-def prefixes(zipapp: Path) -> dict[str, list[str]]:
+def prefixes(zipapp: Path, program: Path) -> dict[str, list[str]]:
     """Return how each variant is started."""
+    bare = {"raw": [], BARE: [str(program), "supervise"]}
     guard = [sys.executable, "-I", "-S", str(zipapp), "guard", "--report", "/dev/null"]
     guarded = {name: [*guard, "--rung", name, "--"] for name in RUNGS}
-    return {"raw": [], **{name: words for name, words in guarded.items() if _works(words)}}
+    works = {name: words for name, words in guarded.items() if _works(words)}
+    return {**bare, **works}
 
 
 def _works(words: Sequence[str]) -> bool:
     return subprocess.run([*words, "true"], check=False, capture_output=True).returncode == 0
 
 
-def measure(folder: Path) -> tuple[Table, Table]:
-    """Return the tables of connects and of the data path."""
-    program, variants = build(folder), prefixes(write(folder / "sentinel.pyz"))
-    connects: dict[str, list[int]] = {name: [] for name in variants}
-    sends: dict[str, list[int]] = {name: [] for name in variants}
+def measure(folder: Path) -> list[Table]:
+    """Return the tables of connects, one a pause, and of the data path."""
+    program = build(folder)
+    variants = prefixes(write(folder / "sentinel.pyz"), program)
+    connects = {pause: {name: list[int]() for name in variants} for pause in PAUSES}
+    sends = {name: list[int]() for name in variants if name != BARE}
     with one_cpu_group() as grouped, serving(program) as port:
         for _ in range(ROUNDS):
             for name, words in variants.items():
-                connects[name] += nanoseconds(
-                    [*words, str(program), "connect", port, str(CONNECTS)]
-                )
-                sends[name] += nanoseconds([*words, str(program), "send", port, str(MEBIBYTES)])
-    return _connect_table(connects, grouped=grouped), _send_table(sends)
-
-
-def _connect_table(connects: dict[str, list[int]], *, grouped: bool) -> Table:
+                for pause, micros in PAUSES.items():
+                    connect = [str(program), "connect", port, str(CONNECTS), str(micros)]
+                    connects[pause][name] += nanoseconds([*words, *connect])
+            for name, nanos in sends.items():
+                send = [str(program), "send", port, str(MEBIBYTES)]
+                nanos.extend(nanoseconds([*variants[name], *send]))
     groups = "one CPU group" if grouped else "a CPU group for each session"
-    title = f"connect() on the loopback, {groups}"
+    return [
+        *(_connect_table(each, f"{pause}, {groups}") for pause, each in connects.items()),
+        _send_table(sends),
+    ]
+
+
+def _connect_table(connects: dict[str, list[int]], how: str) -> Table:
+    title = f"connect() on the loopback, {how}"
     table = Table("", "median µs", "added", "p99 µs", "added", title=title)
     raw = _summary(connects["raw"])
     for name, values in connects.items():
