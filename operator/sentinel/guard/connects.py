@@ -7,16 +7,16 @@ again, so there is nothing to race.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import select
 import socket
 import struct
 import time
+from functools import lru_cache
 from typing import NamedTuple
 
 from sentinel.guard import kernel
-from sentinel.guard.addresses import fold, shown
+from sentinel.guard.addresses import fold, is_loopback, shown
 from sentinel.guard.audit import Audit
 from sentinel.guard.ladder import OWN, UDP_ALLOW, UDP_DENY, UDP_DNS, UDP_NETNS, Rung
 from sentinel.guard.loop import Loop
@@ -35,6 +35,8 @@ _RESTART = 512
 _POLL_SECONDS = 0.1
 _MAX_LOST = 256
 _IN_PROGRESS = (errno.EINPROGRESS, errno.EALREADY)
+_LET_THROUGH, _WAITS, _GONE = -1, -2, -3
+"""Instead of an errno: the kernel makes the call, the network has not answered, nobody asks now."""
 
 
 class Pending(NamedTuple):
@@ -75,6 +77,8 @@ class Connects:
         self.redirects: set[tuple[bytes, int]] = set()
         """Resolvers: connects to them are led to ``resolver_port`` on this machine."""
         self.resolver_port = 0
+        self._by_inode = rung.connect == OWN or not listener.keeps_answers
+        """Whether every socket must be known again, and not only those that lead out."""
         self._pending: dict[int, Pending] = {}
         self._lost: dict[int, tuple[int, bytes]] = {}
         self._deadlines: dict[int, float] = {}
@@ -86,26 +90,30 @@ class Connects:
         if not _SHORTEST <= length <= _LONGEST:
             self._listener.answer(question.id, error=errno.EINVAL)
             return
-        raw = self._tracees.memory(question.thread, question.arguments[1], length)
-        copy = self._copy(question, raw)
+        raw, copy = self._asked(question, length)
         if copy < 0:
             return
         try:
-            held = self._listener.waits(question.id) and self._decide(question, copy, raw)
+            code, inode = self._decide(question, copy, raw)
         except BaseException:
             os.close(copy)
             raise
-        if not held:
-            os.close(copy)
+        if code == _WAITS:
+            return
+        # Before the answer: who is answered takes this CPU over, so that what is left to do here
+        # stands in the way of its next call, and its own close() is to be the last one.
+        os.close(copy)
+        self._finish(question, code, inode, raw)
 
-    def _copy(self, question: Question, raw: bytes) -> int:
-        """Return our copy of the socket, or -1 when the question is answered."""
+    def _asked(self, question: Question, length: int) -> tuple[bytes, int]:
+        """Return the address and our copy of the socket, or -1 when the question is answered."""
+        asked = question.thread, question.second, length, question.word(0)
         if self._rung.connect != OWN:
-            return self._tracees.descriptor(question.thread, question.word(0))
-        inode = self._tracees.inode(question.thread, question.word(0))
+            return self._tracees.address_and_descriptor(*asked)
+        raw, inode = self._tracees.address_and_inode(*asked)
         copy = self._kept.copy(inode)
         if copy is not None:
-            return copy
+            return raw, copy
         family = _FAMILY.unpack_from(raw)[0]
         if self._kernel_unix and family not in (*_INET, _UNSPECIFIED):
             self._listener.let_through(question.id)  # Landlock holds every TCP connect anyway
@@ -113,39 +121,45 @@ class Connects:
             self._listener.answer(
                 question.id, error=errno.EISCONN if family in _INET else errno.EPERM
             )
-        return -1
+        return raw, -1
 
-    def _decide(self, question: Question, copy: int, raw: bytes) -> bool:
-        """Answer, or return True when the copy is kept until the network has answered."""
+    def _decide(self, question: Question, copy: int, raw: bytes) -> tuple[int, int]:
+        """Return what to answer, and the inode of the socket where what came of it must be noted.
+
+        With ``_WAITS`` the copy is kept until the network has answered.
+        """
+        if not self._listener.waits(question.id):
+            return _GONE, 0
         domain, kind = kernel.socket_kind(copy)
-        if domain == _UNIX and self._kernel_unix:
-            self._listener.let_through(question.id)
-        elif domain == _UNIX:
-            self._connect_unix(question, copy, raw, os.fstat(copy).st_ino)
-        elif domain == _NETLINK:
-            self._finish(question, kernel.connect(copy, raw))
-        elif domain not in _INET:
-            self._listener.answer(question.id, error=errno.EAFNOSUPPORT)
-        else:
+        if domain in _INET:
             return self._connect_inet(question, copy, raw, stream=kind == socket.SOCK_STREAM)
-        return False
+        if domain == _UNIX and self._kernel_unix:
+            return _LET_THROUGH, 0
+        if domain == _UNIX:
+            return self._connect_unix(question, copy, raw)
+        return kernel.connect(copy, raw) if domain == _NETLINK else errno.EAFNOSUPPORT, 0
 
-    def _connect_inet(self, question: Question, copy: int, raw: bytes, *, stream: bool) -> bool:
-        family = _FAMILY.unpack_from(raw)[0]
-        if family == _UNSPECIFIED or (not stream and self._rung.udp == UDP_NETNS):
-            self._finish(question, kernel.connect(copy, raw))
-            return False
+    def _connect_inet(
+        self, question: Question, copy: int, raw: bytes, *, stream: bool
+    ) -> tuple[int, int]:
         target = read_address(raw)
+        if not stream and self._rung.udp == UDP_NETNS:
+            return kernel.connect(copy, raw), 0
         if target is None:
-            code = errno.EINVAL if family in _INET else errno.EAFNOSUPPORT
-            self._listener.answer(question.id, error=code)
-            return False
+            return self._connect_nowhere(copy, raw), 0
         if target in self.redirects:
-            raw = self._redirected(family)
+            raw = self._redirected(_FAMILY.unpack_from(raw)[0])
         elif code := self._refusal(question, target, stream=stream):
-            self._listener.answer(question.id, error=code)
-            return False
+            return code, 0
         return self._connect(question, copy, raw, target, stream=stream)
+
+    @staticmethod
+    def _connect_nowhere(copy: int, raw: bytes) -> int:
+        """Return the errno for an address that is not inet, or dissolve what is connected."""
+        family = _FAMILY.unpack_from(raw)[0]
+        if family == _UNSPECIFIED:
+            return kernel.connect(copy, raw)
+        return errno.EINVAL if family in _INET else errno.EAFNOSUPPORT
 
     def _redirected(self, family: int) -> bytes:
         port = struct.pack(">H", self.resolver_port)
@@ -171,28 +185,25 @@ class Connects:
 
     def _connect(
         self, question: Question, copy: int, raw: bytes, target: tuple[bytes, int], *, stream: bool
-    ) -> bool:
-        lost = self._lost.pop(os.fstat(copy).st_ino, None) if self._lost else None
-        flags = fcntl.fcntl(copy, fcntl.F_GETFL)
-        waits = False
-        if lost and lost[1] == raw:  # a signal took our last answer away: give it now
-            code = lost[0]
-        elif flags & os.O_NONBLOCK or not stream:
-            code = kernel.connect(copy, raw)
-        else:
-            code = _connect_now(copy, raw, flags, twice=True)
-            waits = code in _IN_PROGRESS
-        answered = waits or self._listener.answer(question.id, error=code)
-        inode = os.fstat(copy).st_ino  # from here on nobody waits for us
+    ) -> tuple[int, int]:
+        inode = 0
+        if self._by_inode or not is_loopback(target[0]):
+            inode = os.fstat(copy).st_ino
+            if stream:
+                self.outbound.remember(inode, *target)
         self._audit.allowed()
-        if stream:
-            self.outbound.remember(inode, *target)
-        if waits:
-            deadline = self._deadline(copy, inode)
-            self._wait(Pending(question, copy, inode, raw, deadline, target))
-        else:
-            self._settle(code, inode, raw, answered=answered)
-        return waits
+        lost = self._lost.pop(inode, None) if self._lost else None
+        if lost and lost[1] == raw:  # a signal took our last answer away: give it now
+            return lost[0], inode
+        if not stream or not os.get_blocking(copy):
+            return kernel.connect(copy, raw), inode
+        code = _connect_now(copy, raw, blocks=True, twice=True)
+        if code not in _IN_PROGRESS:
+            return code, inode
+        inode = inode or os.fstat(copy).st_ino
+        deadline = self._deadline(copy, inode)
+        self._wait(Pending(question, copy, inode, raw, deadline, target))
+        return _WAITS, inode
 
     # -- blocking connects that take time
 
@@ -221,8 +232,7 @@ class Connects:
 
     def _connected(self, pending: Pending) -> None:
         """Connect a second time: that gives the kernel's own verdict, and the socket's state."""
-        flags = fcntl.fcntl(pending.copy, fcntl.F_GETFL)
-        code = _connect_now(pending.copy, pending.raw, flags)
+        code = _connect_now(pending.copy, pending.raw, blocks=os.get_blocking(pending.copy))
         if code in _IN_PROGRESS:
             self._loop.rewatch(pending.copy, select.EPOLLOUT | select.EPOLLONESHOT)
             return
@@ -270,49 +280,53 @@ class Connects:
                 self._drop(pending)
                 self._listener.answer(pending.question.id, error=errno.EACCES)
 
-    def _finish(self, question: Question, code: int, inode: int = 0, raw: bytes = b"") -> None:
-        answered = self._listener.answer(question.id, error=code)
-        self._settle(code, inode, raw, answered=answered)
+    def _finish(self, question: Question, code: int, inode: int, raw: bytes) -> None:
+        """Answer, after what the answer means for the socket was noted."""
+        if code == _LET_THROUGH:
+            self._listener.let_through(question.id)
+        elif code != _GONE:
+            if inode and self._rung.connect == OWN:
+                self._settle(code, inode)
+            if not self._listener.answer(question.id, error=code) and inode:
+                self._keep_answer(code, inode, raw)
 
-    def _settle(self, code: int, inode: int, raw: bytes, *, answered: bool) -> None:
-        """Note what an answer means for the socket."""
-        if self._rung.connect == OWN and code == 0:
+    def _settle(self, code: int, inode: int) -> None:
+        if code == 0:
             self._kept.drop(inode)
-        elif self._rung.connect == OWN and code in _IN_PROGRESS:
+        elif code in _IN_PROGRESS:
             self._kept.drop_when_connected(inode)
-        if not answered and raw:
-            if len(self._lost) >= _MAX_LOST:
-                self._lost.clear()
-            self._lost[inode] = (code, raw)
+
+    def _keep_answer(self, code: int, inode: int, raw: bytes) -> None:
+        if len(self._lost) >= _MAX_LOST:
+            self._lost.clear()
+        self._lost[inode] = (code, raw)
 
     # -- Unix sockets, where Landlock does not hold TCP connects
 
-    def _connect_unix(self, question: Question, copy: int, raw: bytes, inode: int) -> None:
+    def _connect_unix(self, question: Question, copy: int, raw: bytes) -> tuple[int, int]:
         """Connect for the workload: letting the kernel do it could be raced into a TCP connect.
 
         The peer sees the guard's process id; user and group are right, for we never lend ours.
         """
-        path = raw[2:]
+        inode, path = os.fstat(copy).st_ino, raw[2:]
         if not path or path[:1] == b"\0":
-            self._finish(question, kernel.connect(copy, raw), inode)
-            return
-        users, _ = ids_of(question.thread)
-        if users[1] != os.geteuid():
-            self._listener.answer(question.id, error=errno.EACCES)
-            return
+            return kernel.connect(copy, raw), inode
+        if ids_of(question.thread)[0] != os.geteuid():
+            return errno.EACCES, 0
         path = path.split(b"\0")[0]
         base = b"root" if path[:1] == b"/" else b"cwd/"
         place = os.open(b"/proc/%d/%s%s" % (question.thread, base, path), os.O_PATH | os.O_CLOEXEC)
         try:
             if not self._listener.waits(question.id):
-                return
+                return _GONE, 0
             named = struct.pack("=H", _UNIX) + b"/proc/self/fd/%d\0" % place
-            flags = fcntl.fcntl(copy, fcntl.F_GETFL)  # a full backlog would block the guard
-            self._finish(question, _connect_now(copy, named, flags), inode)
+            blocks = os.get_blocking(copy)  # a full backlog would block the guard
+            return _connect_now(copy, named, blocks=blocks), inode
         finally:
             os.close(place)
 
 
+@lru_cache(maxsize=1024)
 def read_address(raw: bytes) -> tuple[bytes, int] | None:
     """Return the folded address and port of an inet socket address, None for others."""
     family, port = _FAMILY.unpack_from(raw)[0], int.from_bytes(raw[2:4], "big")
@@ -323,11 +337,11 @@ def read_address(raw: bytes) -> tuple[bytes, int] | None:
     return None
 
 
-def _connect_now(copy: int, raw: bytes, flags: int, *, twice: bool = False) -> int:
+def _connect_now(copy: int, raw: bytes, *, blocks: bool, twice: bool = False) -> int:
     """Connect without blocking and return the errno; loopback is done at the second call."""
-    fcntl.fcntl(copy, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+    os.set_blocking(copy, False)
     code = kernel.connect(copy, raw)
     if twice and code in _IN_PROGRESS:
         code = kernel.connect(copy, raw)
-    fcntl.fcntl(copy, fcntl.F_SETFL, flags)
+    os.set_blocking(copy, blocks)
     return code

@@ -11,34 +11,44 @@ from typing import NamedTuple
 _RECEIVE, _SEND, _ADD_DESCRIPTOR, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40182103, 0x40082104
 _ID_VALID = 0x80082102
 """The number of kernels before 5.17, which newer ones still take."""
-_NOTIFICATION = struct.Struct("=QIIiIQ6Q")
-_EMPTY = bytes(_NOTIFICATION.size)
+_NOTIFICATION = struct.Struct("=QI4xi12x6Q")
+"""Without flags, processor and instruction pointer."""
 _RESPONSE = struct.Struct("=QqiI")
 _ID = struct.Struct("=Q")
 _ADDITION = struct.Struct("=QIIII")
 _CONTINUE = 1
 _ADD_AND_SEND = 2
 _WAKE_ON_THIS_CPU = 1
+_FIRST, _WORD = 3, 0xFFFFFFFF
 
 
 class Question(NamedTuple):
-    """One trapped call: its id, the asking *thread*, the call's number, six raw arguments."""
+    """One trapped call: its id, the asking *thread*, the call's number, its raw arguments."""
 
     id: int
     thread: int
     number: int
-    arguments: tuple[int, ...]
+    first: int
+    second: int
+    third: int
+    fourth: int
+    fifth: int
+    sixth: int
 
     def word(self, index: int) -> int:
         """Return an argument that the kernel takes as a 32-bit number."""
-        return self.arguments[index] & 0xFFFFFFFF
+        return self[index + _FIRST] & _WORD
 
 
 class Listener:
-    """The guard's end of the filter."""
+    """The guard's end of the filter, for one thread: requests are written into one buffer each.
+
+    They are bytearrays because ``ioctl`` takes these at once, and bytes after a failed attempt.
+    """
 
     def __init__(self, descriptor: int, *, keeps_answers: bool) -> None:
         self.descriptor = descriptor
+        self._response, self._id = bytearray(_RESPONSE.size), bytearray(_ID.size)
         self.keeps_answers = keeps_answers
         """Whether a signal cannot take a question back once it was received (kernel 6.0)."""
         self.wakes_here = self._set_wake()
@@ -53,34 +63,34 @@ class Listener:
     def receive(self) -> Question | None:
         """Return the next question, None when its thread is gone."""
         try:
-            got = _NOTIFICATION.unpack(fcntl.ioctl(self.descriptor, _RECEIVE, _EMPTY))
+            empty = bytearray(_NOTIFICATION.size)  # as the kernel demands
+            fcntl.ioctl(self.descriptor, _RECEIVE, empty)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.EINTR):
                 return None
             raise
-        return Question(got[0], got[1], got[3], got[6:])
+        return Question._make(_NOTIFICATION.unpack(empty))
 
-    def answer(self, question: int, *, value: int = 0, error: int = 0) -> bool:
+    def answer(self, question: int, *, value: int = 0, error: int = 0, flags: int = 0) -> bool:
         """Let the call return; False when nobody waits for it any more."""
-        return self._send(question, value, -error, 0)
-
-    def let_through(self, question: int) -> bool:
-        """Let the kernel make the call. Only safe where nothing in memory decides."""
-        return self._send(question, 0, 0, _CONTINUE)
-
-    def _send(self, question: int, value: int, error: int, flags: int) -> bool:
         try:
-            fcntl.ioctl(self.descriptor, _SEND, _RESPONSE.pack(question, value, error, flags))
+            _RESPONSE.pack_into(self._response, 0, question, value, -error, flags)
+            fcntl.ioctl(self.descriptor, _SEND, self._response)
         except OSError as failed:
             if failed.errno != errno.ENOENT:
                 raise
             return False
         return True
 
+    def let_through(self, question: int) -> bool:
+        """Let the kernel make the call. Only safe where nothing in memory decides."""
+        return self.answer(question, flags=_CONTINUE)
+
     def waits(self, question: int) -> bool:
         """Return whether the call still waits: the thread read is the thread that asked."""
         try:
-            fcntl.ioctl(self.descriptor, _ID_VALID, _ID.pack(question))
+            _ID.pack_into(self._id, 0, question)
+            fcntl.ioctl(self.descriptor, _ID_VALID, self._id)
         except OSError:
             return False
         return True

@@ -98,14 +98,16 @@ class Sockets:
         if made is None:
             self._refuse(question, family, kind & _TYPE_BITS, protocol)
             return
+        keeps = self._rung.connect == OWN
+        if keeps:  # before the answer, see Connects.answer
+            if self.kept.full:
+                self.kept.sweep()
+            self.kept.keep(made)
         try:
             self._listener.give(question.id, made, close_on_exec=bool(kind & socket.SOCK_CLOEXEC))
-            if self._rung.connect == OWN:
-                if self.kept.full:
-                    self.kept.sweep()
-                self.kept.keep(os.dup(made))
         finally:
-            os.close(made)
+            if not keeps:
+                os.close(made)
 
     def _made(self, family: int, kind: int, protocol: int) -> int | None:
         blocking = kind & socket.SOCK_NONBLOCK

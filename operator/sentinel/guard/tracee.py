@@ -12,63 +12,50 @@ from sentinel.guard import kernel
 
 _T = TypeVar("_T")
 _MAX_OPEN = 512
-_DENIED = (errno.EPERM, errno.EACCES)
 
 
 class Tracees:
     """Reads from threads by their number; check that the question still waits afterwards."""
 
     def __init__(self, *, threads: bool = True) -> None:
-        self._user, self._group = os.getuid(), os.getgid()
+        self._own = os.getuid(), os.getgid()
         self._opener = kernel.PidDescriptors(threads=threads)
         self._open: dict[int, int] = {}
+        self._others: dict[int, tuple[int, int]] = {}
 
-    def memory(self, thread: int, address: int, length: int) -> bytes:
-        """Return memory of the thread's process; raises OSError."""
-        try:
-            return kernel.read_memory(thread, address, length)
-        except OSError as error:
-            if error.errno not in _DENIED:
-                raise
-        return self._looking(thread, lambda: kernel.read_memory(thread, address, length))
+    def address_and_descriptor(
+        self, thread: int, address: int, length: int, number: int
+    ) -> tuple[bytes, int]:
+        """Return memory of the thread's process, and a duplicate of its descriptor.
+
+        Raises OSError, EFAULT and EBADF among others.
+        """
+        if thread in self._open and thread not in self._others:  # the way of nearly every connect
+            try:
+                found = kernel.read_memory(thread, address, length)
+                return found, kernel.copy_descriptor(self._open[thread], number)
+            except OSError:  # not suppress(), which costs a microsecond
+                pass
+        return self._looking(
+            thread,
+            lambda: (kernel.read_memory(thread, address, length), self._copy(thread, number)),
+        )
+
+    def address_and_inode(
+        self, thread: int, address: int, length: int, number: int
+    ) -> tuple[bytes, int]:
+        """Return memory of the thread's process, and the inode of its socket; raises OSError."""
+        return self._looking(
+            thread, lambda: (kernel.read_memory(thread, address, length), _inode(thread, number))
+        )
 
     def descriptor(self, thread: int, number: int) -> int:
         """Return a duplicate of the thread's descriptor; raises OSError (EBADF among others)."""
-        if thread in self._open:
-            try:
-                return kernel.copy_descriptor(self._open[thread], number)
-            except OSError:  # not suppress(): this is the way of every connect
-                pass
-        try:
-            return self._looking(
-                thread, lambda: kernel.copy_descriptor(self._process(thread), number)
-            )
-        except OSError as error:
-            if error.errno != errno.ESRCH:
-                raise
-        os.close(self._open.pop(thread))  # the number went to another thread
-        return self._looking(thread, lambda: kernel.copy_descriptor(self._process(thread), number))
+        return self._looking(thread, lambda: self._copy(thread, number))
 
     def inode(self, thread: int, number: int) -> int:
         """Return the inode of the thread's socket; raises OSError EBADF or ENOTSOCK."""
-
-        def look() -> int:
-            found = os.stat(f"/proc/{thread}/fd/{number}")
-            if not stat.S_ISSOCK(found.st_mode):
-                raise OSError(errno.ENOTSOCK, "no socket")
-            return found.st_ino
-
-        try:
-            return self._looking(thread, look)
-        except FileNotFoundError:
-            raise OSError(errno.EBADF, "no such descriptor") from None
-
-    def _process(self, thread: int) -> int:
-        if thread not in self._open:
-            if len(self._open) >= _MAX_OPEN:
-                self.close()
-            self._open[thread] = self._opener.open(thread)
-        return self._open[thread]
+        return self._looking(thread, lambda: _inode(thread, number))
 
     def close(self) -> None:
         """Give back what is open."""
@@ -76,34 +63,73 @@ class Tracees:
             os.close(descriptor)
         self._open.clear()
 
+    def _copy(self, thread: int, number: int) -> int:
+        try:
+            return kernel.copy_descriptor(self._process(thread), number)
+        except OSError as error:
+            if error.errno != errno.ESRCH:
+                raise
+        os.close(self._open.pop(thread))  # the number went to another thread
+        return kernel.copy_descriptor(self._process(thread), number)
+
+    def _process(self, thread: int) -> int:
+        process = self._open.get(thread)
+        if process is None:
+            if len(self._open) >= _MAX_OPEN:
+                self.close()
+            process = self._open[thread] = self._opener.open(thread)
+        return process
+
     def _looking(self, thread: int, look: Callable[[], _T]) -> _T:
+        """Return what ``look`` finds, if need be under the ids of the process.
+
+        Ids that served a thread before are tried first: the kernel compares them anew each time.
+        """
+        if thread in self._others:
+            try:
+                return self._under(self._others[thread], look)
+            except PermissionError:
+                del self._others[thread]
         try:
             return look()
-        except OSError as error:
-            if error.errno not in _DENIED:
-                raise
-        user, group = self._other_ids(thread)
+        except PermissionError:
+            ids = self._other_ids(thread)
+        found = self._under(ids, look)
+        if len(self._others) >= _MAX_OPEN:
+            self._others.clear()
+        self._others[thread] = ids
+        return found
+
+    def _under(self, ids: tuple[int, int], look: Callable[[], _T]) -> _T:
         try:
-            kernel.take_real_ids(user, group)
+            kernel.take_real_ids(*ids)
             return look()
         finally:
-            kernel.take_real_ids(self._user, self._group)
+            kernel.take_real_ids(*self._own)
 
     def _other_ids(self, thread: int) -> tuple[int, int]:
         """Return the ids of a process that dropped to another user; raises OSError when none did.
 
-        Root without CAP_SYS_PTRACE may look at it only under its real ids.
+        Root without CAP_SYS_PTRACE may look at it only under its real ids, and the kernel lets
+        nobody look at a process whose real, effective and saved ids differ.
         """
-        users, groups = ids_of(thread)
-        if (users[0], groups[0]) == (self._user, self._group):
+        ids = ids_of(thread)
+        if ids == self._own:
             raise OSError(errno.EPERM, "the process hides its memory")
-        if len(set(users[:3])) != 1 or len(set(groups[:3])) != 1:
-            raise OSError(errno.EPERM, "the process has mixed ids")
-        return users[0], groups[0]
+        return ids
 
 
-def ids_of(thread: int) -> tuple[list[int], list[int]]:
-    """Return real, effective, saved and file system ids: of the user, of the group."""
-    status = kernel.status_of(thread)
-    users, groups = ([int(each) for each in status[key].split()] for key in (b"Uid", b"Gid"))
-    return users, groups
+def ids_of(thread: int) -> tuple[int, int]:
+    """Return the effective ids of a thread's user and group; raises OSError. Source: proc(5)."""
+    owner = os.stat(f"/proc/{thread}")
+    return owner.st_uid, owner.st_gid
+
+
+def _inode(thread: int, number: int) -> int:
+    try:
+        found = os.stat(f"/proc/{thread}/fd/{number}")
+    except FileNotFoundError:
+        raise OSError(errno.EBADF, "no such descriptor") from None
+    if not stat.S_ISSOCK(found.st_mode):
+        raise OSError(errno.ENOTSOCK, "no socket")
+    return found.st_ino
