@@ -74,7 +74,7 @@ class Readings:
         return json.dumps(found).encode()
 
     async def files(self) -> dict[str, bytes]:
-        """Return what the market, the registry and the operator have written: logs and state."""
+        """Return what the market, the registry, the operator and the containers have written."""
         return await asyncio.to_thread(lambda: dict(_files(self.ground.scene.stage.folder)))
 
 
@@ -88,6 +88,8 @@ def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
     for path in [*folder.glob("*.log"), *folder.glob("registry/**/*"), *folder.glob("sandbox/*")]:
         if path.is_file():
             yield path.name, path.read_bytes()
+    for path in folder.glob("sandbox/workloads/**/log"):
+        yield f"log of {path.parent.name}", path.read_bytes()
 
 
 def secrets_in(pid: int) -> list[bytes]:

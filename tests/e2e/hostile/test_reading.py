@@ -50,6 +50,7 @@ async def test_nothing_planted_is_in_objects_logs_and_images(readings: Readings)
     places = {**await readings.files(), "objects": await readings.objects()}
     assert "objects" in holding("SYNTHETIC_TOKENS_PER_SECOND", places)
     assert "operator.log" in holding(MINE, places)
+    assert [each for each in holding("sentinel: sealed", places) if each.startswith("log of ")]
     key = (await readings.bootstrap()).key
     body = "".join(line for line in key.splitlines() if "PRIVATE KEY" not in line)[:64]
     for planted in (*readings.planted.values(), body):
