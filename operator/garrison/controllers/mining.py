@@ -34,11 +34,16 @@ def mining_notes(
 
 
 def _message(each: DeniedStatus, sign: str, *, audits: bool) -> str:
-    where = f"{each.destination}:{each.port}" if each.port else each.destination
-    asked = f"{each.process or 'a process'} asked for {where} ({meaning(sign)})"
+    asked = f"{each.process or 'a process'} asked for {_destination(each)} ({meaning(sign)})"
     became = (
         "and was let through: the policy only audits; set mode: Enforce"
         if audits
         else "and was refused"
     )
     return f"{asked} {became}; look at what the image runs: garrison logs, garrison shell"
+
+
+def _destination(each: DeniedStatus) -> str:
+    if each.protocol == "dns":
+        return f"the name {each.destination}"
+    return f"{each.destination}:{each.port}" if each.port else each.destination

@@ -140,3 +140,28 @@ async def test_who_enters_from_outside_lowers_the_level_and_is_told_and_the_repl
     assert after["status"]["sentinel"]["entered"] == ["/usr/bin/bash"]
     (note,) = await told(cluster, after["metadata"]["name"], "EnteredFromOutside")
     assert "/usr/bin/bash at p0" in note
+
+
+async def test_a_machine_that_cannot_enforce_is_left_and_blamed(cluster: Cluster) -> None:
+    """``requireEnforced`` is the default, also of a workload without a policy."""
+    cluster.sentinel.weak.add("p0")
+    await cluster.create(workload(trust="Verified"))
+    await cluster.serves()
+    body = await cluster.get(WORKLOAD, "chat")
+    (failure,) = body["status"]["failures"]
+    assert (failure["reason"], failure["blame"]) == ("EgressNotEnforced", "Provider")
+    assert "requireEnforced: true" in failure["message"]
+    assert body["status"]["providers"] != ["p0"]
+    assert len(cluster.sentinel.started) == 1
+
+
+async def test_where_enforcing_is_not_required_the_level_is_told_as_it_is(cluster: Cluster) -> None:
+    cluster.sentinel.weak.add("p0")
+    await cluster.create(egress(requireEnforced=False))
+    await cluster.create(workload(**USES))
+    await cluster.serves()
+    message = await cluster.says(WORKLOAD, "chat", "EgressEnforced", "Refused")
+    assert "not enforced" in message
+    status = await policy_once(cluster, "replicas")
+    assert status["enforced"] == "0/1"
+    assert status["replicas"][0]["level"] == "Refused"

@@ -90,6 +90,13 @@ def test_a_sign_is_told_as_what_it_is() -> None:
     assert "(a port that mining pools use) and was refused" in note.message
 
 
+def test_a_name_that_is_only_looked_up_has_no_port() -> None:
+    name = replace(POOL, protocol="dns", port=53, process="")
+    after = LeaseStatus(phase="Ready", egress=egress(name))
+    (note,) = lease_notes(replace(lease("Ready"), status=LeaseStatus(phase="Ready")), after)
+    assert note.message.startswith("a process asked for the name pool.example (")
+
+
 def entered(*programs: str) -> LeaseStatus:
     sentinel = SentinelStatus(
         instance="a" * 32,
