@@ -47,6 +47,7 @@ class DeploymentHead:
 class OfferId:
     """Names a bid and the lease made from it."""
 
+    owner: Text = ""
     dseq: Sequence
     gseq: Count
     oseq: Count

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -46,7 +47,13 @@ from garrison.adapters.akash.memo import Memo
 from garrison.adapters.akash.numbering import Numbering, number_of
 from garrison.adapters.akash.orders import manifest_text, sdl_text
 from garrison.adapters.akash.pricing import BLOCKS_PER_HOUR, from_dollars, to_dollars
-from garrison.adapters.akash.reading import bids_of, deployment_of, is_open, providers_of
+from garrison.adapters.akash.reading import (
+    bids_of,
+    deployment_of,
+    is_open,
+    priced,
+    providers_of,
+)
 from garrison.api.money import MicroUSD
 from garrison.errors import NotFoundError, RejectedError, UnavailableError, UnknownOutcomeError
 from garrison.ports.clock import Clock
@@ -159,14 +166,22 @@ class ConsoleMarket:
         return entry
 
     async def open_deployments(self) -> Sequence[Deployment]:
-        """Return every open deployment. Raises UnavailableError while one's marker is unknown."""
+        """Return every open deployment, its leases for other coins left out.
+
+        Raises UnavailableError while one's marker is unknown.
+        """
         entries = [each for each in await self._listing() if is_open(each)]
         if not entries:
             return ()
         self._owner = entries[0].deployment.id.owner
         numbers = [each.deployment.id.dseq for each in entries]
         markers = await self._markers.all(self._owner, numbers)
-        return tuple(deployment_of(each, markers[each.deployment.id.dseq]) for each in entries)
+        return tuple(
+            deployment_of(
+                replace(each, leases=priced(each.leases)), markers[each.deployment.id.dseq]
+            )
+            for each in entries
+        )
 
     async def bids(self, deployment_id: str) -> Sequence[Bid]:
         """Return the bids of the newest order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
@@ -70,6 +70,16 @@ def is_open(entry: DeploymentEntry) -> bool:
     return entry.deployment.state != DeploymentState.CLOSED
 
 
+def priced(leases: Iterable[LeaseEntry]) -> tuple[LeaseEntry, ...]:
+    """Return the leases in the currency of today, for a list of all that an account has.
+
+    One that its owner took long ago, for other coins, must not hide the others.
+    """
+    return tuple(
+        each for each in leases if each.price.denom == DENOM and each.price.amount.is_finite()
+    )
+
+
 def lease_of(entry: LeaseEntry, blocks: int = BLOCKS_PER_HOUR) -> MarketLease:
     """Return a lease, its price with so many blocks per hour. Raises UnavailableError for a state or currency nobody knows."""
     return MarketLease(
@@ -83,9 +93,14 @@ def lease_of(entry: LeaseEntry, blocks: int = BLOCKS_PER_HOUR) -> MarketLease:
     )
 
 
-def bids_of(entries: Sequence[Any], blocks: int = BLOCKS_PER_HOUR) -> tuple[Bid, ...]:
-    """Return the readable bids of the newest order; a bid that makes no sense is left out."""
-    found = [bid for entry in entries if (bid := _bid(entry, blocks)) is not None]
+def bids_of(
+    entries: Sequence[Any], blocks: int = BLOCKS_PER_HOUR, owner: str | None = None
+) -> tuple[Bid, ...]:
+    """Return the readable bids of the newest order; a bid that makes no sense is left out.
+
+    With an ``owner``, bids for anybody else's orders are left out too.
+    """
+    found = [bid for entry in entries if (bid := _bid(entry, blocks, owner)) is not None]
     newest = max(((each.gseq, each.oseq) for each in found), default=(0, 0))
     return tuple(each for each in found if (each.gseq, each.oseq) == newest)
 
@@ -102,13 +117,13 @@ def providers_of(entries: Sequence[Any]) -> tuple[ProviderFact, ...]:
     return tuple(found.values())
 
 
-def _bid(entry: Any, blocks: int) -> Bid | None:
+def _bid(entry: Any, blocks: int, owner: str | None) -> Bid | None:
     try:
         body = BID.validate_python(entry).bid
         price = per_hour(body.price.denom, body.price.amount, blocks)
     except (ValidationError, UnavailableError):
         return None
-    if price <= 0:
+    if price <= 0 or owner not in {None, body.id.owner}:
         return None
     return Bid(
         deployment=body.id.dseq,

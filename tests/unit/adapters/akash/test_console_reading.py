@@ -107,6 +107,18 @@ async def test_the_listing_has_all_pages_and_only_open_deployments() -> None:
     assert {each.id: each.marker for each in found} == {str(n): f"marker-{n}" for n in range(5)}
 
 
+async def test_a_lease_for_coins_of_old_hides_no_other() -> None:
+    api = ConsoleApi()
+    old = {"denom": "ibc/170C6", "amount": "5"}
+    api.add("6", "theirs", lease_body("6", "akash1a", price=old))
+    api.add("7", MARKER, lease_body("7", "akash1b"))
+    async with market(api) as console:
+        found = {each.id: len(each.leases) for each in await console.open_deployments()}
+        assert found == {"6": 0, "7": 1}
+        with pytest.raises(UnavailableError, match="only uact"):
+            await console.deployment("6")
+
+
 async def test_an_empty_account() -> None:
     async with market(ConsoleApi()) as console:
         assert await console.open_deployments() == ()

@@ -123,7 +123,7 @@ class ChainMarket:
             return ()
         params = {"filters.owner": self._address, "filters.dseq": deployment_id}
         entries = await self._nodes.pages(BIDS, params, "bids")
-        bids = bids_of(entries, await self._pace.blocks_per_hour())
+        bids = bids_of(entries, await self._pace.blocks_per_hour(), self._address)
         return tuple(each for each in bids if each.deployment == deployment_id)
 
     async def accept(self, bid: Bid, order: Order) -> None:

@@ -64,7 +64,7 @@ def remaining(entry: ChainDeployment, leases: Iterable[LeaseEntry], height: int)
     Nothing is charged until something touches the account, so what was owed since is taken off here.
     """
     state = entry.escrow_account.state
-    rate = sum((each.price.amount for each in leases if each.state in _PAYING), Decimal(0))
+    rate = held(each.price for each in leases if each.state in _PAYING)
     owed = rate * max(0, height - state.settled_at) if state.state == "open" else Decimal(0)
     return _whole(held(state.funds) - owed)
 
@@ -75,15 +75,20 @@ def held(coins: Iterable[Coin]) -> Decimal:
     return sum(amounts, Decimal(0))
 
 
-def leases_of(items: Sequence[Any]) -> Mapping[str, list[LeaseEntry]]:
-    """Return the readable leases by deployment."""
+def leases_of(items: Sequence[Any], owner: str) -> Mapping[str, list[LeaseEntry]]:
+    """Return an owner's readable leases by deployment.
+
+    A node that is given the key of a page ignores the filters beside it, and anybody may give a
+    deployment the number that another's has.
+    """
     found: dict[str, list[LeaseEntry]] = {}
     for item in items:
         try:
             entry = LEASE.validate_python(item).lease
         except ValidationError:
             continue
-        found.setdefault(entry.id.dseq, []).append(entry)
+        if entry.id.owner == owner:
+            found.setdefault(entry.id.dseq, []).append(entry)
     return found
 
 

@@ -16,6 +16,7 @@ from garrison.adapters.akash.chain.answers import DEPLOYMENT, ChainDeployment, u
 from garrison.adapters.akash.chain.nodes import Nodes
 from garrison.adapters.akash.chain.pace import Pace
 from garrison.adapters.akash.chain.readings import deployment_of, leases_of
+from garrison.adapters.akash.reading import priced
 from garrison.errors import NotFoundError
 from garrison.ports.market import Deployment
 
@@ -67,12 +68,15 @@ class Watch:
         return deployment_of(entry, leases, height=height, blocks=blocks)
 
     async def all(self) -> Sequence[Deployment]:
-        """Return every open deployment with its active leases."""
+        """Return every open deployment with its active leases, those for other coins left out."""
         snapshot = await self._current()
         blocks = await self._pace.blocks_per_hour()
         return tuple(
             deployment_of(
-                entry, snapshot.leases.get(number, ()), height=snapshot.height, blocks=blocks
+                entry,
+                priced(snapshot.leases.get(number, ())),
+                height=snapshot.height,
+                blocks=blocks,
             )
             for number, entry in snapshot.deployments.items()
         )
@@ -112,7 +116,7 @@ class Watch:
                 for each in deployments
                 if each.deployment.id.owner == self._owner and each.deployment.state == "active"
             },
-            leases=leases_of(items),
+            leases=leases_of(items, self._owner),
         )
 
     async def _entry(self, number: str) -> ChainDeployment | None:
@@ -125,7 +129,7 @@ class Watch:
     async def _leases(self, number: str) -> Sequence[LeaseEntry]:
         params = {"filters.owner": self._owner, "filters.dseq": number}
         items = await self._nodes.pages(LEASES, params, "leases")
-        return leases_of(items).get(number, ())
+        return leases_of(items, self._owner).get(number, ())
 
     def _understood(self, value: Any) -> ChainDeployment:
         return understood(DEPLOYMENT, value, "a deployment")

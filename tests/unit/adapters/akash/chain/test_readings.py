@@ -21,6 +21,7 @@ from garrison.adapters.akash.chain.readings import deployment_of, remaining
 from garrison.adapters.akash.chain.terms import DISCOVERY, GasPrice, TermsReader, gas_price_of
 from garrison.adapters.akash.chain.watch import DEPLOYMENTS, LEASES, Watch
 from garrison.adapters.akash.pricing import BLOCKS_PER_HOUR, blocks_per_hour
+from garrison.adapters.akash.reading import bids_of
 from garrison.adapters.memory.clock import ManualClock
 from garrison.errors import FundsError, RejectedError, UnavailableError
 from garrison.ports.market import DeploymentState, LeaseState
@@ -247,6 +248,51 @@ async def test_watching_asks_two_lists_for_any_number_of_deployments() -> None:
         assert double.count(f"{DEPLOYMENTS}/list") == double.count(LEASES) == 1
         assert len(await watch.all()) == 300
         assert len(double.asked) <= 5
+
+
+async def test_of_several_pages_only_the_owners_leases_count() -> None:
+    """A node ignores the filters beside a page's key, and a number is unique to its owner only."""
+    stranger = body("q-leases-active")["leases"][0]
+    stranger["lease"]["id"]["owner"] = PROVIDER
+    stranger["lease"]["price"]["amount"] = "1000000.000000000000000000"
+    async with reading() as (double, nodes):
+        double.answers[f"{DEPLOYMENTS}/list"] = (200, body("q-deployments-list"))
+        first = {**body("q-leases-active"), "pagination": {"next_key": "AA=="}}
+        second = {"leases": [stranger], "pagination": None}
+
+        async def pages(request: web.Request) -> web.Response:
+            return web.json_response(second if "pagination.key" in request.query else first)
+
+        double.answers[LEASES] = pages
+        watch = Watch(nodes=nodes, pace=Pace(nodes), owner=TENANT, keep_seconds=60)
+        number = str(stranger["lease"]["id"]["dseq"])
+        found = await watch.one(number)
+        assert found is not None
+        assert len(found.leases) == 1
+        assert found.leases[0].price_per_hour < 1_000_000
+
+
+async def test_a_bid_for_anothers_order_of_the_same_number_is_none() -> None:
+    (bid,) = body("q-bids-open")["bids"][:1]
+    assert bids_of([bid], owner=TENANT)
+    assert not bids_of([bid], owner=PROVIDER)
+
+
+async def test_a_lease_for_coins_of_old_hides_no_other() -> None:
+    old = body("q-leases-active")["leases"][0]
+    old["lease"]["price"]["denom"] = "ibc/170C6"
+    number = str(old["lease"]["id"]["dseq"])
+    async with reading() as (double, nodes):
+        template = body("q-deployments-list")["deployments"][0]
+        listed = [_renumbered(template, number), _renumbered(template, "7")]
+        double.answers[f"{DEPLOYMENTS}/list"] = (200, {"deployments": listed, "pagination": None})
+        new = _leased(body("q-leases-active")["leases"][0], "7")
+        double.answers[LEASES] = (200, {"leases": [old, new], "pagination": None})
+        watch = Watch(nodes=nodes, pace=Pace(nodes), owner=TENANT, keep_seconds=60)
+        found = {each.id: len(each.leases) for each in await watch.all()}
+        assert found == {number: 0, "7": 1}
+        with pytest.raises(UnavailableError, match="only uact"):
+            await watch.one(number)
 
 
 async def test_the_lists_are_read_again_when_there_is_a_new_block() -> None:
