@@ -1,13 +1,14 @@
 """Connections to providers' gateways, whose other end must prove to be the provider.
 
-The address is the provider's choice, so it is screened and the connection goes to exactly the
-screened address, with the host's name in TLS. A certificate must be signed by an authority of the
+The address is the provider's choice, so it must be a name, is screened, and the connection goes to
+exactly the screened address, with the host's name in TLS. A certificate must be signed by an authority of the
 system's or of the account's ``caBundle`` and be for that name; or, where the chain can be read, be one
 that this very provider put on the chain. The Console API has no call for those.
 """
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
@@ -24,6 +25,8 @@ from garrison.ports.market import LeaseTarget
 from garrison.ports.probe import Screen
 
 T = TypeVar("T")
+
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
 
 Verification: TypeAlias = ssl.SSLContext | aiohttp.Fingerprint
 Attempt: TypeAlias = Callable[[Verification], Awaitable[T]]
@@ -101,6 +104,8 @@ class ProviderConnections:
         """Return where a path is. Raises UnsafeDestinationError, UnavailableError (DNS)."""
         base = _base(target)
         host, port = base.host or "", base.port or 443
+        if not self._allow_private:
+            _check_name(target.provider, host)
         found = await self._screen.destination(host, port, allow_private=self._allow_private)
         url = URL.build(scheme="https", host=found.address, port=port, path=path)
         return Place(
@@ -161,6 +166,19 @@ def _base(target: LeaseTarget) -> URL:
             "only https://HOST:PORT is dialled"
         )
     return url
+
+
+def _check_name(provider: str, host: str) -> None:
+    """Raise UnsafeDestinationError unless a gateway has a name of its own, as the market asks of it.
+
+    A name whose last part is a number is an address however it is written (0x7f.1, 2130706433).
+    """
+    last = host.rstrip(".").rpartition(".")[2]
+    if ":" in host or last == "local" or _NUMBER.fullmatch(last):
+        raise UnsafeDestinationError(
+            f"provider {provider} gives {host[:200]!r} as its gateway; only public host names are "
+            "dialled, for a sandbox set allowPrivateAddresses on the AkashAccount"
+        )
 
 
 def _authority(host: str, port: int) -> str:

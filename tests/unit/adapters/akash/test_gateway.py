@@ -274,6 +274,18 @@ async def test_other_addresses_are_refused(uri: str, authority: Authority) -> No
             await it.gateway.status(replace(it.target, host_uri=uri))
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["8.8.8.8", "[2606:4700::1111]", "134744072", "0x8.8.8.8", "8.8.2056", "gate.local", "9."],
+)
+async def test_a_gateway_without_a_name_is_refused(host: str, authority: Authority) -> None:
+    recorder = Recorder(body=STATUS)
+    async with desk(recorder.answer, authority, allow_private=False) as it:
+        with pytest.raises(UnsafeDestinationError, match="only public host names"):
+            await it.gateway.status(replace(it.target, host_uri=f"https://{host}:8443"))
+        assert it.api.seen == [], "no token is signed for it"
+
+
 def test_contexts_verify_names_and_certificates(authority: Authority) -> None:
     context = client_context(authority.ca_file.read_text())
     assert context.check_hostname
