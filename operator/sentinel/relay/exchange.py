@@ -7,45 +7,54 @@ its connection. A guess that is wrong makes a figure wrong, and nothing else.
 
 from __future__ import annotations
 
-import time
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from sentinel.relay.counters import FIRST_BYTE, IN_FLIGHT, LAST_REQUEST, REQUESTS, TOTAL, observe
+if TYPE_CHECKING:
+    from sentinel.relay.counters import Tally
 
-_METHODS = (b"GET ", b"POST", b"PUT ", b"HEAD", b"DELE", b"OPTI", b"PATC")
+_METHODS = (b"POST", b"GET ", b"PUT ", b"HEAD", b"DELE", b"OPTI", b"PATC")
+_HEAD = ord("H")  # of HEAD, and of no other method
 _HEAD_BYTES = 2048  # a longer head makes the answer's length unknown
-_INTERIM, _UPGRADED, _HEAD_ENDS = b"HTTP/1.1 1", b"HTTP/1.1 101", b"\r\n\r\n"
-_LENGTH_BEGINS, _LENGTH_ENDS = b"\ncontent-l", b"ength: "  # the second is written the same by all
-_EMPTY, _LAST_OF_EMPTY = (b"204", b"304"), ord("4")
+_HEADS = 64  # of answers, whose framing is remembered
+_INTERIM, _UPGRADE, _HEAD_ENDS = b"HTTP/1.1 1", b"HTTP/1.1 101", b"\r\n\r\n"
+_WITHOUT_BODY = (b"204", b"304")
 _LAST_CHUNK = b"0\r\n\r\n"
 _IDLE, _WAITING, _ANSWERING, _OPAQUE = range(4)
-_UNKNOWN, _CHUNKED = -1, -2  # what is left of an answer without a length
+_UNKNOWN, _CHUNKED, _NO_ANSWER, _UPGRADED = -1, -2, -3, -4  # instead of a length
 
 
 class Exchange:
-    """The request in flight on one connection, counted in ``slot``.
+    """The request in flight on one connection, counted in ``tally``.
 
     What passes is at the beginning of ``buffer``, which all connections of a worker share: looking
     at it there costs no copy.
     """
 
-    __slots__ = ("_began", "_buffer", "_head", "_left", "_slot", "_state", "_used")
+    __slots__ = ("_began", "_buffer", "_head", "_left", "_state", "_tally", "_used")
 
-    def __init__(self, slot: memoryview, buffer: bytearray) -> None:
-        self._slot, self._buffer = slot, buffer
+    def __init__(self, tally: Tally, buffer: bytearray) -> None:
+        self._tally, self._buffer = tally, buffer
         self._state, self._used, self._head = _IDLE, False, False
         self._began, self._left = 0.0, _UNKNOWN
 
     def from_client(self, size: int) -> None:
         """Take note of ``size`` bytes on their way to the workload."""
-        if self._state == _WAITING or self._state == _OPAQUE:  # noqa: PLR1714 -- runs per read
+        state, buffer = self._state, self._buffer
+        if state == _WAITING or state == _OPAQUE:  # noqa: PLR1714, SIM109 -- runs per read
             return
-        if self._buffer.startswith(_METHODS, 0, size):
-            if self._state == _ANSWERING:
+        if buffer.startswith(_METHODS, 0, size):
+            if state == _ANSWERING:
                 self._end()
-            self._begin(_WAITING)
-            self._head = self._buffer.startswith(b"HEAD")
-        elif not self._used:
-            self._begin(_OPAQUE)
+            self._state, self._head = _WAITING, buffer[0] == _HEAD
+        elif self._used:
+            return
+        else:
+            self._state = _OPAQUE
+        tally = self._tally
+        self._used, self._began = True, tally.now
+        tally.requests += 1
+        tally.in_flight += 1
 
     def from_workload(self, size: int) -> None:
         """Take note of ``size`` bytes on their way to the client."""
@@ -63,46 +72,28 @@ class Exchange:
         if self._state != _IDLE:
             self._end()
 
-    def _begin(self, state: int) -> None:
-        self._state, self._used, self._began = state, True, time.monotonic()
-        slot = self._slot
-        slot[REQUESTS] += 1
-        slot[IN_FLIGHT] += 1
-        slot[LAST_REQUEST] = int(self._began)
-
     def _answer(self, size: int) -> None:
-        buffer = self._buffer
-        if buffer.startswith(_INTERIM, 0, size):
-            if buffer.startswith(_UPGRADED, 0, size):
+        buffer, tally = self._buffer, self._tally
+        end = buffer.find(_HEAD_ENDS, 0, size if size < _HEAD_BYTES else _HEAD_BYTES)
+        if end >= 0:
+            left = _framing(bytes(buffer[:end]))
+        else:  # a head that is longer, or has not come as a whole
+            left = min(_UNKNOWN, _framing(bytes(buffer[: min(size, len(_UPGRADE))])))
+        if left <= _NO_ANSWER:
+            if left == _UPGRADED:
                 self._state = _OPAQUE
             return
-        slot, passed = self._slot, time.monotonic() - self._began
-        end = buffer.find(_HEAD_ENDS, 0, min(size, _HEAD_BYTES))
-        left = self._length(end) if end >= 0 else _UNKNOWN
+        if self._head:
+            left = 0
         if 0 <= left <= size - end - 4:  # all of it in one piece, as most are
             self._state = _IDLE
-            slot[IN_FLIGHT] -= 1
-            observe(slot, passed, FIRST_BYTE, TOTAL)
+            tally.in_flight -= 1
+            tally.whole.append(tally.now - self._began)
             return
-        observe(slot, passed, FIRST_BYTE)
+        tally.first.append(tally.now - self._began)
         self._state = _ANSWERING
         self._left = left + end + 4 if left >= 0 else left
         self._more(size)
-
-    def _length(self, end: int) -> int:
-        """Return how long the body is after a head of ``end`` bytes."""
-        buffer = self._buffer
-        if self._head or (buffer[11] == _LAST_OF_EMPTY and buffer[9:12] in _EMPTY):
-            return 0
-        at = buffer.find(_LENGTH_ENDS, 0, end)
-        if at >= 0 and buffer[at - len(_LENGTH_BEGINS) : at].lower() == _LENGTH_BEGINS:
-            begin = at + len(_LENGTH_ENDS)
-            return _number(buffer[begin : buffer.find(b"\r", begin)])
-        head = buffer[:end].lower()
-        _, found, rest = head.partition(b"\r\ncontent-length:")
-        if found:
-            return _number(rest.partition(b"\r\n")[0])
-        return _CHUNKED if b"\r\ntransfer-encoding: chunked" in head else _UNKNOWN
 
     def _more(self, size: int) -> None:
         if self._left >= 0:
@@ -114,10 +105,24 @@ class Exchange:
 
     def _end(self) -> None:
         self._state = _IDLE
-        self._slot[IN_FLIGHT] -= 1
-        observe(self._slot, time.monotonic() - self._began, TOTAL)
+        self._tally.in_flight -= 1
+        self._tally.total.append(self._tally.now - self._began)
 
 
-def _number(digits: bytearray) -> int:
+@lru_cache(_HEADS)
+def _framing(head: bytes) -> int:
+    """Return how long the body after ``head`` is, or what it is instead of an answer with a length."""
+    if head.startswith(_INTERIM):
+        return _UPGRADED if head.startswith(_UPGRADE) else _NO_ANSWER
+    if head[9:12] in _WITHOUT_BODY:
+        return 0
+    head = head.lower()
+    _, found, rest = head.partition(b"\r\ncontent-length:")
+    if found:
+        return _number(rest.partition(b"\r\n")[0])
+    return _CHUNKED if b"\r\ntransfer-encoding: chunked" in head else _UNKNOWN
+
+
+def _number(digits: bytes) -> int:
     digits = digits.strip()
     return int(digits) if digits.isdigit() and len(digits) < 20 else _UNKNOWN

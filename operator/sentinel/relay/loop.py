@@ -14,12 +14,13 @@ import time
 from typing import Callable
 
 from sentinel.relay import counters
-from sentinel.relay.counters import BYTES_IN, BYTES_OUT, PENDING, Counters
+from sentinel.relay.clients import Clients
+from sentinel.relay.counters import PENDING, Counters, Tally
 from sentinel.relay.end import RECORD, WAIT, End, Turn
 from sentinel.relay.exchange import Exchange
 from sentinel.relay.settings import Identity, Settings
 from sentinel.relay.sockets import listener, upstream_socket
-from sentinel.tls.context import ALPN, is_named, server_context
+from sentinel.tls.context import ALPN, server_context
 
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _BROKEN = select.EPOLLHUP | select.EPOLLERR
@@ -30,7 +31,6 @@ _EVENTS = 256
 _TICK, _RETRY = 1.0, 0.1
 _CONNECTED = (0, errno.EISCONN)
 _CONNECTING = (*_CONNECTED, errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN)
-_NAMED = 64  # certificates whose name is remembered
 
 
 class Loop:
@@ -38,8 +38,8 @@ class Loop:
 
     def __init__(self, settings: Settings, shared: Counters, worker: int) -> None:
         self._settings, self._limits = settings, settings.limits
-        self._most_pending = settings.limits.pending
         self._shared, self._slot = shared, shared.slots[worker]
+        self._tally = Tally(self._slot)
         self._context = _context(settings.identity)
         self._poll = select.epoll()
         self._ends: dict[int, End] = {}
@@ -47,11 +47,12 @@ class Loop:
         self._connecting: dict[int, End] = {}
         self._refused: dict[int, End] = {}
         self._stalled: dict[int, End] = {}
-        self._named: dict[bytes, bool] = {}
+        self._clients = Clients(settings.client)
         self._others: dict[int, Callable[[], None]] = {}
         self._bytes = bytearray(_BUFFER)
         self._buffer = memoryview(self._bytes)
         self._record = self._buffer[:RECORD]
+        self._space = self._buffer  # for what a workload sends; less when much is pending
         self._spare = socket.socketpair()
         for spare in self._spare:
             spare.setblocking(False)
@@ -84,9 +85,11 @@ class Loop:
 
     def run(self) -> None:
         """Serve. Errors of one connection end that connection only."""
-        ends, poll, tick = self._ends, self._poll.poll, time.monotonic()
+        ends, poll, tally, tick = self._ends, self._poll.poll, self._tally, time.monotonic()
         while not self._stopped:
-            for fd, event in poll(_RETRY if self._refused else _TICK, _EVENTS):
+            ready = poll(_RETRY if self._refused else _TICK, _EVENTS)
+            tally.now = now = time.monotonic()
+            for fd, event in ready:
                 end = ends.get(fd)
                 if end is None:
                     if fd in self._others:
@@ -96,7 +99,7 @@ class Loop:
                     end.turn(end, event)
                 except OSError:  # TLS errors too: truncation, alert, reset
                     self._broken(end)
-            now = time.monotonic()
+            tally.publish()
             if self._refused or now - tick > _TICK:
                 tick = now
                 self._tick(now)
@@ -159,23 +162,14 @@ class Loop:
             self._slot[counters.REFUSED] += 1
             raise
         full = self._shared.connections() >= self._limits.connections
-        if full or not self._is_client(secured):
+        if full or not self._clients.include(secured):
             self._slot[counters.REFUSED] += 1
             self._drop(end)
             return
         del self._shaking[end.fd]
         self._slot[counters.CONNECTIONS] += 1
-        end.exchange, end.turn = Exchange(self._slot, self._bytes), self._client
+        end.exchange, end.turn = Exchange(self._tally, self._bytes), self._client
         self._connect(end)
-
-    def _is_client(self, secured: ssl.SSLSocket) -> bool:
-        """Tell whether the name is right; the handshake has checked everything else, each time."""
-        presented = secured.getpeercert(binary_form=True) or b""
-        if presented not in self._named:
-            if len(self._named) >= _NAMED:
-                self._named.clear()
-            self._named[presented] = is_named(secured, self._settings.client)
-        return self._named[presented]
 
     def _connect(self, end: End) -> None:
         """Connect to the workload; one that is just restarting is tried again for a while."""
@@ -280,6 +274,7 @@ class Loop:
             if end.out is None:
                 self._stalled[end.fd], end.since = end, time.monotonic()
         end.out = rest
+        self._space = self._record if slot[PENDING] > self._limits.pending else self._buffer
 
     # Both turns run for all that passes, so they are written out: a call more costs a percent.
 
@@ -292,9 +287,8 @@ class Loop:
         peer, exchange = end.peer, end.exchange
         if peer is None or exchange is None:
             return
-        record, size, records = self._record, RECORD, 0
-        while size == RECORD and records < _RECORDS_PER_TURN:
-            records += 1
+        record, tally, records = self._record, self._tally, 0
+        while True:
             try:
                 size = end.read(record)
             except WAIT:
@@ -305,7 +299,7 @@ class Loop:
                 end.ended = True
                 self._after(end, peer)
                 return
-            self._slot[BYTES_IN] += size
+            tally.bytes_in += size
             exchange.from_client(size)
             try:
                 sent = peer.write(record[:size])
@@ -314,6 +308,9 @@ class Loop:
             if sent < size:
                 self._keep(peer, memoryview(bytes(record[sent:size])))
                 self._after(end, peer)
+                return
+            records += 1
+            if size < RECORD or records == _RECORDS_PER_TURN:
                 return
 
     def _workload(self, end: End, event: int) -> None:
@@ -325,8 +322,7 @@ class Loop:
         peer, exchange = end.peer, end.exchange
         if peer is None or exchange is None:
             return
-        slot = self._slot
-        buffer = self._record if slot[PENDING] > self._most_pending else self._buffer
+        buffer = self._space
         try:
             size = end.read(buffer)
         except BlockingIOError:
@@ -335,7 +331,7 @@ class Loop:
             end.ended = True
             self._after(end, peer)
             return
-        slot[BYTES_OUT] += size
+        self._tally.bytes_out += size
         exchange.from_workload(size)
         try:
             sent = (peer.write_records if size > RECORD else peer.write)(buffer[:size])

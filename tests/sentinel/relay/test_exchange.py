@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.relay.counters import BUCKETS, Counters, Totals
+from sentinel.relay.counters import BUCKETS, Counters, Tally, Totals
 from sentinel.relay.exchange import Exchange
 
 GET, POST = b"GET / HTTP/1.1\r\n\r\n", b"POST /v1 HTTP/1.1\r\nContent-Length: 4\r\n\r\n"
@@ -34,6 +34,13 @@ CASES: dict[str, tuple[list[tuple[str, bytes]], int, int, int]] = {
         1,
     ),
     "upgraded": ([("c", GET), ("w", b"HTTP/1.1 101 \r\n\r\n"), ("c", GET)], 1, 1, 0),
+    "upgraded, with a long head": (
+        [("c", GET), ("w", b"HTTP/1.1 101 Switching\r\nX: " + b"y" * 3000), ("c", GET)],
+        1,
+        1,
+        0,
+    ),
+    "no body, and not all of its head": ([("c", GET), ("w", b"HTTP/1.1 204 No Cont")], 1, 1, 1),
     "HTTP/2": ([("c", b"PRI * HTTP/2.0\r\n"), ("w", b"\0\0"), ("c", GET)], 1, 1, 0),
     "a broken length": (
         [("c", GET), ("w", b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n")],
@@ -47,12 +54,14 @@ CASES: dict[str, tuple[list[tuple[str, bytes]], int, int, int]] = {
 def _after(passed: list[tuple[str, bytes]], *, closed: bool = False) -> Totals:
     counters = Counters(1)
     buffer = bytearray(4096)
-    exchange = Exchange(counters.slots[0], buffer)
+    tally = Tally(counters.slots[0])
+    exchange = Exchange(tally, buffer)
     for side, data in passed:
         buffer[: len(data)] = data  # what earlier reads left stays behind it
         (exchange.from_client if side == "c" else exchange.from_workload)(len(data))
     if closed:
         exchange.closed()
+    tally.publish()
     return counters.totals()
 
 
@@ -78,14 +87,25 @@ def test_whatever_passes_is_over_when_the_connection_is(passed: list[tuple[str, 
 
 
 def test_latencies_fall_into_their_buckets() -> None:
-    from sentinel.relay.counters import FIRST_BYTE, observe  # noqa: PLC0415 -- used here only
-
     counters = Counters(2)
-    for seconds in (0.0, 0.005, 0.0051, 1.0, 500.0):
-        observe(counters.slots[1], seconds, FIRST_BYTE)
+    tally = Tally(counters.slots[1])
+    tally.first += [0.0, 0.005, 0.0051, 1.0, 500.0]
+    tally.publish()
     histogram = counters.totals().first_byte
     assert histogram.counts[0] == 2
     assert histogram.counts[1] == 1
     assert histogram.counts[BUCKETS.index(1.0)] == 1
     assert histogram.counts[-1] == 1
     assert histogram.seconds == pytest.approx(501.0101)
+
+
+def test_a_worker_forked_anew_counts_on() -> None:
+    counters = Counters(1)
+    for _ in range(2):
+        tally = Tally(counters.slots[0])
+        tally.bytes_in, tally.requests = tally.bytes_in + 3, tally.requests + 1
+        tally.now = 7.9
+        tally.publish()
+        tally.publish()
+    counts = counters.totals().counts
+    assert (counts["bytes_in"], counts["requests"], counts["last_request"]) == (6, 2, 7)
