@@ -79,6 +79,6 @@ def _amount(name: str) -> int:
     return 1 if name == "hot" else PLENTY
 
 
-def _coins(name: str) -> str:
+def _coins(name: str) -> dict[str, int]:
     amount = _amount(name)
-    return f"{amount}uakt" if name == "hot" else f"{amount - 1}uact,{amount}uakt"
+    return {"uakt": amount} if name == "hot" else {"uact": amount - 1, "uakt": amount}

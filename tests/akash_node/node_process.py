@@ -14,7 +14,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,14 @@ CHAIN_ID = "local"
 BLOCK_SECONDS = 1
 START_SECONDS = 120
 _LATEST = "/cosmos/base/tendermint/v1beta1/blocks/latest"
-_STAKE = "1000000000000uakt"
+_STAKE = 1_000_000_000_000
 _BOND = "100000000000uakt"
 
 
 class NodeProcess:
     """One folder with a fresh chain, and the process that runs it."""
 
-    def __init__(self, folder: Path, coins: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, coins: Mapping[str, Mapping[str, int]]) -> None:
         self._binary = os.environ[BIN]
         self._home = folder / "home"
         self._log = folder / "node.log"
@@ -73,16 +74,22 @@ class NodeProcess:
 
     def _prepare(self) -> None:
         self._run("genesis", "init", "node0")
-        genesis = self._home / "config" / "genesis.json"
-        genesis.write_text(json.dumps(with_chain_id(json.loads(genesis.read_text()))))
+        self._edit(with_chain_id)
         self._run("keys", "add", "validator", *_KEYRING)
         validator = self._run("keys", "show", "validator", "--address", *_KEYRING).split()[-1]
-        for address, coins in {validator: _STAKE, **self._coins}.items():
-            self._run("genesis", "add-account", address, coins)
-        self._run("genesis", "gentx", "validator", _BOND, "--chain-id", CHAIN_ID, *_KEYRING)
+        coins = {validator: {"uakt": _STAKE}, **self._coins}
+        for address, amounts in coins.items():
+            self._run("genesis", "add-account", address, f"{amounts['uakt']}uakt")
+        self._edit(lambda genesis: with_balances(genesis, coins))
+        bond = ("--chain-id", CHAIN_ID, "--min-self-delegation", "1")
+        self._run("genesis", "gentx", "validator", _BOND, *bond, *_KEYRING)
         self._run("genesis", "collect")
         self._run("genesis", "validate")
         self._configure()
+
+    def _edit(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        file = self._home / "config" / "genesis.json"
+        file.write_text(json.dumps(change(json.loads(file.read_text()))))
 
     def _configure(self) -> None:
         """Write the settings where the files have them; the environment says the same."""
@@ -146,6 +153,28 @@ def with_chain_id(genesis: dict[str, Any]) -> dict[str, Any]:
     state = _in_uakt(genesis)
     assert isinstance(state, dict)
     return {**state, "chain_id": CHAIN_ID}
+
+
+def with_balances(
+    genesis: dict[str, Any], coins: Mapping[str, Mapping[str, int]]
+) -> dict[str, Any]:
+    """Return a genesis document in which the accounts, which it has, have these coins.
+
+    The node's ``genesis add-account`` would book uact as uakt.
+    """
+    state = genesis["app_state"]
+    totals: Counter[str] = Counter()
+    for amounts in coins.values():
+        totals.update(amounts)
+    balances = [
+        {"address": address, "coins": _sorted_coins(amounts)} for address, amounts in coins.items()
+    ]
+    bank = {**state["bank"], "balances": balances, "supply": _sorted_coins(totals)}
+    return {**genesis, "app_state": {**state, "bank": bank}}
+
+
+def _sorted_coins(amounts: Mapping[str, int]) -> list[dict[str, str]]:
+    return [{"denom": denom, "amount": str(amount)} for denom, amount in sorted(amounts.items())]
 
 
 def _in_uakt(value: Any) -> Any:

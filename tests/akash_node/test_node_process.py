@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.akash_node.node_process import BIN, CHAIN_ID, NodeProcess, edited, with_chain_id
+from tests.akash_node.node_process import (
+    BIN,
+    CHAIN_ID,
+    NodeProcess,
+    edited,
+    with_balances,
+    with_chain_id,
+)
 
 CONFIG = """\
 moniker = "node0"
@@ -44,6 +51,26 @@ def test_the_genesis_is_of_our_chain_and_of_our_coin() -> None:
             "staking": {"params": {"bond_denom": "uakt"}},
             "gov": {"params": {"min_deposit": [{"denom": "uakt", "amount": "1"}]}},
             "bank": {"supply": [{"denom": "uact", "amount": "stake"}]},
+        },
+    }
+
+
+def test_the_genesis_has_the_coins_that_the_accounts_are_meant_to_have() -> None:
+    bank = {"balances": [{"address": "akash1a", "coins": []}], "supply": [], "params": {}}
+    coins = {"akash1a": {"uakt": 5, "uact": 4}, "akash1b": {"uakt": 1}}
+    found = with_balances({"app_state": {"bank": bank, "auth": {}}}, coins)
+    assert found["app_state"] == {
+        "auth": {},
+        "bank": {
+            "params": {},
+            "supply": [{"denom": "uact", "amount": "4"}, {"denom": "uakt", "amount": "6"}],
+            "balances": [
+                {
+                    "address": "akash1a",
+                    "coins": [{"denom": "uact", "amount": "4"}, {"denom": "uakt", "amount": "5"}],
+                },
+                {"address": "akash1b", "coins": [{"denom": "uakt", "amount": "1"}]},
+            ],
         },
     }
 
