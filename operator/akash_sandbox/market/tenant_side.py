@@ -149,7 +149,7 @@ class TenantSide:
         return self._book.keep(self._repaid(deployment, paid))
 
     def lease(self, now: float, key: LeaseKey) -> Lease:
-        """Turn an open bid into the order's one lease; the other bids are lost."""
+        """Turn an open bid into the order's one lease; the first of the other bids is lost."""
         deployment, bid = self._bid(key)
         if bid.state is not BidState.OPEN:
             raise refusal.bid_not_open()
@@ -281,10 +281,17 @@ class TenantSide:
         return deployment, bid
 
     def _taken(self, deployment: Deployment, bid: Bid, order: Order, height: int) -> Deployment:
-        for rival in deployment.bids:
-            same = (rival.gseq, rival.oseq) == (bid.gseq, bid.oseq)
-            if same and rival.state is BidState.OPEN and rival.provider != bid.provider:
-                deployment = self._book.end_bid(deployment, rival, BidState.LOST, height)
+        """As on the chain, the rivals after the first stay open (akash-network/support#441)."""
+        rivals = [
+            each
+            for each in deployment.bids
+            if (each.gseq, each.oseq) == (bid.gseq, bid.oseq)
+            and each.state is BidState.OPEN
+            and each.provider != bid.provider
+        ]
+        if rivals:
+            first = min(rivals, key=lambda each: each.provider)
+            deployment = self._book.end_bid(deployment, first, BidState.LOST, height)
         deployment = with_bid(deployment, replace(bid, state=BidState.ACTIVE))
         return with_orders(deployment, lambda o: o == order, OrderState.ACTIVE)
 
