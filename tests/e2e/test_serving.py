@@ -18,6 +18,7 @@ from tests.e2e.scene import Scene
 from tests.e2e.waiting import eventually
 
 PROMPT = "Say something."
+TOKENS = 20
 
 
 @asynccontextmanager
@@ -80,11 +81,31 @@ async def test_scale_up_and_down(scene: Scene) -> None:
     await scene.wait_ready("chat")
 
 
+async def streamed(client: AsyncOpenAI) -> int:
+    """Return how many pieces of text a streamed answer has. Raises what breaks it."""
+    stream = await client.chat.completions.create(
+        model="synthetic",
+        messages=[{"role": "user", "content": PROMPT}],
+        max_tokens=TOKENS,
+        stream=True,
+    )
+    return len([each async for each in stream if each.choices and each.choices[0].delta.content])
+
+
 async def test_rolling_update_without_an_error(scene: Scene) -> None:
-    await scene.serve("chat", replicas=2, traffic={"drainSeconds": 2})
+    slow = {
+        "SYNTHETIC_TOKENS_PER_SECOND": "50"
+    }  # so that answers are under way when replicas leave
+    rolling = {"replicas": 2, "traffic": {"drainSeconds": 4}}
+    await scene.serve("chat", env=environment(**slow), **rolling)
     before = {each["metadata"]["name"] for each in await scene.leases()}
     answers: list[int] = []
-    async with connected(scene, "chat") as url, aiohttp.ClientSession() as session:
+    streams: list[int] = []
+    async with (
+        connected(scene, "chat") as url,
+        aiohttp.ClientSession() as session,
+        AsyncOpenAI(base_url=f"{url}/v1", api_key="none", timeout=60, max_retries=0) as client,
+    ):
 
         async def keep_asking() -> None:
             while True:
@@ -93,9 +114,13 @@ async def test_rolling_update_without_an_error(scene: Scene) -> None:
                     await answer.read()
                 await asyncio.sleep(0.02)
 
-        asking = asyncio.create_task(keep_asking())
+        async def keep_streaming() -> None:
+            while True:
+                streams.append(await streamed(client))
+
+        asking = [asyncio.create_task(each()) for each in (keep_asking, keep_streaming)]
         await scene.apply_workload(
-            "chat", replicas=2, traffic={"drainSeconds": 2}, env=environment(SYNTHETIC_TTFT_MS="6")
+            "chat", env=environment(**slow, SYNTHETIC_TTFT_MS="6"), **rolling
         )
         await eventually(
             "both replaced",
@@ -106,9 +131,13 @@ async def test_rolling_update_without_an_error(scene: Scene) -> None:
                 and all(each["status"]["phase"] == "Ready" for each in found)
             ),
         )
-        asking.cancel()
+        assert [each.exception() for each in asking if each.done()] == []
+        for each in asking:
+            each.cancel()
     assert len(answers) > 50
     assert set(answers) == {200}
+    assert len(streams) > 5
+    assert set(streams) == {TOKENS}
 
 
 async def test_edits_in_place_need_no_new_lease(scene: Scene) -> None:
