@@ -119,21 +119,23 @@ async def test_rolling_update_without_an_error(scene: Scene) -> None:
                 streams.append(await streamed(client))
 
         asking = [asyncio.create_task(each()) for each in (keep_asking, keep_streaming)]
-        await scene.apply_workload(
-            "chat", env=environment(**slow, SYNTHETIC_TTFT_MS="6"), **rolling
-        )
-        await eventually(
-            "both replaced",
-            scene.leases,
-            lambda found: (
-                len(found) == 2
-                and before.isdisjoint(each["metadata"]["name"] for each in found)
-                and all(each["status"]["phase"] == "Ready" for each in found)
-            ),
-        )
-        assert [each.exception() for each in asking if each.done()] == []
-        for each in asking:
-            each.cancel()
+        try:
+            await scene.apply_workload(
+                "chat", env=environment(**slow, SYNTHETIC_TTFT_MS="6"), **rolling
+            )
+            await eventually(
+                "both replaced",
+                scene.leases,
+                lambda found: (
+                    len(found) == 2
+                    and before.isdisjoint(each["metadata"]["name"] for each in found)
+                    and all(each["status"]["phase"] == "Ready" for each in found)
+                ),
+            )
+            assert [each.exception() for each in asking if each.done()] == []
+        finally:
+            for each in asking:
+                each.cancel()
     assert len(answers) > 50
     assert set(answers) == {200}
     assert len(streams) > 5

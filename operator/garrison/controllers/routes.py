@@ -24,7 +24,7 @@ from garrison.api.meta import (
 from garrison.api.workload import Workload
 from garrison.core.summary import Routing, how_reached
 from garrison.core.traffic import Backend
-from garrison.errors import GarrisonError
+from garrison.errors import GarrisonError, UnsafeDestinationError
 from garrison.ports.clock import Clock
 from garrison.ports.kube import Kube, Object
 from garrison.ports.probe import Screen
@@ -93,6 +93,17 @@ def render(workload: Workload, routes: Sequence[Route], leases: Mapping[str, Met
         url=url,
     )
     return Routes(routing=routing, objects=tuple(objects))
+
+
+def _unresolved(workload: Workload, backends: Sequence[Backend]) -> Routing:
+    """There are replicas, and none has an address that may be dialled."""
+    hosts = ", ".join(sorted({each.host for each in backends}))
+    message = (
+        f"no usable address for {hosts}, tried again within a minute; if it lasts, look at the "
+        "operator's DNS, or exclude the provider in a ProviderPolicy. Until then: "
+        f"garrison connect iw/{workload.meta.name} -n {workload.meta.namespace}"
+    )
+    return Routing(routed=False, reason="AddressUnknown", message=message)
 
 
 def _split(routes: Sequence[Route]) -> tuple[Sequence[Route], Sequence[str]]:
@@ -217,19 +228,17 @@ class Router:
         allow_private: bool,
     ) -> Routes:
         """Return what should exist for these backends, and what of it has to be written."""
-        resolved = []
-        for backend in backends:
-            address = await self._address(backend, allow_private=allow_private)
-            if address is not None:
-                resolved.append(Route(backend=backend, address=address))
+        resolved, unknown = await self._resolve(backends, allow_private=allow_private)
         known = await self._known(workload)
         wanted = render(workload, resolved, leases)
+        if backends and not resolved:
+            wanted = replace(wanted, routing=_unresolved(workload, backends))
         wanted = without(workload, wanted, await self._taken(workload, wanted))
         names = {body["metadata"]["name"] for kind, body in wanted.objects if kind == SLICE}
         return replace(
             wanted,
             objects=tuple(each for each in wanted.objects if self._is_changed(workload, each)),
-            stale=tuple(sorted(name for name in known if name not in names and name != "")),
+            stale=tuple(sorted(known.keys() - names - unknown - {""})),
         )
 
     async def _known(self, workload: Workload) -> dict[str, tuple[datetime, str]]:
@@ -260,7 +269,28 @@ class Router:
                 taken.append(item)
         return taken
 
-    async def _address(self, backend: Backend, *, allow_private: bool) -> str | None:
+    async def _resolve(
+        self, backends: Sequence[Backend], *, allow_private: bool
+    ) -> tuple[list[Route], set[str]]:
+        """Return the routes, and the leases whose address is not known now.
+
+        What an earlier process wrote for those stays: name servers that are silent at a restart must
+        not end traffic that flows.
+        """
+        resolved, unknown = [], set()
+        for backend in backends:
+            try:
+                address = await self._address(backend, allow_private=allow_private)
+            except UnsafeDestinationError:
+                continue
+            except GarrisonError:
+                unknown.add(backend.lease)
+            else:
+                resolved.append(Route(backend=backend, address=address))
+        return resolved, unknown
+
+    async def _address(self, backend: Backend, *, allow_private: bool) -> str:
+        """Return the newest address of a backend. Raises GarrisonError when it never had one."""
         key = (backend.host, backend.port)
         known = self._resolved.get(key)
         now = self._clock.now()
@@ -271,7 +301,9 @@ class Router:
                 backend.host, backend.port, allow_private=allow_private
             )
         except GarrisonError:
-            return known[1] if known is not None else None
+            if known is None:
+                raise
+            return known[1]
         if len(self._resolved) > 10_000:
             self._resolved.clear()
         self._resolved[key] = (now, found.address)

@@ -258,6 +258,8 @@ class WorkloadController:
                 waits.append(60.0)
             case Routing(reason="NameTaken"):
                 waits.append(10.0)
+            case Routing(reason="AddressUnknown"):
+                waits.append(30.0)
         return min(waits)
 
     def _farewell(self, seen: Seen, workload: Workload) -> tuple[WorkloadAction, ...]:

@@ -16,6 +16,7 @@ from garrison.api.meta import LEASE as LEASE_KIND
 from garrison.api.meta import WORKLOAD as WORKLOAD_KIND
 from garrison.controllers.routes import REAPPLY, Router, Routes, is_ours, service
 from garrison.core.traffic import Backend
+from garrison.errors import UnavailableError, UnsafeDestinationError
 from garrison.ports.probe import Destination
 from kube_light.store import Store
 from tests.builders import lease, workload
@@ -31,9 +32,16 @@ SERVICE_OF_A_PERSON = {
 
 
 class LiteralScreen:
-    """Every host is an address already."""
+    """Every host is an address already; ``silent``: none is known, ``unsafe``: none is public."""
+
+    silent = False
+    unsafe = False
 
     async def destination(self, host: str, port: int, *, allow_private: bool) -> Destination:
+        if self.silent:
+            raise UnavailableError(f"{host}: no such name")
+        if self.unsafe:
+            raise UnsafeDestinationError(f"{host} is private")
         return Destination(host=host, address=host, port=port)
 
 
@@ -46,10 +54,11 @@ class Desk:
         store = Store(uid=lambda: next(uids))
         register(store, (WORKLOAD_KIND, LEASE_KIND))
         self.kube = MemoryKube(store)
+        self.screen = LiteralScreen()
         self.router = self.new_router()
 
     def new_router(self) -> Router:
-        return Router(kube=self.kube, screen=LiteralScreen(), clock=self.clock)
+        return Router(kube=self.kube, screen=self.screen, clock=self.clock)
 
     async def route(self, *names: str, draining: frozenset[str] = frozenset()) -> Routes:
         """Do what one pass does, and return what it decided."""
@@ -93,6 +102,32 @@ async def test_a_free_name_is_taken_and_then_nothing_more_is_written(desk: Desk)
     assert await desk.slices() == ["chat-1", "chat-2"]
     again = await desk.route("chat-1", "chat-2")
     assert (routing(again), again.objects, again.stale) == ((True, "Routed"), (), ())
+
+
+async def test_replicas_without_an_address_are_not_said_to_be_missing(desk: Desk) -> None:
+    desk.screen.silent = True
+    routes = await desk.route("chat-1")
+    assert routing(routes) == (False, "AddressUnknown")
+    assert routes.routing is not None
+    for part in ("10.1.0.7", "operator's DNS", "garrison connect iw/chat -n prod"):
+        assert part in routes.routing.message
+    assert routing(await desk.route()) == (False, "NoBackend")
+    desk.screen.silent = False
+    assert routing(await desk.route("chat-1")) == (True, "Routed")
+
+
+async def test_silent_name_servers_at_a_restart_end_no_traffic(desk: Desk) -> None:
+    await desk.route("chat-1", "chat-2")
+    desk.router, desk.screen.silent = desk.new_router(), True
+    assert routing(await desk.route("chat-1")) == (False, "AddressUnknown")
+    assert await desk.slices() == ["chat-1"], "and what is no backend goes all the same"
+
+
+async def test_what_must_not_be_dialled_gets_no_traffic(desk: Desk) -> None:
+    await desk.route("chat-1")
+    desk.router, desk.screen.unsafe = desk.new_router(), True
+    assert routing(await desk.route("chat-1")) == (False, "AddressUnknown")
+    assert await desk.slices() == []
 
 
 async def test_the_service_of_a_person_is_left_alone_and_gets_no_slices(desk: Desk) -> None:
