@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from sentinel.guard import kernel
-from sentinel.guard.addresses import fold, is_loopback, shown
+from sentinel.guard.addresses import LOOPBACK, fold, is_loopback, shown
 from sentinel.guard.audit import Audit
 from sentinel.guard.ladder import OWN, UDP_ALLOW, UDP_DENY, UDP_DNS, UDP_NETNS, Rung
 from sentinel.guard.loop import Loop
@@ -149,6 +149,7 @@ class Connects:
             return self._connect_nowhere(copy, raw), 0
         if target in self.redirects:
             raw = self._redirected(_FAMILY.unpack_from(raw)[0])
+            target = LOOPBACK, self.resolver_port
         elif code := self._refusal(question, target, stream=stream):
             return code, 0
         return self._connect(question, copy, raw, target, stream=stream)
@@ -186,11 +187,10 @@ class Connects:
     def _connect(
         self, question: Question, copy: int, raw: bytes, target: tuple[bytes, int], *, stream: bool
     ) -> tuple[int, int]:
-        inode = 0
-        if self._by_inode or not is_loopback(target[0]):
-            inode = os.fstat(copy).st_ino
-            if stream:
-                self.outbound.remember(inode, *target)
+        leads_out = not is_loopback(target[0])
+        inode = os.fstat(copy).st_ino if leads_out or self._by_inode else 0
+        if stream and leads_out:
+            self.outbound.remember(inode, *target)
         self._audit.allowed()
         lost = self._lost.pop(inode, None) if self._lost else None
         if lost and lost[1] == raw:  # a signal took our last answer away: give it now
@@ -274,8 +274,7 @@ class Connects:
     def end_denied_waits(self) -> None:
         """Refuse waiting connects that the policy in force denies."""
         for pending in list(self._pending.values()):
-            denied = not self._decider.decide(*pending.target).allowed
-            if denied and pending.target not in self.redirects:
+            if not self._decider.decide(*pending.target).allowed:
                 kernel.connect(pending.copy, b"\0" * 16)  # dissolve: no packet follows
                 self._drop(pending)
                 self._listener.answer(pending.question.id, error=errno.EACCES)

@@ -22,7 +22,7 @@ from sentinel.guard.handover import done_by
 from sentinel.guard.launch import ChildSpec, FilteredThread, launch
 from sentinel.guard.loop import Loop
 from sentinel.guard.notification import Listener
-from sentinel.guard.outbound import Replaced
+from sentinel.guard.outbound import Copies, Replaced, copied
 from sentinel.guard.policy import Policy
 from sentinel.guard.probe import probe
 from sentinel.guard.program import notify_program, plain_program
@@ -326,8 +326,9 @@ class Guard:
 
         Sockets that lead out are known by inode. With copies of descriptors (rungs strict to
         emulated-tcp) each is shut down through a copy of its process's own; the relay resets its
-        own; on the addfd rungs they can only be named. Raises CannotEnforce when the rung cannot
-        hold the policy, and keeps the old one.
+        own; on the addfd rungs connects under way are given up, and connections that are made can
+        only be named. Raises CannotEnforce when the rung cannot hold the policy, and keeps the old
+        one.
         """
         rung = self._rung
         if rung is None or policy.enforces != self._decider.policy.enforces:
@@ -346,11 +347,14 @@ class Guard:
             done = self._relay.end_denied()
         elif self._connects and policy.enforces:
             self._connects.end_denied_waits()
-            copies = self._rung is not None and self._rung.connect == ladder.COPY
-            tracees = self._tracees if copies else None
-            done = self._connects.outbound.end_denied(self._decider, tracees)
+            done = self._connects.outbound.end_denied(self._decider, self._copies())
         self._audit.record("replaced", closed=done.closed, remaining=list(done.remaining))
         return done
+
+    def _copies(self) -> Copies:
+        if self._sockets and self._rung and self._rung.connect == ladder.OWN:
+            return self._sockets.kept.copies
+        return copied(self._tracees)
 
     def close_loopback_ports(self, ports: Sequence[int]) -> None:
         """Deny ports on this machine's loopback to the workload, whatever the policy says."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import suppress
 from typing import NamedTuple
 
+from sentinel.guard import kernel
 from sentinel.guard.addresses import fold, shown
 from sentinel.guard.tracee import Tracees
 from sentinel.guard.verdict import Decider
@@ -15,6 +17,10 @@ from sentinel.guard.verdict import Decider
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _INODE_COLUMN = 9
 _FIRST_LIMIT = 8192
+_SYN_SENT = 2
+_UNSPECIFIED = b"\0" * 16
+Copies = Callable[[Set[int]], Iterable[tuple[int, int]]]
+"""Gives inodes of those wanted with copies of their sockets, which the caller closes."""
 
 
 class Replaced(NamedTuple):
@@ -39,18 +45,15 @@ class Outbound:
             self._limit = max(_FIRST_LIMIT, 2 * len(self._known))
         self._known[inode] = (address, port)
 
-    def end_denied(self, decider: Decider, tracees: Tracees | None) -> Replaced:
-        """Shut down connections that are denied now, through copies of the processes' sockets.
-
-        Without ``tracees`` (no copies here) they are only named.
-        """
+    def end_denied(self, decider: Decider, copies: Copies) -> Replaced:
+        """End connections that are denied now, made or being made; the others are named."""
         live = _live_inodes()
         denied = {
             inode: to
             for inode, to in self._known.items()
             if inode in live and not decider.decide(*to).allowed
         }
-        ended = _shut_down(denied, tracees) if tracees and denied else set()
+        ended = _shut_down(denied, copies) if denied else set()
         left = tuple(
             f"{shown(address)}:{port}"
             for inode, (address, port) in denied.items()
@@ -69,20 +72,30 @@ def _live_inodes() -> set[int]:
     return live - {0}
 
 
-def _shut_down(denied: dict[int, tuple[bytes, int]], tracees: Tracees) -> set[int]:
+def _shut_down(denied: dict[int, tuple[bytes, int]], copies: Copies) -> set[int]:
     """Return the inodes whose connection was ended."""
     ended: set[int] = set()
-    for process in _processes():
-        for number, inode in _sockets_of(process):
-            if inode in denied and inode not in ended:
-                try:
-                    copy = socket.socket(fileno=tracees.descriptor(process, number))
-                except OSError:
-                    continue
-                with copy:
-                    if _end(copy, denied[inode]):
-                        ended.add(inode)
+    for inode, copy in copies(denied.keys()):
+        with socket.socket(fileno=copy) as one:
+            if inode not in ended and _end(one, denied[inode]):
+                ended.add(inode)
     return ended
+
+
+def copied(tracees: Tracees) -> Copies:
+    """Return how to copy sockets out of the processes that hold them."""
+
+    def copies(wanted: Set[int]) -> Iterator[tuple[int, int]]:
+        for process in _processes():
+            for number, inode in _sockets_of(process):
+                if inode in wanted:
+                    try:
+                        copy = tracees.descriptor(process, number)
+                    except OSError:
+                        continue
+                    yield inode, copy
+
+    return copies
 
 
 def _end(copy: socket.socket, expected: tuple[bytes, int]) -> bool:
@@ -93,8 +106,15 @@ def _end(copy: socket.socket, expected: tuple[bytes, int]) -> bool:
         if (packed, port) == expected:
             copy.shutdown(socket.SHUT_RDWR)
     except OSError as error:
-        return error.errno == errno.ENOTCONN
+        return error.errno == errno.ENOTCONN and _dissolve(copy)
     return True
+
+
+def _dissolve(copy: socket.socket) -> bool:
+    """Give up a connect that the far end has not answered; returns whether none is under way."""
+    if copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _SYN_SENT:
+        return True
+    return kernel.connect(copy.fileno(), _UNSPECIFIED) == 0
 
 
 def _processes() -> list[int]:

@@ -105,7 +105,8 @@ class Relay:
             settled = True
             self._waiting -= 1
             self._loop.forget(far.fileno())
-            if not _events or far.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            failed = not _events or far.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if failed or not self._decider.decide(*target).allowed:  # the policy may be another now
                 far.close()
                 reset(near)
             else:

@@ -7,6 +7,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Iterator, Set
 from contextlib import suppress
 
 from sentinel.guard.annex import Annex
@@ -28,7 +29,11 @@ _SETTLED = select.EPOLLOUT | select.EPOLLONESHOT
 
 
 class KeptSockets:
-    """The guard's copies of sockets that it made for the workload, by inode, until they connect."""
+    """The guard's copies of sockets that it made for the workload, by inode, until they connect.
+
+    Not longer, though a copy could end the connection later: while one is there, the workload's
+    close() is not the last, so the far end would not be told, nor its port be free.
+    """
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
@@ -45,6 +50,11 @@ class KeptSockets:
         """Return a duplicate of what is kept."""
         kept = self._kept.get(inode)
         return None if kept is None else os.dup(kept[0])
+
+    def copies(self, wanted: Set[int]) -> Iterator[tuple[int, int]]:
+        """Give the inodes of those wanted that are kept, each with a duplicate."""
+        for inode in wanted & self._kept.keys():
+            yield inode, os.dup(self._kept[inode][0])
 
     def drop(self, inode: int) -> None:
         """Close our copy: from then on the workload's close() ends the connection."""

@@ -1,7 +1,7 @@
-"""Drives the guard's Python interface: ``live.py RUNG LOST,LOST ALLOWED NEIGHBOUR``.
+"""Drives the guard's Python interface: ``live.py RUNG LOST,LOST ALLOWED NEIGHBOUR SILENT``.
 
-A workload holds one connection to each host; then the policy loses the second host. Prints what
-happened as one JSON object.
+A workload holds one connection to each of two hosts, and waits for a third, which never answers;
+then the policy loses all but the first. Prints what happened as one JSON object.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from sentinel.guard.guard import Guard, Options
 from sentinel.guard.launch import ChildSpec
 from sentinel.guard.policy import parse_policy
 
-RUNG, LOST, FIRST, SECOND = sys.argv[1:5]
+RUNG, LOST, FIRST, SECOND, SILENT = sys.argv[1:6]
 CLIENT = """
 import socket, sys
 held = [socket.create_connection((host, 80)) for host in sys.argv[1:3]]
 for each in held:
     each.sendall(b"HOLD")
     assert each.recv(5) == b"held\\n"
+waiting = socket.socket()
+waiting.setblocking(False)
+waiting.connect_ex((sys.argv[3], 80))
 print("holding", flush=True)
 sys.stdin.readline()
 answers = []
@@ -35,6 +38,7 @@ for each in held:
         answers.append(type(error).__name__)
 answers.append(socket.socket().connect_ex((sys.argv[2], 80)))
 answers.append(socket.socket().connect_ex((sys.argv[1], 80)))
+answers.append(waiting.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0])
 print(" ".join(map(str, answers)), flush=True)
 """
 SERVER = """
@@ -73,9 +77,10 @@ def main() -> None:
     records: list[dict[str, Any]] = []
     lost = frozenset(filter(None, LOST.split(",")))
     options = Options(rung=RUNG, without=lost)
-    guard = Guard(parse_policy({"allow": [rule(FIRST), rule(SECOND)]}), records.append, options)
+    allowed = [rule(host) for host in (FIRST, SECOND, SILENT)]
+    guard = Guard(parse_policy({"allow": allowed}), records.append, options)
     start = guard.start()
-    output, given, _ = piped(guard, CLIENT, FIRST, SECOND)
+    output, given, _ = piped(guard, CLIENT, FIRST, SECOND, SILENT)
     assert output.readline() == "holding\n"
     replaced = guard.replace(parse_policy({"allow": [rule(FIRST)]}))
     given.write("\n")
