@@ -164,9 +164,11 @@ def summarise(
     """Return the whole new status.
 
     Two operators that looked at the market at different times must not take turns in writing what each
-    saw: only a later look than the one that is shown replaces it, and none replaces nothing.
+    saw: only a later look than the one that is shown replaces it, and none replaces nothing. Whose the
+    deployments are depends on the leases, too, so ``strangers`` are told by the look that is shown as well.
     """
     old = account.status
+    strangers = old.strangers if _is_outdated(old, market) else strangers
     burn = reserved(now_standing.grants)
     news = market if _is_news(old, market) else None
     balance = news.balance if news is not None else None
@@ -201,6 +203,12 @@ def _is_news(old: AccountStatus, market: MarketView | None) -> bool:
     return market.at > old.read_at
 
 
+def _is_outdated(old: AccountStatus, market: MarketView | None) -> bool:
+    if market is None or market.at is None or old.read_at is None:
+        return False
+    return market.at < old.read_at
+
+
 def _from_market(status: AccountStatus) -> tuple[object, ...]:
     """What a status shows that a look at the market told."""
     verdicts = [
@@ -215,6 +223,7 @@ def _from_market(status: AccountStatus) -> tuple[object, ...]:
         status.escrowed,
         status.escrows,
         status.endpoints,
+        status.strangers,
         verdicts,
     )
 

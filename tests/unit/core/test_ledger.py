@@ -191,6 +191,23 @@ def test_two_operators_do_not_take_turns_in_writing_what_each_saw() -> None:
     assert same == newer, "a look that shows nothing new writes nothing"
 
 
+def test_two_operators_do_not_take_turns_in_naming_strangers() -> None:
+    """One looked before a deployment was there, one after; the leases are seen anew by both."""
+    of, lost = account(), (Stranger(deployment="9", kind="Orphan"),)
+    early, late = seen_at(0, 50_000_000), seen_at(30, 50_000_000)
+    seen = looked(of, [])
+    first = summarise(of, seen, early, (), NOW)
+    newer = summarise(replace(of, status=first), seen, late, lost, NOW)
+    assert (first.strangers, newer.strangers, newer.read_at) == ((), lost, at(30))
+    shown = replace(of, status=newer)
+    assert summarise(shown, seen, early, (), NOW) == newer
+    owned = summarise(shown, seen, late, (), NOW)
+    assert owned.strangers == (), "the same look, and meanwhile a lease owns it"
+    found = condition(owned.conditions, "NoOrphans")
+    assert found is not None
+    assert found.status == "True"
+
+
 def test_without_news_the_runway_still_follows_the_burn() -> None:
     of = account(treasury=Treasury(warning_hours=24))
     rich = summarise(of, looked(of, []), seen_at(0, 10_000_000), (), NOW)
