@@ -7,6 +7,7 @@ import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from garrison.api.account import MintStatus
 from garrison.api.lease import PHASES
 from garrison.controllers import account, secrets, writes
 from garrison.core import lifecycle
@@ -33,6 +34,7 @@ PORTS = {
 }
 LATER = frozenset({"identities.context", "gateway.manifest"})
 """operations that the engine does not call: TLS contexts are for adapters, manifests for commands"""
+AGAIN = "Refused, and asked for again"
 ACTIONS = (
     lifecycle.Action,
     account.AccountAction,
@@ -65,6 +67,12 @@ def actions() -> frozenset[str]:
     return frozenset(each.__name__ for union in ACTIONS for each in typing.get_args(union))
 
 
+def mints() -> frozenset[str]:
+    """Return what can become of a mint, and that one which was refused is asked for again."""
+    outcomes = typing.get_args(typing.get_type_hints(MintStatus)["outcome"])
+    return frozenset((*outcomes, AGAIN))
+
+
 @dataclass(slots=True)
 class Reached:
     """What some schedules have reached."""
@@ -73,9 +81,10 @@ class Reached:
     crashed_after: set[str] = field(default_factory=set)
     actions: set[str] = field(default_factory=set)
     phases: set[str] = field(default_factory=set)
+    mints: set[str] = field(default_factory=set)
 
     def add(self, other: Reached) -> None:
-        for name in ("operations", "crashed_after", "actions", "phases"):
+        for name in ("operations", "crashed_after", "actions", "phases", "mints"):
             getattr(self, name).update(getattr(other, name))
 
     def missing(self) -> dict[str, list[str]]:
@@ -86,6 +95,7 @@ class Reached:
             "crashes after": wanted - self.crashed_after,
             "actions": actions() - self.actions,
             "phases": frozenset(PHASES) - self.phases,
+            "mints": mints() - self.mints,
         }
         return {sort: sorted(found) for sort, found in gaps.items() if found}
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import NoReturn, Protocol
 
 from garrison.adapters.memory.faults import Call, Fail, Fault, Late, Lose, Pass, Stage, Stale
-from garrison.errors import ConflictError, RateLimitedError, UnavailableError
+from garrison.errors import ConflictError, FundsError, RateLimitedError, UnavailableError
 from tests.simulation.coverage import Reached
 
 LATENCY = 0.4
@@ -21,6 +21,11 @@ FATAL = 0.2
 """the same for the one operation that is fatal in a seed"""
 RARE = {"bootstraps.kept": 0.8, "minter.mint": 0.2, "sentinel.seal": 0.8}
 """where a call is so rare while things go wrong that nobody would ever die of it"""
+LOST = 0.02
+"""the chance that an answer is lost"""
+MINT = "minter.mint"
+MINT_REFUSED, MINT_LOST = 0.4, 0.3
+"""a mint is rare, too: often it is refused, or its answer lost"""
 
 
 class Process(Protocol):
@@ -64,20 +69,20 @@ class Weather:
         name = f"{call.port}.{call.operation}"
         self._reached.operations.add(name)
         if call.stage is Stage.BEFORE:
-            return await self._before(call, process)
+            return await self._before(call, process, name)
         self._check()
         if self.chaos and self._chance.random() < self._risk(name):
             self._reached.crashed_after.add(name)
             self._crash(process)
             await _never()
-        if self.chaos and self._chance.random() < 0.02:
+        if self.chaos and self._chance.random() < (MINT_LOST if name == MINT else LOST):
             return Lose()
         return Pass()
 
     def _risk(self, name: str) -> float:
         return RARE.get(name, FATAL if name == self._fatal else CRASH)
 
-    async def _before(self, call: Call, process: Process) -> Fault:
+    async def _before(self, call: Call, process: Process, name: str) -> Fault:
         await asyncio.sleep(self._chance.random() * LATENCY)
         if process.dead:
             await _never()
@@ -91,6 +96,8 @@ class Weather:
         if draw < 0.04:
             await asyncio.sleep(SLOW_CALL)
             return Fail(error=UnavailableError("no answer in time"))
+        if name == MINT and draw < MINT_REFUSED:
+            return Fail(error=FundsError("the chain refuses the mint"))
         if call.port == "kube":
             conflict = call.write and call.operation.startswith("replace") and draw < 0.07
             return Fail(error=ConflictError("somebody else wrote first")) if conflict else Pass()

@@ -13,7 +13,7 @@ from garrison.adapters.memory.market import MemoryMarket
 from garrison.adapters.memory.minter import MemoryMinter
 from garrison.adapters.memory.records import EXHAUSTED, DeploymentRecord
 from garrison.core.marker import parse_marker
-from garrison.core.minting import MINT_EVERY
+from garrison.core.minting import MINT_EVERY, REFUSED_PAUSE
 from garrison.core.order import MIN_DEPOSIT
 from kube_light.store import Store
 from tests.simulation.operator import INSTALLATION
@@ -28,6 +28,8 @@ from tests.simulation.scenario import (
 SURGE = 1
 SLACK = timedelta(minutes=3)
 """how much later than its intent a mint may take effect"""
+HASTE = timedelta(minutes=1)
+"""how much later than its intent a mint may be tried"""
 WINDING = frozenset({"Draining", "Closing", "Closed", "Failed"})
 
 
@@ -91,6 +93,9 @@ class Invariants:
         for (before, _), (at, amount) in pairwise(self._minter.asked):
             if at - before < MINT_EVERY - SLACK:
                 yield f"{amount} minted {at - before} after the last mint"
+        for earlier, later in pairwise(self._minter.tried):
+            if later - earlier < REFUSED_PAUSE - HASTE:
+                yield f"a mint was tried {later - earlier} after the last one"
 
     def _untouched(self) -> Iterator[str]:
         """What people started is not ended by Garrison before a lease has recorded it."""

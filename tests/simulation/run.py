@@ -9,12 +9,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from garrison.api.meta import WORKLOAD
+from garrison.api.money import parse_dollars
+from garrison.core.minting import REFUSED_PAUSE
 from garrison.runtime.engine import RESYNC_SECONDS
 from tests.simulation.coverage import Reached
 from tests.simulation.instant import InstantLoop
 from tests.simulation.invariants import mine, objects
 from tests.simulation.people import People, everything_works, fixed_spec
-from tests.simulation.scenario import LOOKS, MAX_LEASES, NAMESPACE, Deed, adoptions, script
+from tests.simulation.scenario import (
+    LOOKS,
+    MAX_LEASES,
+    NAMESPACE,
+    WARNING_HOURS,
+    Deed,
+    adoptions,
+    script,
+)
 from tests.simulation.world import World
 
 CHAOS = 400.0
@@ -28,6 +38,8 @@ GONE = 1800.0
 RESYNCED = RESYNC_SECONDS + 30.0
 """seconds of calm after which every operator has listed everything anew"""
 LONG_SEED, LONG_EVERY = 7, 30
+MINTED_AGAIN = REFUSED_PAUSE.total_seconds() + 120.0
+"""seconds of calm after which a mint that was refused is asked for again"""
 SLACK = 10.0
 """seconds that a look itself may take here"""
 
@@ -66,6 +78,7 @@ async def _run(seed: int, say: Callable[[str], None]) -> Story:
         await _reached(world)
         await _noticed(world)
         await _quiet(world, _quiet_seconds(seed))
+        await _wait(world, MINTED_AGAIN, lambda: _unminted(world))
         await _deleted(world)
     finally:
         await world.close()
@@ -212,6 +225,17 @@ async def _noise(world: World, seconds: float) -> list[str]:
 def _is_measured(what: str) -> bool:
     """A benchmark is repeated every ten minutes here, and its figures are written."""
     return what.startswith("AkashLease/")
+
+
+def _unminted(world: World) -> str:
+    """A mint that was refused is asked for again while what it was for is lacking."""
+    for body in objects(world.store, "AkashAccount"):
+        status = body.get("status") or {}
+        mint = status.get("mint") or {}
+        needed = parse_dollars(status.get("burnPerHour") or "0") * WARNING_HOURS
+        if mint.get("outcome") == "Refused" and world.market.balance_available < needed:
+            return f"a mint of {mint['amount']} was refused, and nobody asks for it again"
+    return ""
 
 
 async def _deleted(world: World) -> None:

@@ -20,6 +20,8 @@ LOST_LEASE = "00000000-0000-4000-8000-"
 
 MIN_RUNWAY_HOURS = 2
 """more than a deposit under a tight budget lasts: it is topped up while everything goes wrong"""
+WARNING_HOURS = 24
+"""for which credit is minted"""
 LOOKS = 60
 """seconds between two looks inside a replica"""
 MAX_LEASES = 5
@@ -79,7 +81,11 @@ def account(*, chain: bool = False) -> Object:
                 "maxLeases": MAX_LEASES,
                 "maxNewLeasesPer10Minutes": MAX_NEW,
             },
-            "treasury": {"depositHours": 1, "minRunwayHours": MIN_RUNWAY_HOURS},
+            "treasury": {
+                "depositHours": 1,
+                "minRunwayHours": MIN_RUNWAY_HOURS,
+                "warningHours": WARNING_HOURS,
+            },
         },
     }
 

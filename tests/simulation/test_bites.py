@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,13 +16,14 @@ from garrison.controllers import lease as lease_controller
 from garrison.controllers import workload as workload_controller
 from garrison.controllers.mints import Mints
 from garrison.controllers.writes import Create
-from garrison.core import budget, proving, sweep, traffic, treasury, winding
+from garrison.core import budget, minting, proving, sweep, traffic, treasury, winding
 from garrison.core.lifecycle import CreateDeployment, DepositEscrow, Observation, Step
+from garrison.errors import UnknownOutcomeError
 from tests.safeguards import without_intent
 from tests.simulation.run import LONG_EVERY, LONG_SEED, run_seed
 
 SEEDS = range(300)
-LUCKY = (80, 53, 17, 4)
+LUCKY = (80, 53, 17, 4, 18, 6)
 """seeds that have noticed what few others do: looked at first, to be quick"""
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -120,6 +123,24 @@ def _doubled_mint(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Mints, "_mint", twice)
 
 
+def _unknown_mint_refused(patch: pytest.MonkeyPatch) -> None:
+    """A mint that may have been sent passes for one that was refused."""
+    mint = Mints._mint
+
+    async def sure(self: Any, account: Any, *details: Any) -> Any:
+        try:
+            return await mint(self, account, *details)
+        except UnknownOutcomeError:
+            return replace(account.status.mint, outcome="Refused")
+
+    patch.setattr(Mints, "_mint", sure)
+
+
+def _pause_after_refusal(pause: timedelta) -> Patch:
+    """How long a mint that was refused is not asked for again."""
+    return lambda patch: patch.setattr(minting, "REFUSED_PAUSE", pause)
+
+
 def _forgotten_adoption(patch: pytest.MonkeyPatch) -> None:
     """What is adopted is on record, and nobody looks there."""
 
@@ -148,6 +169,13 @@ def _no_look(patch: pytest.MonkeyPatch) -> None:
         pytest.param(_forgotten_adoption, "adopted deployments", id="adoption forgotten"),
         pytest.param(_doubled_deposit, "went into deployment", id="deposit doubled"),
         pytest.param(_doubled_mint, "after the last mint", id="mint doubled"),
+        pytest.param(_unknown_mint_refused, "after the last mint", id="mint taken for refused"),
+        pytest.param(
+            _pause_after_refusal(timedelta()), "was tried", id="refused mint repeated at once"
+        ),
+        pytest.param(
+            _pause_after_refusal(minting.MINT_EVERY), "was refused", id="refused mint given up"
+        ),
         pytest.param(_hasty_deposit, "went into deployment", id="outcome not awaited"),
     ],
 )

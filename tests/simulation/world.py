@@ -37,7 +37,7 @@ from garrison.ports.kube import Object
 from kube_light.history import Change
 from kube_light.resource import NAMESPACE as NAMESPACES
 from kube_light.store import Store
-from tests.simulation.coverage import Reached, fatal
+from tests.simulation.coverage import AGAIN, Reached, fatal
 from tests.simulation.faults import Process, Weather
 from tests.simulation.invariants import Invariants
 from tests.simulation.operator import Operator
@@ -211,9 +211,26 @@ class World:
             for each in self.invariants.on_recorded(body):
                 self._break(each)
             self._watch_lease(change, body)
+        if kind == "AkashAccount":
+            self._watch_mint(change, body)
         if kind == "EndpointSlice" and change.type != "DELETED":
             for each in self.invariants.on_slice(body, self.ever_ready):
                 self._break(each)
+
+    def _watch_mint(self, change: Change, body: Mapping[str, Any]) -> None:
+        """Note what becomes of mints."""
+        mint = (body.get("status") or {}).get("mint")
+        before = ((change.before or {}).get("status") or {}).get("mint")
+        if mint is None or mint == before:
+            return
+        self.say(f"mint of {mint['amount']}: {mint['outcome']}")
+        self.reached.mints.add(mint["outcome"])
+        if (
+            before is not None
+            and before["outcome"] == "Refused"
+            and mint["token"] != before["token"]
+        ):
+            self.reached.mints.add(AGAIN)
 
     def _watch_lease(self, change: Change, body: Mapping[str, Any]) -> None:
         phase = (body.get("status") or {}).get("phase")

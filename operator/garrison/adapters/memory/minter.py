@@ -15,7 +15,9 @@ COINS = MicroUSD(10_000_000_000)
 
 
 class MemoryMinter:
-    """Implements ``Minter``. ``asked`` is the truth, for checks: when, and how much."""
+    """Implements ``Minter``. ``asked`` is the truth, for checks: when, and how much; ``tried``: when,
+    whatever came of it.
+    """
 
     def __init__(
         self,
@@ -28,6 +30,7 @@ class MemoryMinter:
         self._takes = takes
         self.most = most
         self.asked: list[tuple[datetime, MicroUSD]] = []
+        self.tried: list[datetime] = []
 
     async def mintage(self) -> Mintage:
         """Return what can be minted."""
@@ -51,5 +54,6 @@ class MemoryMinter:
             self._market.later(now + self._takes, lambda _: self._market.credit(amount))
 
         self._market.settle()
+        self.tried.append(self._market.now())
         call = Call(port="minter", operation="mint", write=True, subject="")
         await self._market.faults.write(call, effect)
