@@ -23,8 +23,8 @@ from tests.safeguards import without_intent
 from tests.simulation.run import LONG_EVERY, LONG_SEED, run_seed
 
 SEEDS = range(300)
-LUCKY = (80, 53, 17, 4, 18, 6)
-"""seeds that have noticed what few others do: looked at first, to be quick"""
+LUCKY = (4, 53, 6, 9, 69)
+"""seeds that have noticed everything between them: looked at first, to be quick"""
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 
