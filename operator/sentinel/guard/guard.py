@@ -200,7 +200,7 @@ class Guard:
             sockets=self._sockets,
             connects=self._connects,
         )
-        self._loop.watch(self._listener.descriptor, questions.asked)
+        self._loop.watch_directly(self._listener.descriptor, questions.asked)
         if rung.connect == ladder.OWN:
             self._loop.later(_SWEEP_SECONDS, self._sweep)
         self._thread.start()

@@ -19,6 +19,8 @@ class Loop:
 
     def __init__(self, on_fault: Callable[[BaseException], None]) -> None:
         self._epoll = select.epoll()
+        self._others, self._first = self._epoll.fileno(), -1
+        self._direct: select.poll | None = None
         self._callbacks: dict[int, Callable[[int], None]] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
@@ -33,13 +35,28 @@ class Loop:
         self._callbacks[descriptor] = callback
         self._epoll.register(descriptor, events)
 
+    def watch_directly(self, descriptor: int, callback: Callable[[int], None]) -> None:
+        """Watch one descriptor beside epoll and not through it; call it before ``run``.
+
+        Whoever wakes a waiting thread may say where it is to run on, as ``Listener`` asks of the
+        kernel. That reaches poll(), but is lost on the way through epoll.
+        """
+        self._callbacks[descriptor], self._first = callback, descriptor
+        self._direct = select.poll()
+        self._direct.register(self._others, READ)
+        self._direct.register(descriptor, READ)
+
     def rewatch(self, descriptor: int, events: int) -> None:
         """Wait for other events."""
         self._epoll.modify(descriptor, events)
 
     def forget(self, descriptor: int) -> None:
         """Stop watching, before the descriptor is closed."""
-        if self._callbacks.pop(descriptor, None):
+        if not self._callbacks.pop(descriptor, None):
+            return
+        if descriptor == self._first:
+            self._direct, self._first = None, -1
+        else:
             self._epoll.unregister(descriptor)
 
     def later(self, seconds: float, callback: Callable[[], None]) -> None:
@@ -62,12 +79,20 @@ class Loop:
         """Serve until stopped; what a callback raises is reported and ends nothing."""
         while self._running:
             patience = self._fire() if self._timers else _IDLE_SECONDS
-            for descriptor, events in self._epoll.poll(patience, _MOST_EVENTS):
+            for descriptor, events in self._ready(patience):
                 if callback := self._callbacks.get(descriptor):
                     try:
                         callback(events)
                     except Exception as error:  # noqa: BLE001 -- one fault must not stop the rest
                         self._on_fault(error)
+
+    def _ready(self, patience: float) -> list[tuple[int, int]]:
+        if self._direct is None:
+            return self._epoll.poll(patience, _MOST_EVENTS)
+        ready = self._direct.poll(patience * 1000)
+        if ready and ready[0][0] == self._others:  # it was registered first
+            ready[:1] = self._epoll.poll(0, _MOST_EVENTS)
+        return ready
 
     def close(self) -> None:
         """Give back the descriptors of the loop itself."""
