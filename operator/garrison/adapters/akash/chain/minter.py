@@ -24,7 +24,7 @@ from garrison.adapters.akash.chain.outbox import Outbox
 from garrison.adapters.akash.chain.purse import Purse
 from garrison.adapters.akash.pricing import DENOM
 from garrison.api.money import MicroUSD
-from garrison.errors import FundsError, UnavailableError
+from garrison.errors import FundsError, UnavailableError, UnsafeDestinationError
 from garrison.ports.market import Mintage
 
 BURNED = "uakt"
@@ -104,8 +104,16 @@ class ChainMinter:
 
     async def _said(self, path: str) -> Any | None:
         """Return an answer, None when the chain has none: that is no fault of the node."""
+        is_told = False
         for node in await self._nodes.each():
-            answer = await node.call("GET", path)
+            try:
+                answer = await node.call("GET", path)
+            except (UnavailableError, UnsafeDestinationError) as error:
+                self._nodes.failed(node, error)
+                continue
             if answer.status == 200:
                 return answer.body
+            is_told = is_told or answer.code is not None
+        if not is_told:
+            raise UnavailableError(f"no node of the chain answers {path}; it is asked again")
         return None
