@@ -6,19 +6,21 @@ import asyncio
 import contextlib
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 import click
 
+from garrison.adapters.akash.streams import GatewayConsole
 from garrison.api.lease import Lease
 from garrison.cli.inside import Inside, looking
 from garrison.cli.place import Place, completed, placed
 from garrison.cli.target import TargetType
 from garrison.cli.terminal import harmless
-from garrison.core.overlap import fresh
+from garrison.core.overlap import fresh, unseen
 from garrison.errors import GarrisonError, NotFoundError, TransientError
-from garrison.ports.console import Console, Line
+from garrison.ports.console import Line
 
 PERIOD = 2.0
 """Seconds between two looks for new replicas, and before a stream that broke is taken up again."""
@@ -26,7 +28,18 @@ QUIET = 0.5
 """After this many seconds without a line, what was said before a break has been heard again."""
 REMEMBERED = 200
 
-Open = Callable[[Lease], Awaitable[Console]]
+
+class Source(Protocol):
+    """What tells lines of one replica (``ports.console.Console`` does)."""
+
+    def lines(self, *, follow: bool, tail: int | None) -> AsyncIterator[Line]: ...
+
+    async def close(self) -> None: ...
+
+
+Open: TypeAlias = Callable[[Lease], Awaitable[Source]]
+New: TypeAlias = Callable[[Sequence[Line], Sequence[Line]], Sequence[Line]]
+"""Returns what is new of the lines that a source tells after a break, given those from before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +114,11 @@ async def printed(inside: Inside, opened: Open, asked: Asked) -> None:
 class Following:
     """Follows every replica there is, and those that come."""
 
-    def __init__(self, inside: Inside, opened: Open, asked: Asked) -> None:
+    def __init__(self, inside: Inside, opened: Open, asked: Asked, new: New = fresh) -> None:
         self._inside = inside
         self._opened = opened
         self._asked = asked
+        self._new = new
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._seen: set[str] = set()
 
@@ -166,8 +180,11 @@ class Following:
         (lease,) = await self._inside.replicas(name)
         console = await self._opened(lease)
         tail = REMEMBERED if kept else self._asked.tail
-        async for line in _resumed(console.lines(follow=True, tail=tail), kept):
-            yield line
+        try:
+            async for line in _resumed(console.lines(follow=True, tail=tail), kept, self._new):
+                yield line
+        finally:
+            await console.close()  # another is opened after a break
 
 
 def _passes(error: GarrisonError) -> bool:
@@ -176,7 +193,9 @@ def _passes(error: GarrisonError) -> bool:
     return waits or error.reason == "IdentityRefused"
 
 
-async def _resumed(lines: AsyncIterator[Line], kept: deque[Line]) -> AsyncIterator[Line]:
+async def _resumed(
+    lines: AsyncIterator[Line], kept: deque[Line], new: New
+) -> AsyncIterator[Line]:
     """Yield lines; after a break without those that were shown before it."""
     coming = aiter(lines)
     waiting = asyncio.ensure_future(anext(coming))
@@ -189,7 +208,7 @@ async def _resumed(lines: AsyncIterator[Line], kept: deque[Line]) -> AsyncIterat
                     break
                 again.append(waiting.result())
                 waiting = asyncio.ensure_future(anext(coming))
-            for line in fresh(tuple(kept), again):
+            for line in new(tuple(kept), again):
                 yield line
         while True:
             try:
@@ -212,34 +231,49 @@ def shown(line: Line, asked: Asked, replica: str) -> None:
 
 @click.command()
 @click.argument("workload", type=TargetType())
-@click.option("-f", "--follow", is_flag=True, help="Wait for more.")
+@click.option(
+    "-f", "--follow", is_flag=True, help="Wait for more, also when a replica is replaced."
+)
 @click.option("--replica", default=None, help="Only this one, by its AkashLease's name.")
 @placed
 def events(*, place: Place, workload: str, follow: bool, replica: str | None) -> None:
     """Print what the providers' own clusters tell about WORKLOAD's containers.
 
+    \b
+    garrison events iw/chat -n prod
+    garrison events iw/chat -n prod -f
+
     Image pulls, starts and crashes, in a provider's words. They come through its gateway, which
     takes the account's Secret. What Garrison itself did: kubectl describe iw.
     """
-    completed(_events(place, workload, replica, follow=follow))
+    completed(_events(place, workload, Asked(replica=replica), follow=follow))
 
 
-async def _events(place: Place, workload: str, replica: str | None, *, follow: bool) -> None:
+async def _events(place: Place, workload: str, asked: Asked, *, follow: bool) -> None:
     async with looking(place, workload) as inside:
-        found = await inside.replicas(replica)
-        works = [
-            printed_events(inside, lease, named=len(found) > 1, follow=follow) for lease in found
-        ]
-        for ended in await asyncio.gather(*works, return_exceptions=True):
-            if ended is not None:
-                raise ended
+
+        async def opened(lease: Lease) -> Told:
+            return Told(await inside.gateway(lease))
+
+        if follow:
+            await Following(inside, opened, asked, new=unseen).run()
+        else:
+            await printed(inside, opened, asked)
 
 
-async def printed_events(inside: Inside, lease: Lease, *, named: bool, follow: bool) -> None:
-    """Print one replica's events."""
-    console = await inside.gateway(lease)
-    async for event in console.events(follow=follow):
-        prefix = f"{lease.meta.name} " if named else ""
-        click.echo(
-            harmless(f"{prefix}{event.type:<8} {event.reason:<12} {event.about}  {event.note}")
-        )
+class Told:
+    """A gateway's events as lines (``Source``). It tells all that its cluster keeps, in any order."""
+
+    def __init__(self, console: GatewayConsole) -> None:
+        self._console = console
+
+    async def lines(self, *, follow: bool, tail: int | None) -> AsyncIterator[Line]:
+        """Yield one line for each event."""
+        del tail
+        async for event in self._console.events(follow=follow):
+            text = f"{event.type:<8} {event.reason:<12} {event.about}  {event.note}"
+            yield Line(text=harmless(text))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._console.close()

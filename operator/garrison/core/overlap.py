@@ -1,4 +1,4 @@
-"""Going on with a stream of lines that broke, without a line twice."""
+"""Going on with a stream that broke, without telling anything twice."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ def fresh(kept: Sequence[T], again: Sequence[T]) -> Sequence[T]:
         if list(kept[-length:]) == list(again[:length]):
             return again[length:]
     return again
+
+
+def unseen(kept: Sequence[T], again: Sequence[T]) -> Sequence[T]:
+    """Return what of ``again`` is not in ``kept``: for what is told anew in any order."""
+    return [each for each in again if each not in kept]

@@ -12,6 +12,7 @@ import pytest
 from garrison.api.lease import Lease
 from garrison.cli.inside import Inside
 from garrison.cli.logs import Asked, Following
+from garrison.core.overlap import unseen
 from garrison.errors import AuthError, GarrisonError, NotFoundError, UnavailableError
 from garrison.ports.console import Console, Line
 from tests.builders import lease
@@ -27,6 +28,7 @@ class Scripted:
     def __init__(self, *asked: tuple[str, GarrisonError | None]) -> None:
         self._asked = deque(asked)
         self.tails: list[int | None] = []
+        self.closed = 0
 
     async def lines(self, *, follow: bool, tail: int | None) -> AsyncIterator[Line]:
         assert follow
@@ -39,6 +41,9 @@ class Scripted:
         await asyncio.sleep(5)
         if end is not None:
             raise end
+
+    async def close(self) -> None:
+        self.closed += 1
 
 
 class Workload:
@@ -83,6 +88,19 @@ async def test_a_broken_stream_goes_on_without_a_line_twice(
     assert out.split() == list("abcdxyz!")
     assert console.tails[:2] == [3, 200]
     assert "a: the connection ended; waiting" in err
+    assert console.closed == len(console.tails), "each stream has a connection of its own"
+
+
+async def test_events_go_on_after_a_break_though_all_are_told_again_in_any_order(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console = Scripted(("abc", BROKEN), ("cdab", BROKEN), ("dbcae", None))
+    found = Workload(a=console)
+    work = Following(cast("Inside", found), found.console, Asked(), new=unseen)
+    task = asyncio.create_task(work.run())
+    await asyncio.sleep(60)
+    await stopped(task)
+    assert capsys.readouterr().out.split() == list("abcde")
 
 
 async def test_a_replacement_is_followed_and_named(capsys: pytest.CaptureFixture[str]) -> None:

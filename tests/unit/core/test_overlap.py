@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from garrison.core.overlap import fresh
+from garrison.core.overlap import fresh, unseen
 
 TEXTS = st.lists(st.sampled_from("ab"), max_size=12)
 
@@ -39,3 +39,7 @@ def test_nothing_that_was_seen_is_seen_again(kept: list[str], lost: int, new: li
 def test_what_is_left_is_the_end(kept: list[str], again: list[str]) -> None:
     left = list(fresh(kept, again))
     assert again[len(again) - len(left) :] == left
+
+
+def test_what_is_told_in_another_order_is_not_new() -> None:
+    assert list(unseen("abc", "cabda")) == ["d"]
