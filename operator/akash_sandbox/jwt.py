@@ -14,6 +14,7 @@ from akash_sandbox.account import AccountKey, verifies
 
 Json = dict[str, Any]
 
+ALGORITHMS = ("ES256K", "ES256KADR36")
 _BACKDATED = 5
 SCOPES = frozenset(
     (
@@ -59,13 +60,35 @@ def verify(token: str, accounts: Mapping[str, ec.EllipticCurvePublicKey], now: f
     text, _, signature = token.rpartition(".")
     header, _, body = text.partition(".")
     head, claims = _unpack(header), _unpack(body)
-    if head.get("alg") != "ES256K":
+    if head.get("alg") not in ALGORITHMS:
         raise TokenError("JWT is invalid", 401)
     _check_claims(claims, now)
-    public = accounts.get(str(claims.get("iss")))
-    if public is None or not verifies(public, _decode(signature), text.encode()):
+    public = accounts.get(claims["iss"])
+    if public is None or not is_signed(head["alg"], text, signature, public, claims["iss"]):
         raise TokenError("JWT is invalid", 401)
     return claims
+
+
+def is_signed(
+    algorithm: str, text: str, signature: str, public: ec.EllipticCurvePublicKey, signer: str
+) -> bool:
+    """Return whether a token's text has the signature of an account, of one of ``ALGORITHMS``."""
+    signed = text.encode() if algorithm == "ES256K" else _wrapped(text, signer)
+    return verifies(public, _decode(signature), signed)
+
+
+def _wrapped(text: str, signer: str) -> bytes:
+    """Return what a browser's wallet signs: a transaction of nothing around the text (ADR 36)."""
+    data = base64.b64encode(text.encode()).decode()
+    document = {
+        "account_number": "0",
+        "chain_id": "",
+        "fee": {"amount": [], "gas": "0"},
+        "memo": "",
+        "msgs": [{"type": "sign/MsgSignData", "value": {"data": data, "signer": signer}}],
+        "sequence": "0",
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 def allows(
@@ -145,11 +168,12 @@ def _sound_permission(permission: Any) -> bool:
         case "full":
             return set(permission) == {"provider", "access"}
         case "scoped":
-            return _sound_scope(permission.get("scope"))
+            return "deployments" not in permission and _sound_scope(permission.get("scope"))
         case "granular":
             deployments = permission.get("deployments")
             return (
-                isinstance(deployments, list)
+                "scope" not in permission
+                and isinstance(deployments, list)
                 and bool(deployments)
                 and all(_sound_deployment(d) for d in deployments)
             )
@@ -162,8 +186,7 @@ def _sound_deployment(deployment: Any) -> bool:
         isinstance(deployment, dict)
         and _is_number(deployment.get("dseq"))
         and _sound_scope(deployment.get("scope"))
-        and isinstance(deployment.get("services"), list)
-        and bool(deployment["services"])
+        and _are_different(deployment.get("services"))
         and ("oseq" not in deployment or "gseq" in deployment)
     )
 
@@ -174,7 +197,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _sound_scope(scope: Any) -> bool:
-    return isinstance(scope, list) and bool(scope) and set(map(str, scope)) <= SCOPES
+    return _are_different(scope) and set(map(str, scope)) <= SCOPES
+
+
+def _are_different(names: Any) -> bool:
+    """Return whether it is a list of names, at least one, none of them twice."""
+    return isinstance(names, list) and 0 < len(names) == len(set(map(str, names)))
 
 
 def _pack(value: Json) -> str:

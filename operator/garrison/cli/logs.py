@@ -193,9 +193,7 @@ def _passes(error: GarrisonError) -> bool:
     return waits or error.reason == "IdentityRefused"
 
 
-async def _resumed(
-    lines: AsyncIterator[Line], kept: deque[Line], new: New
-) -> AsyncIterator[Line]:
+async def _resumed(lines: AsyncIterator[Line], kept: deque[Line], new: New) -> AsyncIterator[Line]:
     """Yield lines; after a break without those that were shown before it."""
     coming = aiter(lines)
     waiting = asyncio.ensure_future(anext(coming))
