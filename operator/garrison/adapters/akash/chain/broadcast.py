@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from garrison.adapters.akash.chain.answers import SIMULATED, TX, TxResponse, understood
 from garrison.adapters.akash.chain.codes import (
     IN_MEMPOOL,
+    MEMPOOL_FULL,
     Refusal,
     refusal,
     simulated_refusal,
@@ -106,7 +107,7 @@ class Broadcaster:
 
     async def _submit(self, tx: SignedTx) -> None:
         """Hand the bytes to a node. Returning means: they may be on their way."""
-        lost = False
+        lost, busy = False, None
         for node in await self._nodes.each():
             try:
                 why = await self._hand(node, tx)
@@ -119,8 +120,12 @@ class Broadcaster:
                 continue
             if why is None or why.code == IN_MEMPOOL:
                 return
-            if not lost:
+            if why.code == MEMPOOL_FULL:
+                busy = why  # of this node only
+            elif not lost:
                 raise RefusedError(why)
+        if busy is not None and not lost:
+            raise RefusedError(busy)
         if not lost:
             raise UnavailableError("no node of the chain can be reached; nothing was sent")
 

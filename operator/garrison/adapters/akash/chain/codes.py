@@ -27,7 +27,9 @@ Make: TypeAlias = Callable[[str], GarrisonError]
 Code: TypeAlias = tuple[str, int]
 
 OUT_OF_GAS: Code = ("sdk", 11)
+LOW_FEE: Code = ("sdk", 13)
 IN_MEMPOOL: Code = ("sdk", 19)
+MEMPOOL_FULL: Code = ("sdk", 20)
 TIMED_OUT: Code = ("sdk", 42)
 CLOSED: Code = ("deployment", 5)
 NOT_FOUND: Code = ("deployment", 4)
@@ -137,10 +139,10 @@ MEANINGS: Mapping[Code, Meaning] = MappingProxyType(
             words="unknown address",
         ),
         OUT_OF_GAS: Meaning(make=UnavailableError, remedy=_AGAIN, words="out of gas"),
-        ("sdk", 13): Meaning(make=UnavailableError, remedy=_AGAIN, words="insufficient fee"),
+        LOW_FEE: Meaning(make=UnavailableError, remedy=_AGAIN, words="insufficient fee"),
         ("sdk", 18): _reject("invalid request"),
         IN_MEMPOOL: Meaning(make=UnavailableError, remedy=_GONE),
-        ("sdk", 20): Meaning(
+        MEMPOOL_FULL: Meaning(
             make=UnavailableError,
             remedy="the node is busy; it is tried again",
             words="mempool is full",

@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 from garrison.adapters.akash.chain.answers import TxResponse
 from garrison.adapters.akash.chain.broadcast import RefusedError
-from garrison.adapters.akash.chain.codes import OUT_OF_GAS, Refusal, refusal
+from garrison.adapters.akash.chain.codes import LOW_FEE, OUT_OF_GAS, Refusal, refusal
 from garrison.adapters.akash.chain.composing import TIMEOUT, Sheet, SignedTx, signed
 from garrison.adapters.akash.chain.nodes import Nodes
 from garrison.adapters.akash.chain.terms import TermsReader
@@ -197,7 +197,10 @@ class Outbox:
         return await self._carrier.simulate(messages, self._lifetime)
 
     async def _transact(self, items: list[_Item], gas: int) -> list[_Item]:
-        """Return what has to be sent again: the others, when one failed in the block."""
+        """Return what has to be sent again: the others, when one failed in the block.
+
+        What ran out of gas, or paid a fee that was too low, is sent again with more of it.
+        """
         for tries in range(1, MAX_GAS_TRIES + 1):
             items = self._in_time(items)
             if not items:
@@ -208,9 +211,12 @@ class Outbox:
                 for item in items:
                     item.succeed()
                 return []
-            if why.code != OUT_OF_GAS or tries == MAX_GAS_TRIES:
+            if why.code == LOW_FEE:
+                self._terms.forget()  # this node asks for more than the one that was read
+            if why.code not in {OUT_OF_GAS, LOW_FEE} or tries == MAX_GAS_TRIES:
                 return self._after(items, why)
-            gas = min(gas_limit(max(used, gas), tries), MAX_GAS)
+            if why.code == OUT_OF_GAS:
+                gas = min(gas_limit(max(used, gas), tries), MAX_GAS)
         return items
 
     async def _fate(self, tx: SignedTx) -> tuple[Refusal | None, int]:

@@ -89,6 +89,10 @@ class TermsReader:
             self._number = understood(ACCOUNT, body, "the account").account.account_number
         return self._number
 
+    def forget(self) -> None:
+        """Read the terms again next time: a node asks for others."""
+        self._terms = None
+
     async def terms(self) -> Terms:
         """Return the terms. Raises UnavailableError, RejectedError for a chain with other money."""
         async with self._lock:

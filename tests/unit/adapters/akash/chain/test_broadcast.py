@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -14,6 +15,7 @@ from aiohttp import web
 from akash_proto.tx import decode_tx
 from garrison.adapters.akash.chain import broadcast
 from garrison.adapters.akash.chain.broadcast import SIMULATE, TXS, Broadcaster, RefusedError
+from garrison.adapters.akash.chain.codes import MEMPOOL_FULL
 from garrison.adapters.akash.chain.composing import Sheet, SignedTx, signed
 from garrison.adapters.akash.chain.messages import close
 from garrison.adapters.akash.chain.terms import gas_price_of
@@ -120,6 +122,28 @@ async def test_after_a_lost_answer_the_same_bytes_go_to_another_node(fault: Hand
     async with broadcaster(lossy, other) as sender:
         assert (await sender.send(await transaction(30))).code == 0
     assert (lossy.count(TXS), other.count(TXS)) == (1, 1)
+
+
+def _full() -> Handler:
+    said = body("err-fee-low.broadcast")["tx_response"]
+    full = {**said, "codespace": "sdk", "code": 20, "raw_log": "mempool is full"}
+    return answering(200, json.dumps({"tx_response": full}))
+
+
+async def test_a_full_mempool_is_one_nodes_own() -> None:
+    busy, other = accepting(first=_full()), accepting()
+    async with broadcaster(busy, other) as sender:
+        assert (await sender.send(await transaction(30))).code == 0
+    assert (busy.count(TXS), other.count(TXS)) == (1, 1)
+
+
+async def test_when_every_mempool_is_full_nothing_was_sent() -> None:
+    nodes = [accepting(first=_full()) for _ in range(2)]
+    async with broadcaster(*nodes) as sender:
+        with pytest.raises(RefusedError) as raised:
+            await sender.send(await transaction(30))
+    assert raised.value.why.code == MEMPOOL_FULL
+    assert type(raised.value.why.error("x")) is UnavailableError
 
 
 async def test_after_a_lost_answer_a_refusal_elsewhere_decides_nothing() -> None:

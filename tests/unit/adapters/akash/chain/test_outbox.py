@@ -52,6 +52,7 @@ class Chain:
 
     missing: set[int] = field(default_factory=set)
     missing_in_block: set[int] = field(default_factory=set)
+    least_fee: int = 0
     affordable: int = 1000
     out_of_gas: int = 0
     gas: int = GAS
@@ -75,6 +76,9 @@ class Chain:
             raise self.broken
         numbers = [dseq(each) for each in decode_tx(tx.raw).messages]
         self.limits.append(tx.gas)
+        paid = int(decode_tx(tx.raw).auth_info.fee.amount[0].amount)
+        if paid < self.least_fee:
+            raise RefusedError(refusal("sdk", 13, f"insufficient fees; got: {paid}uakt"))
         if self.out_of_gas:
             self.out_of_gas -= 1
             return _response(tx, "sdk", 11, "out of gas in location: ReadFlat", tx.gas + 1)
@@ -109,8 +113,8 @@ def terms_node() -> NodeDouble:
 
 
 @asynccontextmanager
-async def outbox_on(chain: Chain) -> AsyncIterator[Outbox]:
-    async with nodes_of(terms_node()) as nodes:
+async def outbox_on(chain: Chain, node: NodeDouble | None = None) -> AsyncIterator[Outbox]:
+    async with nodes_of(node or terms_node()) as nodes:
         box = Outbox(
             nodes=nodes,
             signer=SIGNER,
@@ -204,6 +208,21 @@ async def test_gas_that_ran_out_is_raised_and_tried_again() -> None:
         assert await send(box, 1) == [None]
     assert chain.limits == sorted(set(chain.limits))
     assert len(chain.limits) == 3
+
+
+async def test_a_node_that_asks_for_more_than_another_did_is_paid_more() -> None:
+    chain = Chain(least_fee=gas_limit(GAS) * 3 // 100)
+    node = terms_node()
+    async with outbox_on(chain, node) as box:
+        (found,) = await send(box, 1)
+        assert type(found) is UnavailableError
+        assert len(chain.limits) == 3, "not for ever"
+        config = {"minimum_gas_price": "0.05uakt"}
+        node.answers["/cosmos/base/node/v1beta1/config"] = (200, config)
+        assert await send(box, 2) == [None]
+    assert chain.landed == [[2]]
+    assert len(chain.limits) == 4
+    assert len(set(chain.limits)) == 1, "it was no lack of gas"
 
 
 async def test_gas_is_not_raised_for_ever() -> None:
