@@ -71,7 +71,7 @@ class People:
 
     async def _adopt(self, draw: float) -> None:
         """A person starts a deployment at a provider, and then has Garrison take it over."""
-        market = self._world.market
+        market = self._world.ports.market
         provider = self._pick(sorted(market.providers_by_id), draw)
         assert provider is not None
         self._created += 1
@@ -139,67 +139,67 @@ class People:
     async def _kill_provider(self, draw: float) -> None:
         victim = self._busy(draw)
         if victim is not None:
-            self._world.market.kill(victim)
+            self._world.ports.market.kill(victim)
 
     async def _revive_provider(self, draw: float) -> None:
-        market, now = self._world.market, self._world.clock.now()
+        market, now = self._world.ports.market, self._world.clock.now()
         dead = [each for each in sorted(market.alive) if not market.alive[each].at(now)]
         victim = self._pick(dead, draw)
         if victim is not None:
             market.revive(victim)
 
     def _leased(self, draw: float) -> DeploymentRecord | None:
-        found = [each for each in self._world.market.paid() if each.lease is not None]
+        found = [each for each in self._world.ports.market.paid() if each.lease is not None]
         return self._pick(found, draw)
 
     async def _close_lease(self, draw: float) -> None:
         victim = self._leased(draw)
         if victim is not None:
-            self._world.market.close_lease(victim.id, "lease_closed_unstable")
+            self._world.ports.market.close_lease(victim.id, "lease_closed_unstable")
 
     async def _reclaim(self, draw: float) -> None:
         victim = self._leased(draw)
         if victim is not None:
             deadline = self._world.clock.now() + timedelta(minutes=5)
-            self._world.market.reclaim(victim.id, deadline)
+            self._world.ports.market.reclaim(victim.id, deadline)
 
     async def _slow_provider(self, draw: float) -> None:
-        victim = self._pick(sorted(self._world.market.providers_by_id), draw)
+        victim = self._pick(sorted(self._world.ports.market.providers_by_id), draw)
         if victim is not None:
-            self._world.prober.slow.add(victim)
+            self._world.ports.prober.slow.add(victim)
 
     async def _sick_container(self, draw: float) -> None:
         victim = self._leased(draw)
         if victim is not None:
-            self._world.prober.sick.add(victim.id)
+            self._world.ports.prober.sick.add(victim.id)
 
     async def _restart_container(self, draw: float) -> None:
         victim = self._leased(draw)
         if victim is not None:
-            self._world.sentinel.restart(victim.id)
+            self._world.ports.sentinel.restart(victim.id)
 
     async def _weak_machine(self, draw: float) -> None:
-        self._spoil(self._world.sentinel.weak, draw)
+        self._spoil(self._world.ports.sentinel.weak, draw)
 
     async def _copied_container(self, draw: float) -> None:
-        self._spoil(self._world.sentinel.cloning, draw)
+        self._spoil(self._world.ports.sentinel.cloning, draw)
 
     async def _foreign_container(self, draw: float) -> None:
-        self._spoil(self._world.sentinel.foreign, draw)
+        self._spoil(self._world.ports.sentinel.foreign, draw)
 
     async def _swapped_file(self, draw: float) -> None:
         victim = self._leased(draw)
         if victim is not None:
-            self._world.sentinel.swapped.add(victim.id)
+            self._world.ports.sentinel.swapped.add(victim.id)
             self._world.overwritten.add(victim.id)
 
     async def _intruder(self, draw: float) -> None:
         victim = self._leased(draw)
         if victim is not None:
-            self._world.sentinel.invaded.add(victim.id)
+            self._world.ports.sentinel.invaded.add(victim.id)
 
     async def _stale_answers(self, draw: float) -> None:
-        self._spoil(self._world.sentinel.stale, draw)
+        self._spoil(self._world.ports.sentinel.stale, draw)
 
     def _spoil(self, hostile: set[str], draw: float) -> None:
         victim = self._busy(draw)
@@ -208,7 +208,7 @@ class People:
 
     def _busy(self, draw: float) -> str | None:
         """A provider that holds a lease, any one while none does."""
-        market = self._world.market
+        market = self._world.ports.market
         busy = [each.lease.provider for each in market.paid() if each.lease is not None]
         return self._pick(busy or sorted(market.providers_by_id), draw)
 
@@ -223,17 +223,17 @@ class People:
         self._world.store.merge(kind, asked, NAMESPACE, "own" if draw < 0.7 else "shared")
 
     async def _change_source(self, draw: float) -> None:
-        self._world.issuer.content = str(draw)
+        self._world.ports.issuer.content = str(draw)
 
     async def _no_bids(self, draw: float) -> None:
         """Everybody who is cheap stops bidding: killed machines that come back in the calm."""
-        market = self._world.market
+        market = self._world.ports.market
         for each in sorted(market.providers_by_id)[: int(draw * 6)]:
             market.kill(each)
 
     async def _lose_account_key(self, draw: float) -> None:
         if draw < 0.5:
-            self._world.exchanges.locked.add(ACCOUNT_NAME)
+            self._world.ports.exchanges.locked.add(ACCOUNT_NAME)
 
     async def _start_operator(self, draw: float) -> None:
         del draw
@@ -250,13 +250,15 @@ class People:
     async def _orphan(self, draw: float) -> None:
         """A deployment with our marker that no lease knows: a lost create of long ago."""
         del draw
-        known = [each for each in self._world.market.paid() if mine(each) is not None]
+        known = [each for each in self._world.ports.market.paid() if mine(each) is not None]
         if len(known) >= 3:
             return
         self._noise += 1
         lost = f"{LOST_LEASE}{self._noise:012d}"
         marker = Marker(installation=INSTALLATION, lease=lost, attempt=0)
-        await self._world.market.create(_by_hand(str(marker)), self._world.market.propose_id())
+        await self._world.ports.market.create(
+            _by_hand(str(marker)), self._world.ports.market.propose_id()
+        )
 
 
 def _by_hand(marker: str) -> Order:
@@ -276,16 +278,16 @@ def _by_hand(marker: str) -> Order:
 def everything_works(world: World) -> None:
     """The calm after the chaos: every fault is lifted."""
     world.weather.chaos = False
-    world.exchanges.locked.clear()
-    world.prober.slow.clear()
-    world.prober.sick.clear()
-    sentinel = world.sentinel
+    world.ports.exchanges.locked.clear()
+    world.ports.prober.slow.clear()
+    world.ports.prober.sick.clear()
+    sentinel = world.ports.sentinel
     for hostile in (sentinel.weak, sentinel.cloning, sentinel.foreign, sentinel.stale):
         hostile.clear()
     sentinel.swapped.clear()
     sentinel.invaded.clear()
-    for each in sorted(world.market.alive):
-        world.market.revive(each)
+    for each in sorted(world.ports.market.alive):
+        world.ports.market.revive(each)
     world.ensure_operator()
 
 

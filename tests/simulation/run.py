@@ -139,9 +139,9 @@ async def _noticed(world: World) -> None:
     uid = victim["metadata"]["uid"]
     deployment = victim["status"]["deployment"]["id"]
     world.say(f"swapped in calm: {victim['metadata']['name']}")
-    world.sentinel.swapped.add(deployment)
+    world.ports.sentinel.swapped.add(deployment)
     await _wait(world, LOOKS + SLACK, lambda: _unnoticed(world, uid, "Drifted"))
-    world.sentinel.swapped.discard(deployment)
+    world.ports.sentinel.swapped.discard(deployment)
     await _wait(world, LOOKS + SLACK, lambda: _unnoticed(world, uid, "Verified"))
     await _wait(world, SETTLE, lambda: _unreached(world))
 
@@ -173,7 +173,7 @@ def _unreached(world: World) -> str:
         complaint = _not_ready(body)
         if complaint:
             return complaint
-    orphans = [each.id for each in world.market.paid() if _is_orphan(world, mine(each))]
+    orphans = [each.id for each in world.ports.market.paid() if _is_orphan(world, mine(each))]
     return f"orphans {orphans} are still paid" if orphans else ""
 
 
@@ -233,7 +233,7 @@ def _unminted(world: World) -> str:
         status = body.get("status") or {}
         mint = status.get("mint") or {}
         needed = parse_dollars(status.get("burnPerHour") or "0") * WARNING_HOURS
-        if mint.get("outcome") == "Refused" and world.market.balance_available < needed:
+        if mint.get("outcome") == "Refused" and world.ports.market.balance_available < needed:
             return f"a mint of {mint['amount']} was refused, and nobody asks for it again"
     return ""
 
@@ -251,7 +251,7 @@ def _left(world: World) -> str:
             return f"{kind} {names} are left"
     paid = [
         each.id
-        for each in world.market.paid()
+        for each in world.ports.market.paid()
         if mine(each) is not None and mine(each) not in world.invariants.released
     ]
     if paid:
@@ -259,8 +259,8 @@ def _left(world: World) -> str:
     adopted = world.invariants.kept_of_adopted()
     if adopted:
         return f"adopted deployments {adopted} are still paid"
-    kept = sorted(name for name in world.bootstraps.held)
+    kept = sorted(name for name in world.ports.bootstraps.held)
     if kept:
         return f"bootstraps {kept} are left"
-    live = sorted(world.issuer.live)
+    live = sorted(world.ports.issuer.live)
     return f"credentials {live} are still valid" if live else ""

@@ -154,27 +154,29 @@ def workload(name: str, chance: random.Random) -> Object:
         spec["providerPolicyRef"] = {"name": "anyone"}
     if chance.random() < 0.5:
         spec["budget"] = {"maxPricePerHour": "1.30"}
-    if chance.random() < 0.3:
-        spec["trust"] = "Unverified"
-    else:
-        spec["trust"] = "Verified"
-        spec["metrics"] = {"path": "/metrics"}
-        if chance.random() < 0.5:
-            drift = chance.choice(("Alert", "Replace"))
-            spec["integrity"] = {"paths": ["/app/**"], "everySeconds": LOOKS, "onDrift": drift}
-        if chance.random() < 0.5:
-            spec["egressPolicyRef"] = {"name": "hub"}
-        spec["secrets"] = [
-            {"rotatingSecretRef": {"name": name}, "file": f"{name}.txt", "onRotate": "None"}
-            for name in ("own", "shared")
-            if chance.random() < 0.5
-        ]
+    spec |= {"trust": "Unverified"} if chance.random() < 0.3 else _verified(chance)
     return {
         "apiVersion": API_VERSION,
         "kind": WORKLOAD.kind,
         "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": spec,
     }
+
+
+def _verified(chance: random.Random) -> Object:
+    """What a spec has only with the agent in the container."""
+    found: Object = {"trust": "Verified", "metrics": {"path": "/metrics"}}
+    if chance.random() < 0.5:
+        drift = chance.choice(("Alert", "Replace"))
+        found["integrity"] = {"paths": ["/app/**"], "everySeconds": LOOKS, "onDrift": drift}
+    if chance.random() < 0.5:
+        found["egressPolicyRef"] = {"name": "hub"}
+    found["secrets"] = [
+        {"rotatingSecretRef": {"name": name}, "file": f"{name}.txt", "onRotate": "None"}
+        for name in ("own", "shared")
+        if chance.random() < 0.5
+    ]
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

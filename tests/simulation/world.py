@@ -8,18 +8,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from garrison.adapters.memory.bootstraps import MemoryBootstraps
-from garrison.adapters.memory.clock import LoopClock, SeededChance
-from garrison.adapters.memory.exchanges import MemoryExchanges
-from garrison.adapters.memory.gateway import MemoryGateway
-from garrison.adapters.memory.identities import MemoryIdentities
-from garrison.adapters.memory.issuer import MemoryIssuer
+from garrison.adapters.memory.clock import LoopClock
 from garrison.adapters.memory.kube import MemoryKube, register
-from garrison.adapters.memory.market import MemoryMarket
-from garrison.adapters.memory.minter import MemoryMinter
-from garrison.adapters.memory.probe import MemoryProber, MemoryScreen
-from garrison.adapters.memory.registry import MemoryRegistry
-from garrison.adapters.memory.sentinel import MemorySentinel
 from garrison.api.meta import (
     ACCOUNT,
     EGRESS,
@@ -31,8 +21,6 @@ from garrison.api.meta import (
     SERVICE,
     SLICE,
 )
-from garrison.api.money import MicroUSD
-from garrison.controllers.assembly import Ports
 from garrison.ports.kube import Object
 from kube_light.history import Change
 from kube_light.resource import NAMESPACE as NAMESPACES
@@ -41,15 +29,12 @@ from tests.simulation.coverage import AGAIN, Reached, fatal
 from tests.simulation.faults import Process, Weather
 from tests.simulation.invariants import Invariants
 from tests.simulation.operator import Operator
+from tests.simulation.ports import MemoryPorts, is_chain, market_of
 from tests.simulation.scenario import (
-    CRASHING,
-    MISSING,
     NAMESPACE,
-    NEWER,
     account,
     egress_policy,
     policy,
-    providers,
     rotating_secrets,
 )
 
@@ -62,10 +47,7 @@ class World:
 
     def __init__(self, seed: int, say: Callable[[str], None]) -> None:
         self.chance = random.Random(seed)
-        self.chain = seed % 3 == 0
-        """whether the operator names deployments itself, and mints its credit"""
-        self.keeps_ids = seed % 9 != 3
-        """whether the market takes the names that the operator proposes"""
+        self.chain = is_chain(seed)
         self.clock = LoopClock()
         self.reached = Reached()
         self.broken: list[str] = []
@@ -78,26 +60,9 @@ class World:
             now=self.clock.now, uid=lambda: str(uuid.UUID(int=self.chance.getrandbits(128)))
         )
         register(self.store, [*OWN_KINDS, REVISION, SECRET, SERVICE, SLICE])
-        self.market = MemoryMarket(
-            clock=self.clock,
-            providers=providers(self.chance),
-            hook=self.weather,
-            chooses_id=self.chain,
-            keeps_ids=self.keeps_ids,
-            balance=MicroUSD(60_000_000 if self.chain else 1_000_000_000),
-        )
-        self.minter = MemoryMinter(self.market)
-        self.gateway = MemoryGateway(clock=self.clock, market=self.market)
-        self.gateway.crashing.add(CRASHING)
-        self.sentinel = MemorySentinel(market=self.market, gateway=self.gateway)
-        self.bootstraps = MemoryBootstraps(self.market)
-        self.issuer = MemoryIssuer(self.market)
-        self.prober = MemoryProber(market=self.market, gateway=self.gateway, sentinel=self.sentinel)
-        self.registry = MemoryRegistry(self.market.faults)
-        self.registry.missing.add(MISSING)
-        self.registry.large.add(NEWER)
-        self.exchanges = MemoryExchanges(self.market, self.gateway, self.minter)
-        self.invariants = Invariants(self.market, self.store, self.minter)
+        market = market_of(self.chance, self.clock, self.weather, seed=seed)
+        self.ports = MemoryPorts.of(market, self.clock)
+        self.invariants = Invariants(market, self.store, self.ports.minter)
         self.operators: list[Operator] = []
         self.ever_ready: set[str] = set()
         self.orphaned: set[str] = set()
@@ -129,7 +94,9 @@ class World:
         """Note every invariant that does not hold now."""
         for each in self.invariants.violations(self.clock.now()):
             self._break(each)
-        dead = [each for each in self.sentinel.holds() if each[1] not in self.issuer.live]
+        dead = [
+            each for each in self.ports.sentinel.holds() if each[1] not in self.ports.issuer.live
+        ]
         for each in self.invariants.serving_with_dead_secrets(dead):
             self._break(each)
 
@@ -140,20 +107,7 @@ class World:
 
     def new_operator(self) -> Operator:
         """Start one more operator."""
-        ports = Ports(
-            kube=MemoryKube(self.store, self.market.faults),
-            clock=self.clock,
-            chance=SeededChance(self.chance.getrandbits(64)),
-            exchanges=self.exchanges,
-            registry=self.registry,
-            pull_secrets=self.registry,
-            screen=MemoryScreen(self.market),
-            prober=self.prober,
-            sentinel=self.sentinel,
-            bootstraps=self.bootstraps,
-            identities=MemoryIdentities(self.market),
-            issuer=self.issuer,
-        )
+        ports = self.ports.given(self.store, self.chance.getrandbits(64))
         operator = Operator(ports, self.reached)
         self.operators.append(operator)
         operator.start()
@@ -245,7 +199,7 @@ class World:
         if phase == "Ready":
             self.ever_ready.add(name)
         if phase == "Ready" and before != "Ready":
-            for each in self.invariants.on_ready(body, self.sentinel.started):
+            for each in self.invariants.on_ready(body, self.ports.sentinel.started):
                 self._break(each)
         if (body.get("status") or {}).get("closeReason") == "Released":
             self._released(body)
@@ -255,7 +209,7 @@ class World:
             for each in self.invariants.on_removed("AkashLease", body):
                 self._break(each)
             uid = body["metadata"]["uid"]
-            left = [key for key, ask in self.issuer.live.items() if ask.holder == uid]
+            left = [key for key, ask in self.ports.issuer.live.items() if ask.holder == uid]
             if left and uid not in self.invariants.stripped:
                 self._break(f"lease {body['metadata']['name']} is gone, {left} are still valid")
 

@@ -53,6 +53,11 @@ deployment:
 """
 
 
+GPU = "storage: {size: 512Mi}\n        gpu: "
+"""What replaces ``storage`` in ``BASE``, before a GPU's own words."""
+ONE_GPU = GPU + "{units: 1, attributes: {vendor: {nvidia: %s}}}"
+
+
 def changed(*edits: tuple[str, str]) -> str:
     """Return the base document with texts replaced; each must be there."""
     text = BASE
