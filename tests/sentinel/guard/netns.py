@@ -30,6 +30,8 @@ NAMES = {"allowed.example": ALLOWED, "evil.example": FORBIDDEN, "pool.rplant.xyz
 _QUIET_SECONDS = 0.5
 BARE_ROOT = -1
 """Root without any capability."""
+CONTAINER_ROOT = -2
+"""Root that may change users and not look at them, as in a container."""
 _CLONE_NEWNET = 0x40000000
 _IPV4, _IPV6, _ALL = 0x0800, 0x86DD, 0x0003
 _T = TypeVar("_T")
@@ -81,7 +83,8 @@ class Wire:
         own = f'mount --bind "{self.folder}/resolv.conf" /etc/resolv.conf && exec "$@"'
         number = max(user, 0)
         as_user = ["setpriv", f"--reuid={number}", f"--regid={number}", "--clear-groups"]
-        drop = ["--inh-caps=-all", "--bounding-set=-all"] if user else []
+        lost = "-sys_ptrace" if user == CONTAINER_ROOT else "-all"
+        drop = [f"--inh-caps={lost}", f"--bounding-set={lost}"] if user else []
         return ["ip", "netns", "exec", self.near, "sh", "-c", own, "sh", *as_user, *drop, *argv]
 
     def run(

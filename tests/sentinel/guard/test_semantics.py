@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.sentinel.guard.conftest import NOBODY, PROGRAMS, Runner
-from tests.sentinel.guard.netns import ALLOWED, NEAR, SILENT, Wire
+from tests.sentinel.guard.netns import ALLOWED, CONTAINER_ROOT, NEAR, SILENT, Wire
 from tests.sentinel.guard.rungs import NOTIFYING, WEAKER, options
 
 POLICY = {"allow": [{"cidr": f"{each}/32", "ports": [9, 80]} for each in (ALLOWED, SILENT, NEAR)]}
@@ -57,6 +57,17 @@ def test_calls_do_what_they_do_without_a_guard(
 ) -> None:
     assert len(native) > 40
     done = guarded(*script(guarded.python), policy=POLICY, options=options, on=clean)
+    assert done.code == 0, done.errors
+    assert differences(native, lines(done.output), name) == []
+
+
+@pytest.mark.parametrize("name", ["strict", "addfd-tcp"])
+def test_calls_of_a_program_that_became_another_user(
+    name: str, native: list[str], clean: Wire, guarded: Runner
+) -> None:
+    dropped = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    command = (*dropped, *script(guarded.python))
+    done = guarded(*command, policy=POLICY, options=options(name), on=clean, user=CONTAINER_ROOT)
     assert done.code == 0, done.errors
     assert differences(native, lines(done.output), name) == []
 
