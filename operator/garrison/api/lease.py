@@ -209,6 +209,9 @@ class LeaseEgress:
     rung: Annotated[str, Field(max_length=64)] = ""
     mode: Annotated[str, Field(max_length=16)] = "Enforce"
     leaks: Annotated[tuple[Short, ...], Field(max_length=16)] = ()
+    limits: Annotated[tuple[Short, ...], Field(max_length=16)] = Field(
+        default=(), description="What the rung does otherwise than one may expect."
+    )
     denied_total: int = 0
     denied: Annotated[tuple[DeniedStatus, ...], Field(max_length=50)] = ()
     counted_at: AwareDatetime | None = None

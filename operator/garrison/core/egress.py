@@ -94,6 +94,7 @@ def in_force(record: LeaseEgress, view: EgressView, entered: Sequence[str] = ())
         rung=view.rung[:64],
         mode=view.mode[:16],
         leaks=tuple(each[:253] for each in (*leaks, *view.leaks)[:16]),
+        limits=tuple(each[:253] for each in view.limits[:16]),
     )
 
 

@@ -349,7 +349,9 @@ def _guarded(s: Situation, serving: Sequence[Lease]) -> list[Condition]:
         message = f"{what}; {', '.join(weak)}: {'; '.join(leaks) or 'not enforced'}"
         return [_condition(s, "EgressEnforced", "False", weak[0], message)]
     rungs = ", ".join(sorted({each.rung for each in known}))
-    return [_condition(s, "EgressEnforced", "True", "Enforced", f"{what}; enforced by {rungs}")]
+    limits = "".join(f"; {limit}" for limit in sorted({one for e in known for one in e.limits}))
+    message = f"{what}; enforced by {rungs}{limits}"
+    return [_condition(s, "EgressEnforced", "True", "Enforced", message)]
 
 
 AGAINST = "this holds against intruders, bad roll-outs and drift, not against a provider that owns the machine"

@@ -77,13 +77,18 @@ class Denied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EgressView:
-    """What the guard enforces now. ``leaks`` says what a BestEffort rung lets through."""
+    """What the guard enforces now.
+
+    ``leaks`` says what a BestEffort rung lets through, ``limits`` what any rung does otherwise than a
+    person may expect, such as that it cannot close a connection which a new policy denies.
+    """
 
     version: int
     level: Level
     rung: str = ""
     mode: str = "Enforce"
     leaks: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
     denied_total: int = 0
     denied: tuple[Denied, ...] = ()
 

@@ -155,6 +155,16 @@ async def test_a_machine_that_cannot_enforce_is_left_and_blamed(cluster: Cluster
     assert len(cluster.sentinel.started) == 1
 
 
+async def test_what_the_rung_does_not_do_stands_beside_enforced(cluster: Cluster) -> None:
+    cluster.sentinel.limits = ("a connection that a new policy denies lives on",)
+    await cluster.create(workload(trust="Verified"))
+    await cluster.serves()
+    message = await cluster.says(WORKLOAD, "chat", "EgressEnforced", "Enforced")
+    assert message.endswith("; a connection that a new policy denies lives on")
+    (lease,) = await cluster.leases()
+    assert lease["status"]["egress"]["limits"] == list(cluster.sentinel.limits)
+
+
 async def test_where_enforcing_is_not_required_the_level_is_told_as_it_is(cluster: Cluster) -> None:
     cluster.sentinel.weak.add("p0")
     await cluster.create(egress(requireEnforced=False))

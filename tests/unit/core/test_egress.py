@@ -71,3 +71,9 @@ def test_who_came_in_beside_the_guard_lowers_the_level(level: Level, shown: str)
     assert found.level == shown
     assert found.leaks == ("/bin/sh was started from outside the container", "udp")
     assert in_force(RECORD, view).level == level
+
+
+def test_what_a_rung_does_not_do_is_kept() -> None:
+    limit = "a connection that a new policy denies lives on until its process closes it"
+    assert in_force(RECORD, replace(VIEW, limits=(limit,))).limits == (limit,)
+    assert in_force(replace(RECORD, limits=(limit,)), VIEW).limits == ()

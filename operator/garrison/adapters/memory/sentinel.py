@@ -87,6 +87,7 @@ class MemorySentinel:
         self.mining: set[str] = set()
         self.sought: dict[str, tuple[Denied, ...]] = {}
         self.entered: dict[str, tuple[str, ...]] = {}
+        self.limits: tuple[str, ...] = ()
 
     def restart(self, deployment: str) -> None:
         """Restart a container: it comes back sealed, as another instance."""
@@ -337,6 +338,7 @@ class MemorySentinel:
             level="DeclaredOnly" if audit else "Refused" if weak else "Enforced",
             rung="none" if weak else "memory",
             mode=found.policy.mode,
+            limits=self.limits,
             denied_total=sum(each.count for each in sought),
             denied=sought,
         )

@@ -45,6 +45,7 @@ class LevelAnswer:
     rung: Text = ""
     mode: Literal["Enforce", "Audit"] = "Enforce"
     leaks: Annotated[tuple[Text, ...], Field(max_length=64)] = ()
+    limits: Annotated[tuple[Text, ...], Field(max_length=64)] = ()
     self_test: Text = ""
 
 
@@ -181,6 +182,7 @@ def _view(answer: EgressAnswer) -> EgressView:
         rung=level.rung,
         mode=level.mode,
         leaks=level.leaks if tested else (*level.leaks, f"self-test {level.self_test}"),
+        limits=level.limits,
     )
 
 
@@ -195,6 +197,7 @@ def _egress(found: StatusAnswer) -> EgressView | None:
         rung=base.rung,
         mode=base.mode,
         leaks=base.leaks,
+        limits=base.limits,
         denied_total=found.denied_total,
         denied=tuple(
             Denied(

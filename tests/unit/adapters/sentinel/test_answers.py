@@ -57,6 +57,7 @@ def test_what_was_denied_is_taken() -> None:
     (denied,) = guard({}).denied
     assert (denied.destination, denied.address, denied.count) == ("hub.example", "203.0.113.9", 2)
     assert seen().entered == ("/bin/sh",)
+    assert guard({"limits": ["no UDP"]}).limits == ("no UDP",)
 
 
 def test_of_an_audit_what_it_would_deny_is_taken() -> None:
