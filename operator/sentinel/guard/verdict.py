@@ -13,6 +13,8 @@ PIN_SECONDS = 3600.0
 _CACHE_SECONDS = 5.0
 _CACHE_ENTRIES = 4096
 _MAX_PINNED = 65536
+_MAX_NAMES = 64
+"""Of one address: below a wildcard anybody can make up more."""
 
 
 class Verdict(NamedTuple):
@@ -53,7 +55,10 @@ class Decider:
             return False
         if len(self._pins) >= _MAX_PINNED:
             self._drop_expired()
-        self._pins.setdefault(address, {})[name] = self._clock() + max(seconds, PIN_SECONDS)
+        names = self._pins.setdefault(address, {})
+        names[name] = self._clock() + max(seconds, PIN_SECONDS)
+        if len(names) > _MAX_NAMES:
+            del names[min(names, key=lambda each: names[each])]
         self._cache.clear()
         return True
 

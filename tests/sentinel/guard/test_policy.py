@@ -117,6 +117,24 @@ def test_anything_else_is_refused_and_nothing_breaks(spec: Any) -> None:
     assert isinstance(policy, Policy)
 
 
+def test_made_up_names_of_one_address_fill_no_memory() -> None:
+    """Below a wildcard a workload may ask for any number of them; what is allowed stays so."""
+    now = [0.0]
+    policy = parse_policy({"allow": [{"host": "*.hf.co"}, {"host": "hub.example"}]})
+    decider = Decider(policy, lambda: now[0])
+    address = packed("203.0.113.9")
+    decider.pin_forever(address, "hub.example")
+    for number in range(5000):
+        now[0] += 0.001
+        assert decider.pin(address, f"n{number}.hf.co", 60)
+    assert len(decider._pins[address]) == 64
+    assert decider.decide(address, 443).allowed
+    decider.replace(parse_policy({"allow": [{"host": "hub.example"}]}))
+    assert decider.decide(address, 443).allowed
+    decider.replace(parse_policy({"allow": []}))
+    assert not decider.decide(address, 443).allowed
+
+
 def test_a_pin_lasts_an_hour_and_goes_with_its_rule() -> None:
     now = 0.0
     decider = Decider(parse_policy(SPEC), lambda: now)
