@@ -20,6 +20,9 @@ PLENTY = 10**12
 NAMES = ("tenant", "treasury", "hot", "frost", "prairie", "dear")
 """Whose accounts have coins from the first block on; ``hot`` has nothing but its existence."""
 
+ORACLE = "treasury"
+"""Who may tell the price of akt at a real node."""
+
 
 def secret_of(name: str) -> str:
     """Return a throw-away private key in hex, the same in every run."""
@@ -47,7 +50,8 @@ def ground_in(folder: Path) -> Iterator[Ground]:
         with _sandbox(folder) as found:
             yield found
         return
-    node = NodeProcess(folder, {signer_of(name).address: _coins(name) for name in NAMES})
+    coins = {signer_of(name).address: _coins(name) for name in NAMES}
+    node = NodeProcess(folder, coins, oracle=signer_of(ORACLE).address)
     try:
         node.start()
         yield Ground(url=node.url, block_seconds=1.0, is_real=True)

@@ -14,10 +14,11 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from tests.akash_node.genesis import VAULT, with_balances, with_chain_id, with_oracle
 
 BIN = "AKASH_BIN"
 CHAIN_ID = "local"
@@ -31,11 +32,12 @@ _BOND = "100000000000uakt"
 class NodeProcess:
     """One folder with a fresh chain, and the process that runs it."""
 
-    def __init__(self, folder: Path, coins: Mapping[str, Mapping[str, int]]) -> None:
+    def __init__(self, folder: Path, coins: Mapping[str, Mapping[str, int]], oracle: str) -> None:
         self._binary = os.environ[BIN]
         self._home = folder / "home"
         self._log = folder / "node.log"
         self._coins = coins
+        self._oracle = oracle
         self._child: subprocess.Popen[bytes] | None = None
         self._ports = dict(zip(("rest", "grpc", "rpc", "p2p"), free_ports(4), strict=True))
 
@@ -74,13 +76,15 @@ class NodeProcess:
 
     def _prepare(self) -> None:
         self._run("genesis", "init", "node0")
-        self._edit(with_chain_id)
+        self._edit(lambda genesis: with_chain_id(genesis, CHAIN_ID))
         self._run("keys", "add", "validator", *_KEYRING)
         validator = self._run("keys", "show", "validator", "--address", *_KEYRING).split()[-1]
         coins = {validator: {"uakt": _STAKE}, **self._coins}
         for address, amounts in coins.items():
             self._run("genesis", "add-account", address, f"{amounts['uakt']}uakt")
-        self._edit(lambda genesis: with_balances(genesis, coins))
+        credit = sum(amounts.get("uact", 0) for amounts in coins.values())
+        self._edit(lambda genesis: with_balances(genesis, {**coins, VAULT: {"uakt": credit}}))
+        self._edit(lambda genesis: with_oracle(genesis, self._oracle))
         bond = ("--chain-id", CHAIN_ID, "--min-self-delegation", "1")
         self._run("genesis", "gentx", "validator", _BOND, *bond, *_KEYRING)
         self._run("genesis", "collect")
@@ -146,51 +150,6 @@ class NodeProcess:
 
 
 _KEYRING = ("--keyring-backend", "test")
-
-
-def with_chain_id(genesis: dict[str, Any]) -> dict[str, Any]:
-    """Return a genesis document of our chain, with uakt wherever the default coin was another."""
-    state = _in_uakt(genesis)
-    assert isinstance(state, dict)
-    return {**state, "chain_id": CHAIN_ID}
-
-
-def with_balances(
-    genesis: dict[str, Any], coins: Mapping[str, Mapping[str, int]]
-) -> dict[str, Any]:
-    """Return a genesis document in which the accounts, which it has, have these coins.
-
-    The node's ``genesis add-account`` would book uact as uakt.
-    """
-    state = genesis["app_state"]
-    totals: Counter[str] = Counter()
-    for amounts in coins.values():
-        totals.update(amounts)
-    balances = [
-        {"address": address, "coins": _sorted_coins(amounts)} for address, amounts in coins.items()
-    ]
-    bank = {**state["bank"], "balances": balances, "supply": _sorted_coins(totals)}
-    return {**genesis, "app_state": {**state, "bank": bank}}
-
-
-def _sorted_coins(amounts: Mapping[str, int]) -> list[dict[str, str]]:
-    return [{"denom": denom, "amount": str(amount)} for denom, amount in sorted(amounts.items())]
-
-
-def _in_uakt(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _coin(key, each) for key, each in value.items()}
-        case list():
-            return [_in_uakt(each) for each in value]
-        case _:
-            return value
-
-
-def _coin(key: str, value: Any) -> Any:
-    if value == "stake" and (key == "denom" or key.endswith("_denom")):
-        return "uakt"
-    return _in_uakt(value)
 
 
 def _plain(value: str | bool) -> str:

@@ -12,17 +12,28 @@ from typing import TypeVar
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from akash_proto import decimals
 from akash_proto.schema.akash_deployment_v1_pb2 import DeploymentID
 from akash_proto.schema.akash_deployment_v1beta4_pb2 import MsgUpdateDeployment
 from akash_proto.schema.akash_escrow_v1_pb2 import DepositAuthorization
+from akash_proto.schema.akash_oracle_v2_pb2 import DataID, MsgAddPriceEntry
 from akash_proto.schema.cosmos_authz_v1beta1_pb2 import Grant, MsgGrant
 from akash_proto.schema.cosmos_base_v1beta1_pb2 import Coin
 from akash_proto.schema.cosmos_feegrant_v1beta1_pb2 import BasicAllowance, MsgGrantAllowance
 from akash_proto.wire import pack
 from garrison.api.money import MicroUSD
 from garrison.errors import AlreadyExistsError, FundsError, RejectedError, UnavailableError
-from garrison.ports.market import Bid, BidState, Deployment, DeploymentState, LeaseState, Market
-from tests.akash_node.ground import Ground, ground_in, signer_of
+from garrison.ports.market import (
+    Bid,
+    BidState,
+    Deployment,
+    DeploymentState,
+    LeaseState,
+    Market,
+    Mintage,
+    Minter,
+)
+from tests.akash_node.ground import ORACLE, Ground, ground_in, signer_of
 from tests.akash_node.opening import exchange_of
 from tests.akash_node.parties import Party, bidding
 from tests.unit.adapters.orders import H100, order
@@ -205,14 +216,14 @@ def _grants(granter: str, grantee: str, limit: int) -> list[MsgGrant | MsgGrantA
 
 
 async def test_credit_is_minted_from_coins_and_comes_once(ground: Ground) -> None:
-    """At a real node nobody feeds the oracle: nothing is minted there, and the reason is told."""
+    """At a real node the oracle says nothing until somebody tells it a price."""
     async with exchange_of(ground.url, "treasury") as exchange:
         minter = exchange.minter
         assert minter is not None
-        offer = await minter.mintage()
         if ground.is_real:
-            assert "oracle" in offer.problem
-            return
+            assert "oracle" in (await minter.mintage()).problem
+            await _tell_price(ground, "1.25")
+        offer = await eventually(lambda: _possible(minter))
         assert (offer.least, offer.problem, offer.is_pending) == (10 * DOLLAR, "", False)
         before = (await exchange.market.balance()).available
         await minter.mint(MicroUSD(20 * DOLLAR))
@@ -225,3 +236,21 @@ async def test_credit_is_minted_from_coins_and_comes_once(ground: Ground) -> Non
         await eventually(decided)
         gained = (await exchange.market.balance()).available - before
         assert 20 * DOLLAR <= gained <= 21 * DOLLAR
+
+
+async def _tell_price(ground: Ground, dollars: str) -> None:
+    now = Timestamp()
+    now.FromDatetime(datetime.now(UTC) - timedelta(seconds=5))
+    price = MsgAddPriceEntry(
+        signer=signer_of(ORACLE).address,
+        id=DataID(denom="akt", base_denom="usd"),
+        price=decimals.to_wire(decimals.exact(dollars)),
+        timestamp=now,
+    )
+    async with Party(ground, ORACLE) as source:
+        await source.send(price)
+
+
+async def _possible(minter: Minter) -> Mintage | None:
+    offer = await minter.mintage()
+    return None if offer.problem else offer

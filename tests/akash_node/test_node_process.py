@@ -8,14 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.akash_node.node_process import (
-    BIN,
-    CHAIN_ID,
-    NodeProcess,
-    edited,
-    with_balances,
-    with_chain_id,
-)
+from tests.akash_node.genesis import with_balances, with_chain_id, with_oracle
+from tests.akash_node.node_process import BIN, CHAIN_ID, NodeProcess, edited
 
 CONFIG = """\
 moniker = "node0"
@@ -43,7 +37,8 @@ def test_the_genesis_is_of_our_chain_and_of_our_coin() -> None:
                 "gov": {"params": {"min_deposit": [{"denom": "stake", "amount": "1"}]}},
                 "bank": {"supply": [{"denom": "uact", "amount": "stake"}]},
             },
-        }
+        },
+        CHAIN_ID,
     )
     assert found == {
         "chain_id": CHAIN_ID,
@@ -75,6 +70,23 @@ def test_the_genesis_has_the_coins_that_the_accounts_are_meant_to_have() -> None
     }
 
 
+def test_the_genesis_lets_one_account_tell_the_price() -> None:
+    params = {"sources": [], "twap_window": "5s", "min_price_sources": 1}
+    state = {"oracle": {"params": params, "prices": []}, "bme": {}}
+    assert with_oracle({"app_state": state}, "akash1a")["app_state"] == {
+        "oracle": {
+            "params": {
+                "sources": ["akash1a"],
+                "twap_window": "3600s",
+                "max_price_staleness_period": "3600s",
+                "min_price_sources": 1,
+            },
+            "prices": [],
+        },
+        "bme": {},
+    }
+
+
 def test_a_binary_that_fails_says_what_it_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,4 +95,4 @@ def test_a_binary_that_fails_says_what_it_said(
     binary.chmod(binary.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setitem(os.environ, BIN, str(binary))
     with pytest.raises(AssertionError, match=r"akash genesis init node0:\s+0\.025uakt true"):
-        NodeProcess(tmp_path, {}).start()
+        NodeProcess(tmp_path, {}, "akash1oracle").start()
