@@ -66,7 +66,7 @@ test-long: venv provision-tests ## The long tests, which take long; shows how fa
 test-akash: venv ## Market and leases on a real node: AKASH_BIN=/path/to/akash (a release binary)
 	@test -x "$(AKASH_BIN)" || { echo "give a release binary of the Akash node (2.1 or newer, from" \
 	  "akash-network/node's releases): make test-akash AKASH_BIN=/path/to/akash" >&2; exit 2; }
-	AKASH_BIN="$(abspath $(AKASH_BIN))" pytest tests/akash_node/test_life.py tests/contract/market -k node $(PYTEST_ARGS)
+	AKASH_BIN="$(abspath $(AKASH_BIN))" pytest tests/akash_node/test_life.py tests/contract/market -k node --timeout 180 $(PYTEST_ARGS)
 
 simulate: venv ## Run the engine under faults in virtual time: SEEDS=0-999, SEEDS=17 VERBOSE=1
 	python -m tests.simulation $(SEEDS) $(if $(VERBOSE),--verbose)

@@ -23,7 +23,9 @@ from tests.akash_node.genesis import VAULT, with_balances, with_chain_id, with_o
 BIN = "AKASH_BIN"
 CHAIN_ID = "local"
 BLOCK_SECONDS = 1
-START_SECONDS = 120
+START_SECONDS = 45
+TRIES = 3
+_TAKEN = "address already in use"
 _LATEST = "/cosmos/base/tendermint/v1beta1/blocks/latest"
 _STAKE = 1_000_000_000_000
 _BOND = "100000000000uakt"
@@ -39,7 +41,7 @@ class NodeProcess:
         self._coins = coins
         self._oracle = oracle
         self._child: subprocess.Popen[bytes] | None = None
-        self._ports = dict(zip(("rest", "grpc", "rpc", "p2p"), free_ports(4), strict=True))
+        self._ports = _free_ports()
 
     @property
     def url(self) -> str:
@@ -47,8 +49,22 @@ class NodeProcess:
         return f"http://127.0.0.1:{self._ports['rest']}"
 
     def start(self) -> None:
-        """Make the chain, start it, and wait for its third block."""
+        """Make the chain, start it, and wait for its third block.
+
+        Somebody may take a port before the node does, which then runs on without it: so other ports
+        are tried.
+        """
         self._prepare()
+        for _ in range(TRIES):
+            self._ports = _free_ports()
+            self._configure()
+            self._spawn()
+            if self._makes_blocks():
+                return
+            self.stop()
+        raise AssertionError(f"the node makes no blocks:\n{self._tail()}")
+
+    def _spawn(self) -> None:
         with self._log.open("wb") as log:
             self._child = subprocess.Popen(
                 [self._binary, "start", "--home", str(self._home), "--pruning", "nothing"],
@@ -56,11 +72,16 @@ class NodeProcess:
                 stderr=subprocess.STDOUT,
                 env=self._environment(),
             )
+
+    def _makes_blocks(self) -> bool:
+        """Return whether the third block came in time."""
         until = time.monotonic() + START_SECONDS
-        while self._height() < 3:
-            assert self._child.poll() is None, f"the node ended:\n{self._tail()}"
-            assert time.monotonic() < until, f"the node makes no blocks:\n{self._tail()}"
+        while self._height() < 3 and time.monotonic() < until:
+            if self._child is None or self._child.poll() is not None:
+                assert _TAKEN in self._tail(), f"the node ended:\n{self._tail()}"
+                return False
             time.sleep(0.2)
+        return time.monotonic() < until
 
     def stop(self) -> None:
         """End the process."""
@@ -89,7 +110,6 @@ class NodeProcess:
         self._run("genesis", "gentx", "validator", _BOND, *bond, *_KEYRING)
         self._run("genesis", "collect")
         self._run("genesis", "validate")
-        self._configure()
 
     def _edit(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         file = self._home / "config" / "genesis.json"
@@ -178,13 +198,13 @@ def _edited(line: str, table: str, values: Mapping[tuple[str, str], str | bool])
     return f"{key[1]} = {json.dumps(values[table, key[1]])}"
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports on loopback at which nothing listens."""
-    opened = [socket.socket() for _ in range(count)]
+def _free_ports() -> dict[str, int]:
+    """Return ports on loopback at which nothing listens now."""
+    opened = {name: socket.socket() for name in ("rest", "grpc", "rpc", "p2p")}
     try:
-        for each in opened:
+        for each in opened.values():
             each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in opened]
+        return {name: each.getsockname()[1] for name, each in opened.items()}
     finally:
-        for each in opened:
+        for each in opened.values():
             each.close()
