@@ -140,9 +140,9 @@ class Field:
         return str(node.value)
 
     def texts(self) -> tuple[str, ...] | None:
-        """Return a list of scalars, None when absent."""
+        """Return a list of scalars, None when absent; an empty item (null) is none, as in the reference."""
         items = self.items()
-        return None if items is None else tuple(item.text() for item in items)
+        return None if items is None else tuple(item.text() for item in items if not item.absent)
 
     def required(self, remedy: str) -> str:
         """Return a text that must not be empty."""
