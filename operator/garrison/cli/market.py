@@ -14,7 +14,7 @@ from garrison.adapters.kube.client import connect as connect_kube
 from garrison.adapters.system import SystemClock
 from garrison.api.account import Account, parse_account
 from garrison.api.lease import Lease, parse_lease
-from garrison.api.meta import ACCOUNT, LABEL_WORKLOAD, LEASE, PROVIDER
+from garrison.api.meta import ACCOUNT, LABEL_WORKLOAD, LEASE, PROVIDER, Condition
 from garrison.api.money import MicroUSD, format_dollars, parse_dollars
 from garrison.api.provider import parse_provider
 from garrison.cli.place import Place, completed, placed
@@ -56,6 +56,9 @@ class Rent:
 @placed
 def account(*, place: Place, name: str | None, output: str) -> None:
     """Print balances, burn, runway and leases of every AkashAccount, or of NAME.
+
+    Figures are those of the operator's newest look; a line says so when it could not look, or when
+    the money gets short.
 
     What a lease cost so far is its price times the time since it was taken: an estimate, the
     market's own bill is the escrow. Without the right to list AkashLeases everywhere, the account's
@@ -151,6 +154,11 @@ def _so_far(lease: Lease, now: datetime) -> str:
     return format_dollars(parse_dollars(lease.status.price_per_hour) * seconds // _HOUR)
 
 
+def _problems(of: Account) -> tuple[Condition, ...]:
+    """Return the conditions that do not hold, or of which nobody knows: each holds when all is well."""
+    return tuple(each for each in of.status.conditions if each.status != "True")
+
+
 def _account_json(of: Account, mine: Sequence[Rent]) -> dict[str, Any]:
     status, limits = of.status, of.spec.limits
     return {
@@ -165,6 +173,15 @@ def _account_json(of: Account, mine: Sequence[Rent]) -> dict[str, Any]:
         "openLeases": status.open_leases,
         "maxLeases": limits.max_leases,
         "maxPricePerHour": limits.max_price_per_hour,
+        "problems": [
+            {
+                "type": each.type,
+                "status": each.status,
+                "reason": each.reason,
+                "message": each.message,
+            }
+            for each in _problems(of)
+        ],
         "strangers": [
             {"deployment": each.deployment, "kind": each.kind} for each in status.strangers
         ],
@@ -198,6 +215,8 @@ def _print_account(of: Account, mine: Sequence[Rent]) -> None:
     )
     click.echo(f"  runway   {runway}")
     click.echo(f"  leases   {status.open_leases} of {limits.max_leases} allowed")
+    for problem in _problems(of):
+        click.echo(f"  {problem.type} is {problem.status}: {problem.message or problem.reason}")
     for each in status.strangers:
         click.echo(f"  {each.kind.lower()}  deployment {each.deployment}: no AkashLease owns it")
     if mine:

@@ -10,20 +10,33 @@ import click
 
 from garrison.adapters.akash.orders import compiled, sdl_text
 from garrison.adapters.akash.sdl import compile_sdl
-from garrison.api.workload import template_of
+from garrison.adapters.sentinel.bootstrap import injection_of
+from garrison.adapters.sentinel.bundle import bundle
+from garrison.api.workload import WorkloadSpec, template_of
 from garrison.app import explain
 from garrison.cli.documents import read_sdl
 from garrison.cli.resources import Resources, from_cluster, from_file
 from garrison.cli.target import TargetType
-from garrison.core.order import model_count, order_of, price_ceiling
+from garrison.core.order import model_count, order_of, price_ceiling, sentinel_ports
 from garrison.errors import GarrisonError
 from garrison.ports.market import Order
+from garrison.ports.sentinel import Injection
 
 MARKER = f"garrison-{'0' * 8}-{'0' * 32}-0"
 """Stands for the group's name, which holds the installation and the lease."""
+ARCHIVE, BOOTSTRAP = "the-sentinel", "made-for-each-lease"
+"""Stand for eighty kilobytes that are the same everywhere, and for a key that nobody else may see."""
 _HEADER = """\
 # What is sent to the market for one replica of {name}. The group's name, garrison-0..., differs
 # from lease to lease{more}.
+"""
+_SENTINEL = f"""\
+# trust: Verified, so the sentinel starts first, and the workload's own command and variables reach
+# it later, sealed. {ARCHIVE!r} and {BOOTSTRAP!r} stand for what is too long to show,
+# and for each lease's own key: the manifest that is sent has another hash than this one.
+"""
+_LOGIN = """\
+# The login from imagePullSecrets is sent, too, as `credentials`: it is not shown.
 """
 
 
@@ -82,7 +95,11 @@ def render(
 ) -> None:
     """Print the SDL that is sent for one replica of WORKLOAD.
 
-    Offline, FILE holds the InferenceWorkload, its ProviderPolicy if it names one, and the
+    \b
+    garrison sdl render iw/chat -n prod
+    garrison sdl render iw/chat -n prod -f resources.yaml
+
+    Keys and logins are not shown; a comment says which are sent. Offline, FILE holds the InferenceWorkload, its ProviderPolicy if it names one, and the
     AkashAccount that pays, from which the price comes.
     """
     try:
@@ -111,10 +128,21 @@ def _order(found: Resources) -> Order:
         marker=MARKER,
         max_price_per_hour=price_ceiling(spec.budget, policy, found.account),
         deposit_hours=found.account.spec.treasury.deposit_hours,
+        injection=_injection(spec),
     )
 
 
+def _injection(spec: WorkloadSpec) -> Injection | None:
+    """Return what starts the sentinel, with words where something is long or secret."""
+    if spec.trust == "Unverified":
+        return None
+    return injection_of(bundle(), [ARCHIVE], BOOTSTRAP, sentinel_ports(spec.port))
+
+
 def _header(found: Resources) -> str:
-    gpu = found.workload.spec.resources.gpu
-    more = "; so may the GPU model, if nobody bids for this one" if model_count(gpu) > 1 else ""
-    return _HEADER.format(name=found.workload.meta.name, more=more)
+    spec = found.workload.spec
+    many = model_count(spec.resources.gpu) > 1
+    more = "; so may the GPU model, if nobody bids for this one" if many else ""
+    header = _HEADER.format(name=found.workload.meta.name, more=more)
+    header += _SENTINEL if spec.trust == "Verified" else ""
+    return header + (_LOGIN if spec.image_pull_secrets else "")

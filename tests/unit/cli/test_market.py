@@ -9,7 +9,7 @@ from typing import Any
 
 from garrison.api.account import AccountStatus, EscrowStatus, Grant, Stranger
 from garrison.api.lease import BidStatus, DeploymentStatus, Lease, TimingStatus
-from garrison.api.meta import LEASE
+from garrison.api.meta import LEASE, Condition
 from tests.builders import NOW, account, lease, provider, workload
 from tests.unit.cli.cluster import Cluster, document, invoked
 
@@ -72,6 +72,27 @@ def test_an_account_with_what_each_lease_costs() -> None:
     assert lease_found["pricePerHour"] == "1.5"
     assert 3.0 <= float(lease_found["costSoFar"]) < 3.01
     assert (found["escrowed"], lease_found["escrow"]) == ("31.25", "30.75")
+
+
+def test_figures_of_a_market_that_does_not_answer_are_said_to_be_old() -> None:
+    down = "no node of the chain can be used: https://n1: it has not answered yet"
+    conditions = tuple(
+        Condition(
+            type=name,
+            status="False" if name == "Ready" else "True",
+            reason="Unavailable",
+            message=down,
+            observed_generation=1,
+            last_transition_time=NOW,
+        )
+        for name in ("Ready", "Funded")
+    )
+    stale = document(account(status=replace(STATUS, conditions=conditions), default=True))
+    text = invoked(Cluster([stale]), "account").output
+    assert f"  Ready is False: {down}\n" in text
+    assert "Funded is" not in text
+    (found,) = json.loads(invoked(Cluster([stale]), "account", "-o", "json").output)
+    assert [(each["type"], each["message"]) for each in found["problems"]] == [("Ready", down)]
 
 
 def test_without_the_right_to_list_leases_the_ledger_is_shown() -> None:

@@ -72,6 +72,35 @@ def test_render_prints_what_is_sent(examples: str) -> None:
     assert gpu["attributes"]["vendor"]["nvidia"] == [{"model": "h100", "ram": "80Gi"}]
 
 
+def test_render_shows_the_sentinel_and_the_command_that_starts_it(examples: str) -> None:
+    text = garrison("sdl", "render", "iw/llama", "-n", "prod", "-f", examples).stdout
+    service = yaml.safe_load(text)["services"]["replica"]
+    assert service["command"][:4] == ["python3", "-I", "-S", "-c"]
+    assert "args" not in service
+    ports = [each["port"] for each in service["expose"]]
+    assert ports == [18443, 18444], "the workload's own port is not reachable"
+    names = [each.partition("=")[0] for each in service["env"]]
+    assert names == ["GARRISON_SENTINEL_0", "GARRISON_SENTINEL_DIGEST", "GARRISON_BOOTSTRAP"]
+    assert "# trust: Verified" in text
+
+
+def test_render_without_a_sentinel_shows_the_images_own_process(tmp_path: Path) -> None:
+    documents = [yaml.safe_load(each.read_text()) for each in EXAMPLES]
+    for each in documents:
+        if each["kind"] == "InferenceWorkload":
+            each["spec"]["trust"] = "Unverified"
+            each["spec"]["imagePullSecrets"] = [{"name": "registry"}]
+    file = tmp_path / "all.yaml"
+    file.write_text(yaml.safe_dump_all(documents))
+    text = garrison("sdl", "render", "iw/llama", "-n", "prod", "-f", str(file)).stdout
+    service = yaml.safe_load(text)["services"]["replica"]
+    assert "command" not in service
+    assert service["args"][0] == "--model"
+    assert [each["port"] for each in service["expose"]] == [8000]
+    assert "trust: Verified" not in text
+    assert "imagePullSecrets is sent, too" in text
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

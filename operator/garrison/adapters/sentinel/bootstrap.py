@@ -123,16 +123,8 @@ class KubeBootstraps:
         bootstrap = json.loads(text)
         archive = base64.b64encode(self._bundle().archive).decode()
         chunks = [archive[at : at + CHUNK] for at in range(0, len(archive), CHUNK)]
-        env = [(f"GARRISON_SENTINEL_{index}", chunk) for index, chunk in enumerate(chunks)]
-        env += [
-            ("GARRISON_SENTINEL_DIGEST", self._bundle().digest),
-            ("GARRISON_BOOTSTRAP", base64.b64encode(text).decode()),
-        ]
-        return Injection(
-            command=("python3", "-I", "-S", "-c", self._bundle().loader),
-            env=tuple(env),
-            ports=SentinelPorts(data=bootstrap["dataPort"], control=bootstrap["controlPort"]),
-        )
+        ports = SentinelPorts(data=bootstrap["dataPort"], control=bootstrap["controlPort"])
+        return injection_of(self._bundle(), chunks, base64.b64encode(text).decode(), ports)
 
     async def fingerprint(self, name: str) -> str | None:
         """Return the SHA-256 of the bootstrap's public key, None when there is no such Secret."""
@@ -165,3 +157,13 @@ class KubeBootstraps:
         """Delete the Secret; a missing one is no error."""
         self._fingerprints.pop(name, None)
         await self._kube.delete(SECRET, self._namespace, name)
+
+
+def injection_of(
+    found: Bundle, archive: Sequence[str], bootstrap: str, ports: SentinelPorts
+) -> Injection:
+    """Return what starts a sentinel; ``archive`` and ``bootstrap`` are its own and its lease's, in base64."""
+    env = [(f"GARRISON_SENTINEL_{index}", chunk) for index, chunk in enumerate(archive)]
+    env += [("GARRISON_SENTINEL_DIGEST", found.digest), ("GARRISON_BOOTSTRAP", bootstrap)]
+    command = ("python3", "-I", "-S", "-c", found.loader)
+    return Injection(command=command, env=tuple(env), ports=ports)
