@@ -176,12 +176,13 @@ def records(
         for each in leases
         if each.status.deployment is not None and each.status.closed_at is not None
     }
-    kept = [each for each in known if each.deployment not in ended]
+    held = {number: each.meta for each in leases if (number := holds(each)) is not None}
+    kept = [each for each in known if each.deployment in held or each.deployment not in ended]
     named = {each.deployment for each in kept}
     new = [
-        AdoptedStatus(deployment=number, lease=f"{each.meta.namespace}/{each.meta.name}", at=now)
-        for each in leases
-        if (number := holds(each)) is not None and number not in named
+        AdoptedStatus(deployment=number, lease=f"{meta.namespace}/{meta.name}", at=now)
+        for number, meta in held.items()
+        if number not in named
     ]
     return (*kept, *new)[-MAX_RECORDS:]
 

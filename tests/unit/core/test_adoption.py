@@ -206,6 +206,15 @@ def listed(number: str, after: float = 0) -> AdoptedStatus:
             [adopting("Closed", deployment=RECORD, closed_at=NOW)],
             [],
         ),
+        (
+            "let go, and adopted again",
+            [listed("100")],
+            [
+                adopting("Closed", deployment=RECORD, closed_at=NOW),
+                adopting("Ready", deployment=RECORD, uid="another"),
+            ],
+            [listed("100")],
+        ),
         ("only wished for", [], [adopting()], []),
         ("ordered", [], [lease("Ready", deployment=RECORD)], []),
     ],
