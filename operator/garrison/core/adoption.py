@@ -58,7 +58,7 @@ def pending(o: Observation) -> Step:
         return Step(status=status, requeue=30.0)
     rival = _rival(o, o.account.status.grants)
     if rival is not None:
-        return _refused(o, rival)
+        return _yielded(o, rival, o.account.status.adopted, status)
     if not is_granted(o.lease.meta.uid, status.attempt, o.account.status.grants, o.now):
         return Step(status=status)
     if o.unlisted:
@@ -79,12 +79,19 @@ def _number(o: Observation) -> str:
     return o.lease.spec.adopts.deployment
 
 
-def _rival(o: Observation, grants: Sequence[Grant]) -> str | None:
+def _rival(o: Observation, grants: Sequence[Grant]) -> Grant | None:
     uid, number = o.lease.meta.uid, _number(o)
-    other = next((each for each in grants if each.adopts == number and each.lease != uid), None)
-    if other is None:
-        return None
-    return f"AkashLease {other.namespace}/{other.name} has adopted it"
+    return next((each for each in grants if each.adopts == number and each.lease != uid), None)
+
+
+def _yielded(
+    o: Observation, rival: Grant, known: Sequence[AdoptedStatus], status: LeaseStatus
+) -> Step:
+    """Refuse what another lease has adopted; wait while that one has only asked for it."""
+    name = f"{rival.namespace}/{rival.name}"
+    if any(each.deployment == _number(o) and each.lease == name for each in known):
+        return _refused(o, f"AkashLease {name} has adopted it")
+    return Step(status=status)
 
 
 def _problem(o: Observation) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from garrison.adapters.akash.status import service_status
-from garrison.api.account import AccountStatus, AdoptedStatus
+from garrison.api.account import AccountStatus, AdoptedStatus, Grant
 from garrison.api.lease import (
     DeploymentStatus,
     EndpointStatus,
@@ -140,6 +140,32 @@ def test_without_a_grant_nothing_is_recorded() -> None:
     o = observation(adopting(), account=payer, deployment=running)
     taken = pending(o)
     assert (taken.status.deployment, taken.status.failure, taken.action) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("known", "reason"),
+    [((), None), (("prod/other",), "AdoptionRefused"), (("prod/gone",), None)],
+    ids=["it only asked", "it has it", "another had it"],
+)
+def test_who_asks_second_is_refused_only_once_the_first_has_it(
+    known: tuple[str, ...], reason: str | None
+) -> None:
+    rival = Grant(
+        lease="another-uid",
+        namespace="prod",
+        name="other",
+        attempt=0,
+        price_per_hour=MicroUSD(1),
+        at=NOW,
+        adopts="100",
+    )
+    adopted = tuple(AdoptedStatus(deployment="100", lease=each, at=NOW) for each in known)
+    payer = account(adoption="Allow")
+    payer = replace(payer, status=replace(payer.status, grants=(rival,), adopted=adopted))
+    taken = pending(observation(adopting(), account=payer, deployment=deployment(market_lease())))
+    failure = taken.status.failure
+    assert (failure.reason if failure else None) == reason
+    assert (taken.status.deployment, taken.action) == (None, None)
 
 
 def test_a_deployment_is_granted_once_and_holds_up_nobody() -> None:
