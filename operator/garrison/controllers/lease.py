@@ -75,6 +75,9 @@ from garrison.runtime.controller import Outcome, Plan, Trigger, Verdict
 
 SERVING = frozenset({"Enrolling", "Verifying", "Benchmarking", "Ready"})
 
+LOOKS_AT_ONCE = 16
+"""Passes of serving replicas that may wait for the market, of the engine's many."""
+
 
 class LeaseController:
     """Reconciles one replica. Holds in memory only what may be lost: tokens, probes, jobs."""
@@ -110,6 +113,7 @@ class LeaseController:
         self._steps: dict[str, Step] = {}
         self._seen: dict[str, tuple[datetime, Deployment | None]] = {}
         self._uids: dict[Key, str] = {}
+        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
 
     @property
     def kind(self) -> Kind:
@@ -191,7 +195,9 @@ class LeaseController:
     ) -> tuple[datetime, Deployment | None]:
         """When it was read, and the recorded deployment or one that an unresolved create has made.
 
-        A serving replica does not depend on the market: there it is read seldom, and may be silent.
+        A serving replica does not depend on the market: there it is read seldom, and may be silent; on
+        a slow market, passes of serving replicas do not wait for it in such numbers that none is left
+        for those that are on their way.
         """
         status = o.status
         if status.deployment is None:
@@ -206,8 +212,11 @@ class LeaseController:
         seen = self._seen.get(uid)
         if seen is not None and (o.now - seen[0]).total_seconds() < self._timing.watch:
             return seen
+        if seen is not None and self._looks.locked():
+            return seen
         try:
-            found = await market.deployment(status.deployment.id)
+            async with self._looks:
+                found = await market.deployment(status.deployment.id)
         except TransientError:
             found = None
         self._seen[uid] = (o.now, found)

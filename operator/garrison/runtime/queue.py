@@ -8,12 +8,18 @@ from collections import deque
 
 from garrison.api.meta import Key
 
+_FIRST = float("-inf")
+"""Due before everything else."""
+
 RESOLUTION = 0.001
 """Seconds; what is due sooner than this is due now, so that rounding of loop time cannot spin."""
 
 
 class KeyedQueue:
     """Deduplicating; the earliest asked time wins; a key added while it is worked on comes again.
+
+    Work that says that it goes on at once comes before all that waits: what it has begun (an intent
+    whose token is good for seconds) must not grow old behind two hundred others.
 
     Whoever waits sleeps until there is a key for it: one is woken per key, by one timer for all.
     Time is the event loop's, so it is virtual wherever the loop's is.
@@ -127,8 +133,11 @@ class KeyedQueue:
         return key
 
     def done(self, key: Key, *, after: float | None = None) -> None:
-        """End the work on a key; look again in ``after`` seconds (None: only when asked)."""
+        """End the work on a key; look again in ``after`` seconds (0: first of all, None: when asked)."""
         asked = self._working.pop(key)
+        if after == 0:
+            self._push(key, _FIRST)
+            return
         if asked is not None:
             self._push(key, asked)
         if after is not None:

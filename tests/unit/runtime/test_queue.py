@@ -87,6 +87,19 @@ async def test_a_done_key_stays_away_until_somebody_asks() -> None:
     assert await _take(queue) == A
 
 
+async def test_what_goes_on_at_once_comes_before_all_that_waits() -> None:
+    queue = KeyedQueue()
+    queue.add(A)
+    await _take(queue)
+    queue.add(B)
+    await asyncio.sleep(5)
+    queue.add(A)
+    queue.done(A, after=0.0)
+    queue.add(C)
+    assert [await _take(queue) for _ in range(3)] == [A, B, C]
+    assert len(queue) == 0
+
+
 async def test_closing_wakes_those_who_wait_and_gives_out_nothing_more() -> None:
     queue = KeyedQueue()
     waiting = [asyncio.create_task(queue.get()) for _ in range(3)]
