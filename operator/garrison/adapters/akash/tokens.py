@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from garrison.adapters.akash.answers import TOKEN, understood
 from garrison.adapters.akash.client import ConsoleClient
@@ -57,12 +58,12 @@ class LeaseTokens:
         self._issuer = issuer
         self._clock = clock
         self._kept: Memo[_Token] = Memo(1000)
-        self._lock = asyncio.Lock()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def of(self, target: LeaseTarget, scopes: tuple[str, ...] = MANAGING) -> str:
-        """Return a valid token for a lease. Raises what its issuer raises."""
-        async with self._lock:
-            key = _key(target, scopes)
+        """Return a valid token for a lease, asked for once. Raises what its issuer raises."""
+        key = _key(target, scopes)
+        async with self._locks.setdefault(key, asyncio.Lock()):
             kept = self._kept.get(key)
             if kept is None or kept.until <= self._clock.now():
                 kept = await self._fresh(target, scopes)
