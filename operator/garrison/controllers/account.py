@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -217,17 +218,19 @@ class AccountController:
     async def _still_open(
         self, account: Account, found: tuple[Stranger, ...]
     ) -> tuple[Stranger, ...]:
-        """A survey is a while old: an orphan counts only while the market says it is open now."""
+        """A survey is a while old: an orphan counts only while the market says it is open now.
+
+        All at once: on a slow market, dozens that were just closed must not hold up the grants.
+        """
         market = (await self._exchanges.of(account)).market
-        kept = []
-        for each in found:
-            if each.kind == "Orphan":
-                deployment = await market.deployment(each.deployment)
-                if deployment is None or deployment.state is DeploymentState.CLOSED:
-                    self._surveys.strike(account, each.deployment)
-                    continue
-            kept.append(each)
-        return tuple(kept)
+        orphans = [each.deployment for each in found if each.kind == "Orphan"]
+        looks = await asyncio.gather(*(market.deployment(each) for each in orphans))
+        ended = set()
+        for number, deployment in zip(orphans, looks, strict=True):
+            if deployment is None or deployment.state is DeploymentState.CLOSED:
+                self._surveys.strike(account, number)
+                ended.add(number)
+        return tuple(each for each in found if each.deployment not in ended)
 
     def _strangers(self, books: Books, leases: Mapping[str, Lease]) -> tuple[Stranger, ...]:
         assert books.survey is not None  # noqa: S101 - the caller checked

@@ -155,7 +155,7 @@ def test_who_asks_second_is_refused_only_once_the_first_has_it(
         namespace="prod",
         name="other",
         attempt=0,
-        price_per_hour=MicroUSD(1),
+        price_per_hour="1.00",
         at=NOW,
         adopts="100",
     )
