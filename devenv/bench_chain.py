@@ -191,7 +191,7 @@ def signing() -> None:
             return
         raise AssertionError("signing waits for something")
 
-    table = Table("", "per second", title="signing, one core")
+    table = Table("", "per second of CPU time", title="signing, one core")
     limit = rate(partial(plain.sign, b"x" * 300, algorithm))
     table.add_row("OpenSSL alone, through cryptography", f"{limit:,.0f}")
     ours = rate(partial(key.sign, b"x" * 300))
