@@ -12,7 +12,7 @@ from aiohttp import WSMsgType, web
 from akash_sandbox import leased_service
 from akash_sandbox.gateway.access import Access, Leased
 from akash_sandbox.gateway.answers import empty
-from akash_sandbox.gateway.streams import NOT_FOUND, dropped, opened
+from akash_sandbox.gateway.streams import NOT_FOUND, dropped, opened, pinging
 from akash_sandbox.venue import Venue
 from akash_sandbox.workload import NoProgramError, Session
 
@@ -33,9 +33,9 @@ class Shell:
     async def run(self, request: web.Request) -> web.StreamResponse:
         """Run ``cmd0``, ``cmd1`` ... and end the connection without a close frame."""
         found = self._access.running(request, "shell")
-        if any(name not in request.query for name in _NEEDED):
+        if not all(request.query.get(name) for name in _NEEDED):
             return empty(400)
-        socket = await opened(request)
+        socket = await opened(request, drops=False)
         if found is None:
             await socket.close(code=NOT_FOUND)
             return socket
@@ -78,15 +78,16 @@ async def _talk(socket: web.WebSocketResponse, session: Session, stdin: bool) ->
     """Carry frames until the command ends or the client goes; return the exit code."""
     listener = asyncio.create_task(_listen(socket, session, stdin))
     speaker = asyncio.create_task(_speak(socket, session))
+    pings = asyncio.create_task(pinging(socket))
     try:
         await asyncio.wait({listener, speaker}, return_when=asyncio.FIRST_COMPLETED)
         if not speaker.done():
             await session.close()
         return await session.wait()
     finally:
-        listener.cancel()
-        speaker.cancel()
-        await asyncio.gather(listener, speaker, return_exceptions=True)
+        for task in (listener, speaker, pings):
+            task.cancel()
+        await asyncio.gather(listener, speaker, pings, return_exceptions=True)
 
 
 async def _speak(socket: web.WebSocketResponse, session: Session) -> None:
@@ -106,7 +107,8 @@ async def _listen(socket: web.WebSocketResponse, session: Session, stdin: bool) 
 
 
 def _argv(request: web.Request) -> list[str]:
+    """Return the command, which ends at its first empty argument."""
     argv: list[str] = []
-    while (part := request.query.get(f"cmd{len(argv)}")) is not None:
+    while part := request.query.get(f"cmd{len(argv)}"):
         argv.append(part)
     return argv

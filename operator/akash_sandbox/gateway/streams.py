@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,11 +103,20 @@ class Streams:
         return events
 
 
-async def opened(request: web.Request) -> web.WebSocketResponse:
-    """Return the accepted WebSocket; it is pinged every 10 s and dropped 5 s after."""
-    socket = web.WebSocketResponse(heartbeat=_PING_SECONDS, compress=False)
+async def opened(request: web.Request, *, drops: bool = True) -> web.WebSocketResponse:
+    """Return the accepted WebSocket; ``drops``: it is pinged every 10 s and dropped 5 s after."""
+    heartbeat = _PING_SECONDS if drops else None
+    socket = web.WebSocketResponse(heartbeat=heartbeat, compress=False)
     await socket.prepare(request)
     return socket
+
+
+async def pinging(socket: web.WebSocketResponse) -> None:
+    """Ping every 10 s, whether the client answers or not, until the connection ends."""
+    with suppress(ConnectionError):
+        while not socket.closed:
+            await asyncio.sleep(_PING_SECONDS)
+            await socket.ping()
 
 
 def dropped(request: web.Request, socket: web.WebSocketResponse) -> web.WebSocketResponse:

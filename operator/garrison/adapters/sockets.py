@@ -1,4 +1,4 @@
-"""Sockets of HTTP clients, which say goodbye in TLS after their session was closed."""
+"""Sockets of HTTP clients: they say goodbye in TLS after their session was closed, or why there is none."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ import aiohttp
 
 GOODBYE_SECONDS = 1.0
 _LOOK_SECONDS = 0.005
+
+
+def cause(error: Exception) -> str:
+    """Return why a request failed, in the same words each time.
+
+    aiohttp's own text of a failed connection shows the repr of a TLS context.
+    """
+    return str(error.os_error) if isinstance(error, aiohttp.ClientConnectorError) else str(error)
 
 
 class Sockets:

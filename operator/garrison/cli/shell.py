@@ -54,7 +54,7 @@ def shell(
     The exit status is the command's. Through a sentinel it runs under the guard, as the workload
     does: it reaches what the EgressPolicy allows. A workload with trust: Unverified has none; then
     the way is the provider's gateway, which sees what you type, cannot be told that input has ended,
-    and takes the account's Secret to enter.
+    lets COMMAND run on when you leave it, and takes the account's Secret to enter.
     """
     whole = not command
     asked = Asked(

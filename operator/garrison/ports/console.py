@@ -78,7 +78,7 @@ class Session(Protocol):
         """Return how the command ended, once ``output`` has."""
 
     async def close(self) -> None:
-        """End the command and the connection."""
+        """End the connection, and the command where this way has means to."""
 
 
 class Console(Protocol):

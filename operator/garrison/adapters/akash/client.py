@@ -17,6 +17,7 @@ from yarl import URL
 
 from garrison.adapters.akash.body import BodyError, decode, excerpt, read_bounded
 from garrison.adapters.akash.cooldown import Cooldown
+from garrison.adapters.sockets import cause
 from garrison.errors import (
     AuthError,
     ConflictError,
@@ -123,7 +124,7 @@ class ConsoleClient:
                     raise refusal(what, response.status, response.headers, raw, write=write)
                 return await decode(raw)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise UnavailableError(f"{what} cannot be reached: {error}; {_HINT}") from error
+            raise UnavailableError(f"{what} cannot be reached: {cause(error)}; {_HINT}") from error
         except TimeoutError as error:
             raise lost(what, "did not answer in time", write=write) from error
         except aiohttp.ClientError as error:

@@ -22,6 +22,7 @@ from garrison.adapters.akash.connections import (
 )
 from garrison.adapters.akash.status import service_status
 from garrison.adapters.akash.tokens import MANAGING, READING, LeaseTokens
+from garrison.adapters.sockets import cause
 from garrison.errors import (
     GarrisonError,
     NotFoundError,
@@ -171,7 +172,7 @@ class ProviderGateway:
         except TimeoutError as error:
             raise UnavailableError(f"{request.what}: no answer in time") from error
         except (aiohttp.ClientError, BodyError, ValueError, UnavailableError) as error:
-            raise UnavailableError(f"{request.what}: {error}") from error
+            raise UnavailableError(f"{request.what}: {cause(error)}") from error
 
     async def _exchange(self, request: _Request, verification: Verification) -> _Answer:
         async with self._connections.session.request(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 
@@ -20,6 +20,7 @@ from pydantic.dataclasses import dataclass
 from garrison.adapters.akash.connections import ProviderConnections, Verification
 from garrison.adapters.akash.orders import SERVICE
 from garrison.adapters.akash.tokens import Issuer, rights
+from garrison.adapters.sockets import cause
 from garrison.errors import AuthError, NotFoundError, RejectedError, UnavailableError
 from garrison.ports.console import ClusterEvent, Line, Size, Stream
 from garrison.ports.market import LeaseTarget
@@ -27,6 +28,7 @@ from garrison.ports.market import LeaseTarget
 T = TypeVar("T")
 
 OPEN_SECONDS = 20.0
+CLOSE_SECONDS = 2.0
 HEARTBEAT_SECONDS = 20.0
 MAX_FRAME = 1 << 20
 TOKEN_LIFE = timedelta(minutes=1)
@@ -104,15 +106,26 @@ class GatewayConsole:
             yield ClusterEvent(type=found.type, reason=found.reason, note=found.note, about=about)
 
     async def shell(self, argv: Sequence[str], size: Size | None, *, reads: bool) -> GatewaySession:
-        """Run ``argv`` (empty: /bin/sh) beside the image's own process."""
+        """Run ``argv`` (empty: /bin/sh) beside the image's own process.
+
+        RejectedError: it has an empty argument. A gateway would run what stands before it.
+        """
+        if "" in argv:
+            raise RejectedError(
+                "the provider's gateway drops an empty argument and all that follow it; have a shell "
+                """write it: sh -c 'COMMAND ""'""",
+                reason="CannotExecute",
+            )
+        listens = reads or size is not None
         query = [(f"cmd{number}", each) for number, each in enumerate(argv or SHELL)]
         query += [
             ("service", self._target.service or SERVICE),
             ("podIndex", "0"),
             ("tty", str(int(size is not None))),
-            ("stdin", str(int(reads))),
+            ("stdin", str(int(listens))),
         ]
-        session = GatewaySession(await self._opened("shell", "shell", query), self._where("shell"))
+        socket = await self._opened("shell", "shell", query, answers=listens)
+        session = GatewaySession(socket, self._where("shell"))
         if size is not None:
             await session.resize(size)
         return session
@@ -128,15 +141,20 @@ class GatewayConsole:
                     raise UnavailableError(f"{self._where(path)}: {frame.data}")
                 if frame.type is aiohttp.WSMsgType.TEXT:
                     yield frame.data
-            _raise_for(socket.close_code, self._where(path), frame.extra)
+            _raise_for(_close_code(socket, frame), self._where(path), frame.extra)
             if follow:
                 raise UnavailableError(f"{self._where(path)}: the stream ended")
         finally:
-            await socket.close()
+            await _ended(socket)
 
     async def _opened(
-        self, path: str, scope: str, query: Sequence[tuple[str, str]]
+        self, path: str, scope: str, query: Sequence[tuple[str, str]], *, answers: bool = True
     ) -> aiohttp.ClientWebSocketResponse:
+        """Open a WebSocket. ``answers``: pings are answered.
+
+        A gateway reads nothing from a command without input. What it did not read when it ends the
+        connection, an answered ping too, takes the command's result away (measured).
+        """
         target = self._target
         whole = f"/lease/{target.deployment}/{target.gseq}/{target.oseq}/{path}"
         place = await self._connections.place(target, whole, query)
@@ -152,6 +170,7 @@ class GatewayConsole:
                 ssl=verification,
                 server_hostname=place.server_name,
                 heartbeat=HEARTBEAT_SECONDS,
+                autoping=answers,
                 max_msg_size=MAX_FRAME,
             )
 
@@ -198,7 +217,7 @@ class GatewaySession:
                 return
             elif kind == FAILURE:
                 raise UnavailableError(f"{self._where}: the provider's cluster gave up")
-        _raise_for(self._socket.close_code, self._where, frame.extra)
+        _raise_for(_close_code(self._socket, frame), self._where, frame.extra)
         raise UnavailableError(f"{self._where}: the connection ended before the command did")
 
     @property
@@ -209,8 +228,8 @@ class GatewaySession:
         return self._exit_code
 
     async def close(self) -> None:
-        """Close the connection; the provider then ends the command."""
-        await self._socket.close()
+        """Close the connection. A command that still runs is not ended by that (measured)."""
+        await _ended(self._socket)
 
     async def _frame(self, kind: int, data: bytes) -> None:
         try:
@@ -234,6 +253,22 @@ def _parsed(adapter: TypeAdapter[T], data: str | bytes) -> T:
         raise UnavailableError("the gateway sent a frame that makes no sense") from None
 
 
+async def _ended(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Close a connection. A gateway that reads nothing never answers, and goes on sending."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await socket.close()
+
+
+def _close_code(socket: aiohttp.ClientWebSocketResponse, frame: aiohttp.WSMessage) -> int | None:
+    """Return the code of a close frame, or of a connection that ended without one.
+
+    A gateway ends the connection right behind its close frame (measured); aiohttp, which can answer
+    it no more, then says 1006.
+    """
+    return frame.data if frame.type is aiohttp.WSMsgType.CLOSE else socket.close_code
+
+
 def _raise_for(code: int | None, where: str, said: Any) -> None:
     match code:
         case 4000 | 4002:
@@ -255,7 +290,7 @@ def _translated(where: str) -> Iterator[None]:
     except aiohttp.WSServerHandshakeError as error:
         raise _refusal(error.status, where) from None
     except (aiohttp.ClientError, ValueError, UnavailableError) as error:
-        raise UnavailableError(f"{where}: {_line(str(error))}") from None
+        raise UnavailableError(f"{where}: {_line(cause(error))}") from None
 
 
 def _refusal(status: int, where: str) -> AuthError | NotFoundError | UnavailableError:

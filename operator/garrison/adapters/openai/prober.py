@@ -6,6 +6,7 @@ import aiohttp
 
 from garrison.adapters.openai.benchmark import benchmark
 from garrison.adapters.openai.http import Way, exchange, read_some
+from garrison.adapters.sockets import cause
 from garrison.errors import GarrisonError, UnavailableError
 from garrison.ports.identity import Identities, Peer
 from garrison.ports.probe import (
@@ -58,7 +59,7 @@ class HttpProber:
             )
         except (aiohttp.ClientError, OSError, ValueError, GarrisonError) as error:
             return ProbeResult(
-                outcome=ProbeOutcome.REFUSED, message=f"{where}: {_line(_told(error))}"
+                outcome=ProbeOutcome.REFUSED, message=f"{where}: {_line(cause(error))}"
             )
 
     async def benchmark(
@@ -72,11 +73,6 @@ def _judged(where: str, status: int) -> ProbeResult:
     if status // 100 == 2:
         return ProbeResult(outcome=ProbeOutcome.HEALTHY)
     return ProbeResult(outcome=ProbeOutcome.BAD_STATUS, message=f"{where}: answered {status}")
-
-
-def _told(error: Exception) -> str:
-    """aiohttp's own text of a failed connection shows the repr of a TLS context."""
-    return str(error.os_error) if isinstance(error, aiohttp.ClientConnectorError) else str(error)
 
 
 def _line(text: str) -> str:

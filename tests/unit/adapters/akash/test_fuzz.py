@@ -197,7 +197,9 @@ class DrawnConsole(GatewayConsole):
         )
         self._socket = socket
 
-    async def _opened(self, *_asked: object) -> aiohttp.ClientWebSocketResponse:
+    async def _opened(
+        self, *_asked: object, answers: bool = True
+    ) -> aiohttp.ClientWebSocketResponse:
         return cast("aiohttp.ClientWebSocketResponse", self._socket)
 
 

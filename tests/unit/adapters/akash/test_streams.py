@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from akash_sandbox.tls import Authority
+from garrison.adapters.akash import streams
 from garrison.adapters.akash.connections import ProviderConnections
 from garrison.adapters.akash.streams import MAX_FRAME, GatewayConsole, GatewaySession
 from garrison.adapters.akash.tls import client_context
@@ -101,6 +103,20 @@ def saying(*frames: str | bytes, code: int = 1000) -> Handler:
     return speaking(speak)
 
 
+def dropping(code: int) -> Handler:
+    """As real gateways do it: the connection ends right behind the close frame."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(compress=False)
+        await socket.prepare(request)
+        assert request.transport is not None
+        request.transport.write(b"\x88\x02" + code.to_bytes(2, "big"))
+        request.transport.close()
+        return socket
+
+    return handler
+
+
 async def lines(found: GatewayConsole, *, follow: bool = False) -> list[str]:
     return [each.text async for each in found.lines(follow=follow, tail=None)]
 
@@ -162,6 +178,9 @@ async def test_refusals(status: int, kind: type[GarrisonError], authority: Autho
         (saying(code=4000), UnavailableError),
         (saying(code=4001), NotFoundError),
         (saying(code=4002), UnavailableError),
+        (dropping(4000), UnavailableError),
+        (dropping(4001), NotFoundError),
+        (dropping(4002), UnavailableError),
     ],
 )
 async def test_what_makes_no_sense_is_an_error(
@@ -214,6 +233,71 @@ async def test_a_command_ends_with_its_code(
         assert session.exit_code == code
         assert said == ([] if code else [(Stream.OUT, b"out"), (Stream.ERR, b"err")])
         await session.close()
+
+
+@pytest.mark.parametrize(
+    ("reads", "heard"), [(True, web.WSMsgType.PONG), (False, web.WSMsgType.CLOSE)]
+)
+async def test_a_command_without_input_is_told_nothing(
+    reads: bool, heard: web.WSMsgType, authority: Authority
+) -> None:
+    said: asyncio.Future[web.WSMsgType] = asyncio.get_running_loop().create_future()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        assert request.query["stdin"] == str(int(reads))
+        socket = web.WebSocketResponse(compress=False, autoping=False)
+        await socket.prepare(request)
+        await socket.ping()
+        await socket.send_bytes(b'\x66{"exit_code":3}')
+        said.set_result((await socket.receive()).type)
+        return socket
+
+    async with console(handler, authority) as found:
+        session = await found.shell(["true"], None, reads=reads)
+        assert await written(session) == []
+        await session.close()
+        assert session.exit_code == 3
+        assert await asyncio.wait_for(said, 30) is heard
+
+
+async def test_a_command_that_goes_on_is_left_soon(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "CLOSE_SECONDS", 0.1)
+
+    async def speak(socket: web.WebSocketResponse) -> None:
+        with suppress(ConnectionError):
+            while True:
+                await socket.send_bytes(b"\x64more")
+                await asyncio.sleep(0.01)
+
+    async with console(speaking(speak), authority) as found:
+        session = await found.shell(["tail", "-f", "log"], None, reads=False)
+        assert await anext(session.output()) == (Stream.OUT, b"more")
+        await asyncio.wait_for(session.close(), 20)
+
+
+async def test_a_command_with_an_empty_argument_is_not_cut_short(authority: Authority) -> None:
+    signer = Signer()
+    async with console(saying(), authority, signer=signer) as found:
+        with pytest.raises(RejectedError, match="empty argument"):
+            await found.shell(["rm", "-r", "", "old"], None, reads=False)
+    assert signer.asked == []
+
+
+async def test_why_nothing_answers_is_said_without_addresses_in_memory(
+    authority: Authority,
+) -> None:
+    async with console(saying(), authority) as found:
+        nowhere = GatewayConsole(
+            issuer=Signer(),
+            connections=found._connections,
+            target=replace(TARGET, host_uri=f"https://{HOST}:1"),
+        )
+        with pytest.raises(UnavailableError) as caught:
+            await lines(nowhere)
+    assert "refused" in str(caught.value) or "Connect call failed" in str(caught.value)
+    assert "object at" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import aiohttp
 from yarl import URL
 
 from garrison.adapters.akash.body import BodyError, decode, excerpt, read_bounded
+from garrison.adapters.sockets import cause
 from garrison.errors import NotFoundError, UnavailableError, UnsafeDestinationError
 from garrison.ports.probe import Destination, Screen
 
@@ -112,7 +113,7 @@ class Node:
                 raw = await read_bounded(response, self._max_body)
                 return await _read(what, response, raw)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise NotSentError(f"{what} cannot be reached: {error}") from error
+            raise NotSentError(f"{what} cannot be reached: {cause(error)}") from error
         except TimeoutError as error:
             raise UnavailableError(f"{what} did not answer in time") from error
         except (aiohttp.ClientError, BodyError) as error:
