@@ -27,14 +27,21 @@ async def output(argv: Sequence[str], timeout_seconds: float = 30, *, given: str
         async with asyncio.timeout(timeout_seconds):
             out, err = await process.communicate(given.encode() or None)
     except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
         raise RuntimeFailure(f"{argv[0]}: no answer within {timeout_seconds} s") from None
+    finally:
+        await _end(process)
     if process.returncode:
         text = err.decode(errors="replace").strip()[-500:]
         raise RuntimeFailure(f"{' '.join(argv[:4])}: exit code {process.returncode}: {text}")
     return out.decode(errors="replace")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Leave no command behind, whatever ended the wait for it."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 async def attempt(argv: Sequence[str], timeout_seconds: float = 30) -> bool:

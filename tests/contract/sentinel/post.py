@@ -7,7 +7,6 @@ import base64
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -32,6 +31,7 @@ from garrison.ports.market import LeaseTarget
 from garrison.ports.probe import Destination
 from garrison.ports.sentinel import Bootstraps, Denied, Door, Launch, Sentinel, SentinelPorts
 from tests.contract.market.stall import order
+from tests.ports import free_port
 from tests.unit.adapters.sentinel.trust import DOMAIN, LEASE, SYSTEM, trust
 
 SECRET = "bootstrap-1"
@@ -49,6 +49,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_
 
 DIAL = """
 import socket, sys, time
+from tests.ports import free_port
 
 with socket.socket() as dialled:
     dialled.settimeout(0.1)
@@ -87,12 +88,6 @@ class Post(Protocol):
 
     async def stop(self) -> None:
         """End the container: nothing answers any more."""
-
-
-def free_port() -> int:
-    """A port on loopback that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 class Pipe:

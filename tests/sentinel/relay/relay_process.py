@@ -19,6 +19,7 @@ from typing import Any, Self
 from devenv.checkout import ROOT
 from sentinel.relay.settings import Identity, Limits, Settings
 from sentinel.relay.workers import Relay, RelayError
+from tests.ports import free_port
 from tests.sentinel.pki import SERVER, Authority, Issued, client_context
 
 LEASE_URI = "spiffe://garrison-0a1b2c3d/lease/l-1"
@@ -27,11 +28,6 @@ OPERATOR, LEASE = Authority("operator"), Authority("lease")
 SERVED, RENEWED = (LEASE.issue(LEASE_URI, usage=SERVER) for _ in range(2))
 CLIENT = OPERATOR.issue(CLIENT_URI)
 TIMEOUT = 45.0  # nothing takes that long but on a machine that is very busy
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def identity(issued: Issued) -> Identity:
