@@ -17,7 +17,9 @@ def cause(error: Exception) -> str:
 
     aiohttp's own text of a failed connection shows the repr of a TLS context.
     """
-    return str(error.os_error) if isinstance(error, aiohttp.ClientConnectorError) else str(error)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"no connection to {error.host}:{error.port}: {error.os_error}"
+    return str(error)
 
 
 class Sockets:

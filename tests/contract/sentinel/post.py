@@ -49,7 +49,6 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_
 
 DIAL = """
 import socket, sys, time
-from tests.ports import free_port
 
 with socket.socket() as dialled:
     dialled.settimeout(0.1)
