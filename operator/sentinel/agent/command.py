@@ -24,6 +24,7 @@ from sentinel.agent.program import readable
 from sentinel.agent.server import MAX_CONNECTIONS, MAX_CONSOLES, Server, listen
 from sentinel.guard.errors import PolicyError
 from sentinel.guard.guard import Guard, Options
+from sentinel.guard.kernel import return_memory
 from sentinel.guard.launch import load
 from sentinel.relay.workers import Relay, worker_count
 
@@ -165,6 +166,7 @@ class _Process:
         self._calls.complete(Operations(agent, sampler).serve)
         threading.Thread(target=sampler.run, daemon=True).start()
         gc.freeze()  # all this stays: a collection need not look at it
+        return_memory()
 
     def _reap(self) -> int | None:
         """Wait for children that have ended; returns the exit code when the relay has."""

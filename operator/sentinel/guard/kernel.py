@@ -144,6 +144,12 @@ def die_with_parent(signal_number: int) -> None:
     _prctl(_PR_SET_PDEATHSIG, signal_number)
 
 
+def return_memory() -> None:
+    """Give what has been freed back to the kernel, where the C library can (glibc; musl does by itself)."""
+    if trim := getattr(_libc, "malloc_trim", None):
+        trim(ctypes.c_size_t(0))
+
+
 def unshare(flags: int) -> None:
     """Move this process into new namespaces; raises OSError."""
     if _libc.unshare(flags) != 0:
