@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from devenv.arguments import no_arguments
+from devenv.bench_processes import begin
 from devenv.demo import prepared
 from devenv.demo_board import Board
 from devenv.errors import DevenvError
@@ -177,7 +177,7 @@ def outcome(measure: Callable[[Path], Coroutine[Any, Any, None]], late: str) -> 
 
 def main() -> int:
     """Run the benchmark; 1 with the reason when something cannot be measured."""
-    no_arguments("devenv.bench", __doc__)
+    begin("devenv.bench", __doc__)
     return outcome(measure, "a replica did not become Ready in time")
 
 

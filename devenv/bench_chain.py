@@ -27,8 +27,8 @@ from rich.table import Table
 
 from akash_proto.schema.akash_deployment_v1_pb2 import DeploymentID
 from akash_proto.schema.akash_deployment_v1beta4_pb2 import MsgCloseDeployment
-from devenv.arguments import no_arguments
 from devenv.bench import outcome, workload
+from devenv.bench_processes import begin
 from devenv.bench_sdl import rate
 from devenv.errors import DevenvError
 from devenv.stage import Script, Stage, open_stage
@@ -204,7 +204,7 @@ def signing() -> None:
 
 def main() -> int:
     """Measure; 1 with the reason when something cannot be measured."""
-    no_arguments("devenv.bench_chain", __doc__)
+    begin("devenv.bench_chain", __doc__)
     signing()
     return outcome(hundred, "a workload was not served in time")
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from devenv.arguments import no_arguments
+from devenv.bench_processes import begin
 from devenv.sentinel import write
 
 ROUNDS, CONNECTS, MEBIBYTES = 10, 500, 1024
@@ -158,7 +158,7 @@ def _summary(values: Sequence[int]) -> tuple[float, float]:
 
 
 def main() -> int:
-    no_arguments("devenv.bench_guard", __doc__)
+    begin("devenv.bench_guard", __doc__)
     with tempfile.TemporaryDirectory(prefix="garrison-bench-guard-") as folder:
         for table in measure(Path(folder)):
             Console().print(table)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from devenv.arguments import no_arguments
+
 _CPUCLOCK_SCHED = 2
 _OPEN_SECONDS = 60
+
+
+def begin(module: str, text: str | None) -> None:
+    """Read a benchmark's command line, and let SIGTERM be Ctrl-C, which stops what was started."""
+    no_arguments(module, text)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def free_port() -> int:

@@ -21,8 +21,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from devenv.arguments import no_arguments
-from devenv.bench_processes import cpu_seconds, free_port, kibibytes, wait_for
+from devenv.bench_processes import begin, cpu_seconds, free_port, kibibytes, wait_for
 from devenv.bench_relay_peers import Peer, Task, envoy, envoy_http, haproxy, nginx
 from devenv.errors import DevenvError
 from garrison.adapters.sentinel import certificates
@@ -229,7 +228,7 @@ def main() -> int:
         port, upstream, identity, authority = sys.argv[1:]
         serve_relay(int(port), int(upstream), Path(identity), Path(authority))
         return 0
-    no_arguments("devenv.bench_relay", __doc__)
+    begin("devenv.bench_relay", __doc__)
     console = Console(width=_WIDTH)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="garrison-bench-")))

@@ -29,8 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from rich.console import Console
 from rich.table import Table
 
-from devenv.arguments import no_arguments
-from devenv.bench_processes import cpu_seconds, free_port, kibibytes, wait_for
+from devenv.bench_processes import begin, cpu_seconds, free_port, kibibytes, wait_for
 from devenv.sentinel import write
 from garrison.adapters.sentinel import certificates
 from sentinel.agent.integrity import Survey
@@ -201,7 +200,7 @@ def _rate(seconds: float) -> float:
 
 
 def main() -> int:
-    no_arguments("devenv.bench_sentinel", __doc__)
+    begin("devenv.bench_sentinel", __doc__)
     console = Console()
     place = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="garrison-bench-", dir=place) as folder:

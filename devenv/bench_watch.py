@@ -26,7 +26,7 @@ from rich.table import Table
 
 from akash_sandbox.process import running
 from akash_sandbox.settings import load_settings
-from devenv.arguments import no_arguments
+from devenv.bench_processes import begin
 from devenv.checkout import ROOT
 from devenv.processes import Process
 from garrison.adapters.akash.chain.networks import endpoints_of
@@ -231,7 +231,7 @@ def table_of(asked: Counter[str], used: float) -> Table:
 
 def main() -> int:
     """Take the leases, watch them, print."""
-    no_arguments("devenv.bench_watch", __doc__)
+    begin("devenv.bench_watch", __doc__)
     with tempfile.TemporaryDirectory(prefix="garrison-bench-watch-") as name:
         folder, settings = Path(name) / "market", Path(name) / "market.yaml"
         folder.mkdir()
