@@ -182,7 +182,9 @@ async def test_a_poor_wallet_trades_on_grants(ground: Ground) -> None:
         market = await stack.enter_async_context(market_of(ground, "hot", granter))
         await treasury.send(*_grants(granter, hot.address, 8 * DOLLAR))
         before = await treasury.coins("uact")
-        assert (await market.balance()).available == 8 * DOLLAR
+        balance = await market.balance()
+        assert (balance.available, balance.fees) == (8 * DOLLAR, 5_000_000)
+        assert balance.until is not None
 
         wanted = order(deposit=MicroUSD(5 * DOLLAR))
         created = await market.create(wanted, market.propose_id())

@@ -279,8 +279,8 @@ def _conditions(
     burn = reserved(now_standing.grants)
     found = [
         _condition(account, "Ready", _ready(market), now),
-        _condition(account, "Funded", _funded(market), now),
-        _condition(account, "Runway", _warning(account, shown, burn, market), now),
+        _condition(account, "Funded", _funded(account, market), now),
+        _condition(account, "Runway", _warning(account, shown, burn, market, now), now),
         _condition(account, "WithinLimits", _within(now_standing), now),
         _condition(account, "NoOrphans", _orphans(strangers), now),
     ]
@@ -322,31 +322,38 @@ def _ready(market: MarketView | None) -> tuple[ConditionStatus, str, str]:
     return "True", "Reachable", "the market answers and accepts the credential"
 
 
-def _funded(market: MarketView | None) -> tuple[ConditionStatus, str, str]:
+def _funded(account: Account, market: MarketView | None) -> tuple[ConditionStatus, str, str]:
     if market is None or market.balance is None:
         return "Unknown", "NotRead", "the balance has not been read yet"
     if market.balance.fees is not None and market.balance.fees < LEAST_FEES:
-        return "False", "FeesShort", _fees_short(market.balance)
+        return "False", "FeesShort", _fees_short(account, market.balance)
     if market.balance.available <= 0:
         return "False", "Empty", "nothing is left to deposit; add credit to the account"
     return "True", "Funded", "the account can pay for deposits"
 
 
-def _fees_short(balance: Balance) -> str:
+def _fees_short(account: Account, balance: Balance) -> str:
+    chain, grantee = account.spec.backend.chain, balance.address or "the account"
+    remedy = f"send some uakt to {grantee}"
+    if chain is not None and chain.granter:
+        remedy = f"let {chain.granter} renew its fee allowance for {grantee}, and hold uakt itself"
     return (
         f"{shown_dollars(balance.fees or 0)} AKT are left for fees, enough for a few transactions; "
-        f"send some uakt to {balance.address or 'the account'}, or nothing can be closed any more"
+        f"{remedy}, or nothing can be closed any more"
     )
 
 
 def _warning(
-    account: Account, balance: str | None, burn: int, market: MarketView | None
+    account: Account, balance: str | None, burn: int, market: MarketView | None, now: datetime
 ) -> tuple[ConditionStatus, str, str]:
     """What can still be deposited; the escrow of what runs lasts beside it."""
     hours = account.spec.treasury.warning_hours
     if balance is None:
         return "Unknown", "NotRead", "the balance has not been read yet"
     left = _runway(balance, burn)
+    until = market.balance.until if market is not None and market.balance is not None else None
+    if hours and until is not None and until - now < timedelta(hours=hours):
+        return "False", "GrantEnds", _grant_ends(until)
     if left is None or left >= hours:
         return "True", "Enough", f"what can be deposited lasts for {hours} hours or more"
     return (
@@ -355,6 +362,13 @@ def _warning(
         f"what can be deposited lasts for less than {hours} hours (treasury.warningHours) at "
         f"{format_dollars(burn)} $/h; add credit to the account, or scale something down"
         + (f"; nothing is minted: {market.mint_problem}" if market and market.mint_problem else ""),
+    )
+
+
+def _grant_ends(until: datetime) -> str:
+    return (
+        f"a grant that deposits or fees are paid from ends at {until:%Y-%m-%d %H:%M} UTC; let the "
+        "granter renew it (docs/own-wallet.md), or nothing can be ordered, topped up or closed then"
     )
 
 

@@ -177,11 +177,13 @@ class Balance:
     """``available`` can be deposited; ``escrowed`` lies in open deployments.
 
     ``fees``: millionths of an AKT that transactions can be paid from, None where the account pays none.
+    ``until``: when the first of the grants ends that they are paid from, None: never.
     """
 
     available: MicroUSD
     escrowed: MicroUSD | None = None
     fees: int | None = None
+    until: datetime | None = None
     address: str = ""
 
 

@@ -165,6 +165,21 @@ def test_the_runway_condition_warns_in_time(price: str, hours: int, reason: str)
     assert ("add credit" in found.message) == (reason == "RunwayShort")
 
 
+@pytest.mark.parametrize(
+    ("ends_in", "warning", "reason"),
+    [(None, 24, "Enough"), (24, 24, "Enough"), (23, 24, "GrantEnds"), (23, 0, "Enough")],
+)
+def test_a_grant_that_ends_is_told_in_time(ends_in: int | None, warning: int, reason: str) -> None:
+    of = account(treasury=Treasury(warning_hours=warning))
+    until = NOW + timedelta(hours=ends_in) if ends_in is not None else None
+    balance = Balance(available=MicroUSD(50_000_000), until=until)
+    status = summarise(of, looked(of, []), replace(REACHED, balance=balance), (), NOW)
+    found = condition(status.conditions, "Runway")
+    assert found is not None
+    assert found.reason == reason
+    assert ("let the granter renew it" in found.message) == (reason == "GrantEnds")
+
+
 def test_the_balance_is_written_at_a_change_of_one_percent() -> None:
     of = account(AccountStatus(balance="50.00"))
     for available, shown in ((49_500_001, "50.00"), (49_500_000, "49.50"), (50_500_000, "50.50")):

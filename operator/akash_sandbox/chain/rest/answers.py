@@ -11,7 +11,7 @@ from akash_sandbox.chain.accounts import payload
 
 Json = dict[str, Any]
 
-INVALID, NOT_FOUND, UNKNOWN, UNIMPLEMENTED = 3, 5, 2, 12
+INVALID, NOT_FOUND, UNKNOWN, UNIMPLEMENTED, INTERNAL = 3, 5, 2, 12, 13
 _STATUS = {INVALID: 400, NOT_FOUND: 404, UNKNOWN: 500, UNIMPLEMENTED: 501}
 
 

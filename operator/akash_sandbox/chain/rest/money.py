@@ -10,7 +10,7 @@ from aiohttp import web
 
 from akash_sandbox.chain.bme import EPOCH_BLOCKS, LEAST_MINT, SPREAD_BPS, LedgerRecord, RecordStatus
 from akash_sandbox.chain.chain import View
-from akash_sandbox.chain.rest.answers import NOT_FOUND, UNKNOWN, QueryError, answer
+from akash_sandbox.chain.rest.answers import INTERNAL, NOT_FOUND, UNKNOWN, QueryError, answer
 from akash_sandbox.chain.rest.pages import page, single
 from akash_sandbox.market.bank import UACT, UAKT
 from akash_sandbox.market.decimals import UNIT, text
@@ -115,7 +115,7 @@ class MoneyQueries:
         fees = self._view().state.grants.fees
         found = next((f for f in fees if (f.granter, f.grantee) == pair), None)
         if found is None:
-            raise QueryError(UNKNOWN, "fee-grant not found: not found")
+            raise QueryError(INTERNAL, "fee-grant not found: not found")
         return answer({"allowance": _fee(found)})
 
     async def _allowances(self, request: web.Request) -> web.Response:

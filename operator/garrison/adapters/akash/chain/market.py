@@ -182,9 +182,11 @@ class ChainMarket:
         deployments = await self._watch.all()
         escrowed = sum(each.escrow or 0 for each in deployments)
         terms = await self._terms.terms()
+        funds = await self._purse.funds(terms.gas_price.denom)
         return Balance(
-            available=await self._purse.available(),
-            fees=await self._purse.fees(terms.gas_price.denom),
+            available=funds.available,
+            fees=funds.fees,
+            until=funds.until,
             escrowed=MicroUSD(escrowed),
             address=self._address,
         )

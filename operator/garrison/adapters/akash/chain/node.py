@@ -22,7 +22,8 @@ Params: TypeAlias = Mapping[str, str]
 TIMEOUT = aiohttp.ClientTimeout(total=15, connect=5, sock_connect=5)
 MAX_BODY = 32 << 20
 HEIGHT_HEADER = "Grpc-Metadata-X-Cosmos-Block-Height"
-_NOT_FOUND = 5
+_NOT_FOUND, _INTERNAL = 5, 13
+_NO_ALLOWANCE = "fee-grant not found"
 
 
 class NotSentError(UnavailableError):
@@ -81,7 +82,7 @@ class Node:
         if answer.status == 200:
             return answer
         what = f"GET {self.url}{path}"
-        if answer.status == 404 and answer.code == _NOT_FOUND:
+        if _is_absent(answer):
             raise NotFoundError(f"{what}: {answer.message[:300]}")
         raise UnavailableError(f"{what} answered {answer.status}: {answer.message[:300]}")
 
@@ -134,6 +135,13 @@ class Node:
                 f"{self.url} is a node at a public address without TLS; write https://"
             )
         return found
+
+
+def _is_absent(answer: Answer) -> bool:
+    """An allowance that nobody gave is told as if the node had failed."""
+    if answer.status == 500 and answer.code == _INTERNAL:
+        return answer.message.startswith(_NO_ALLOWANCE)
+    return answer.status == 404 and answer.code == _NOT_FOUND
 
 
 async def _read(what: str, response: aiohttp.ClientResponse, raw: bytes) -> Answer:

@@ -1,11 +1,14 @@
-"""What an account can pay: its own coins, and what a granter lets it put into escrow."""
+"""What an account can pay: its own coins, and what a granter lets it use."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from pydantic import ValidationError
 
+from garrison.adapters.akash.chain.allowances import Allowance, allowance_of
 from garrison.adapters.akash.chain.answers import COIN, GRANT, GRANTS, LIST, Grant, understood
 from garrison.adapters.akash.chain.nodes import Nodes
 from garrison.adapters.akash.chain.readings import held
@@ -16,7 +19,17 @@ from garrison.ports.clock import Clock
 
 BALANCES = "/cosmos/bank/v1beta1/balances"
 GRANTS_PATH = "/cosmos/authz/v1beta1/grants"
+ALLOWANCE = "/cosmos/feegrant/v1beta1/allowance"
 DEPOSIT = "/akash.escrow.v1.DepositAuthorization"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Funds:
+    """``available`` can be deposited, ``fees`` be paid as such; ``until``: when a grant behind them ends."""
+
+    available: MicroUSD
+    fees: int
+    until: datetime | None = None
 
 
 class Purse:
@@ -28,18 +41,26 @@ class Purse:
         self._address = address
         self._granter = granter
 
-    async def available(self) -> MicroUSD:
-        """Return what can be deposited: own coins, and the grant as far as its giver has them."""
+    async def funds(self, fee_denom: str) -> Funds:
+        """Return what there is: own coins, and grants as far as their giver has the coins.
+
+        Fees are the granter's alone, where there is one. Raises UnavailableError.
+        """
         own = await self.coins(self._address, DENOM)
         if not self._granter:
-            return MicroUSD(int(own))
-        granted = await self.granted()
+            fees = await self.coins(self._address, fee_denom)
+            return Funds(available=MicroUSD(int(own)), fees=int(fees))
+        grants = await self._grants()
+        granted = sum((held(each.authorization.spend_limits) for each in grants), Decimal(0))
         lent = min(granted, await self.coins(self._granter, DENOM)) if granted else Decimal(0)
-        return MicroUSD(int(own + lent))
-
-    async def fees(self, denom: str) -> int:
-        """Return how many coins there are to pay fees from: the granter's, where there is one."""
-        return int(await self.coins(self._granter or self._address, denom))
+        allowance = await self._allowance(fee_denom)
+        coins = await self.coins(self._granter, fee_denom)
+        ends = [allowance.until, *(each.expiration for each in grants)]
+        return Funds(
+            available=MicroUSD(int(own + lent)),
+            fees=int(coins if allowance.left is None else min(coins, allowance.left)),
+            until=min((each for each in ends if each is not None), default=None),
+        )
 
     async def coins(self, address: str, denom: str) -> Decimal:
         """Return how many coins an address has; none for an address that the chain does not know."""
@@ -50,23 +71,30 @@ class Purse:
             return Decimal(0)
         return understood(COIN, body.get("balance"), "a balance").amount
 
-    async def granted(self) -> Decimal:
-        """Return what is left of the granter's leave to deposit, 0 when there is none."""
+    async def _allowance(self, denom: str) -> Allowance:
+        """What the granter lets this account pay in fees."""
+        path = f"{ALLOWANCE}/{self._granter}/{self._address}"
+        try:
+            body = await self._nodes.get(path)
+        except NotFoundError:
+            return Allowance(left=Decimal(0))
+        return allowance_of(body, denom, self._clock.now())
+
+    async def _grants(self) -> tuple[Grant, ...]:
+        """The granter's leave to deposit, as far as it holds."""
         params = {"granter": self._granter, "grantee": self._address}
         try:
             body = await self._nodes.get(GRANTS_PATH, params)
         except NotFoundError:
-            return Decimal(0)
+            return ()
         items = understood(LIST, understood(GRANTS, body, "grants").grants, "grants")
-        return sum(map(self._limit, items), Decimal(0))
+        return tuple(found for each in items if (found := self._live(each)) is not None)
 
-    def _limit(self, item: object) -> Decimal:
+    def _live(self, item: object) -> Grant | None:
         try:
             grant = GRANT.validate_python(item)
         except ValidationError:
-            return Decimal(0)
-        return held(grant.authorization.spend_limits) if self._is_live(grant) else Decimal(0)
-
-    def _is_live(self, grant: Grant) -> bool:
+            return None
         fits = grant.authorization.type == DEPOSIT and "deployment" in grant.authorization.scopes
-        return fits and (grant.expiration is None or grant.expiration > self._clock.now())
+        is_live = grant.expiration is None or grant.expiration > self._clock.now()
+        return grant if fits and is_live else None

@@ -16,13 +16,14 @@ from garrison.adapters.akash.chain.answers import DEPLOYMENT, LEASE, understood
 from garrison.adapters.akash.chain.directory import AUDIT_PATH, PROVIDERS, ProviderDirectory
 from garrison.adapters.akash.chain.nodes import Nodes
 from garrison.adapters.akash.chain.pace import BLOCKS, Pace
-from garrison.adapters.akash.chain.purse import Purse
+from garrison.adapters.akash.chain.purse import Funds, Purse
 from garrison.adapters.akash.chain.readings import deployment_of, remaining
 from garrison.adapters.akash.chain.terms import DISCOVERY, GasPrice, TermsReader, gas_price_of
 from garrison.adapters.akash.chain.watch import DEPLOYMENTS, LEASES, Watch
 from garrison.adapters.akash.pricing import BLOCKS_PER_HOUR, blocks_per_hour
 from garrison.adapters.akash.reading import bids_of
 from garrison.adapters.memory.clock import ManualClock
+from garrison.api.money import MicroUSD
 from garrison.errors import FundsError, RejectedError, UnavailableError
 from garrison.ports.market import DeploymentState, LeaseState
 from tests.conformance.akash.recordings import body
@@ -174,18 +175,28 @@ def test_of_several_gas_prices_the_first_is_taken() -> None:
 async def test_the_purse_holds_own_coins_and_what_a_granter_lends() -> None:
     granter = "akash1w3url6lkay0xn2a3vzq2afxhpljw7xxxamvgwt"
     balances = "/cosmos/bank/v1beta1/balances"
+    allowance = f"/cosmos/feegrant/v1beta1/allowance/{granter}/{TENANT}"
     clock = ManualClock(datetime(2026, 11, 22, tzinfo=UTC))
     async with reading() as (double, nodes):
         coins = {"balance": {"denom": "uact", "amount": "7"}}
         double.answers[f"{balances}/{TENANT}/by_denom"] = (200, coins)
         double.answers[f"{balances}/{granter}/by_denom"] = (200, body("q-balance-tenant-uact"))
         double.answers["/cosmos/authz/v1beta1/grants"] = (200, body("q-authz-grants"))
+        double.answers[allowance] = (200, body("q-feegrant"))
         alone = Purse(nodes=nodes, clock=clock, address=TENANT, granter="")
         lent = Purse(nodes=nodes, clock=clock, address=TENANT, granter=granter)
-        assert await alone.available() == 7
-        assert await lent.available() == 20_000_007
+        assert await alone.funds("uakt") == Funds(available=MicroUSD(7), fees=7)
+        found = await lent.funds("uakt")
+        assert (found.available, found.fees) == (20_000_007, 5_000_000)
+        assert found.until is not None
         clock.advance(timedelta(days=2))
-        assert await lent.available() == 7, "the grant has expired"
+        assert found.until < clock.now()
+        after = Funds(available=MicroUSD(7), fees=5_000_000)
+        assert await lent.funds("uakt") == after, "the grant has expired"
+        missing = {"code": 13, "message": "fee-grant not found: not found", "details": []}
+        double.answers[allowance] = (500, missing)
+        assert (await lent.funds("uakt")).fees == 0
+        assert (await lent.funds("uakt")).available == 7, "no node has failed"
 
 
 @pytest.mark.parametrize(
