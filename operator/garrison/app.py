@@ -22,6 +22,8 @@ from garrison.adapters.kube.client import KubeClient, connect
 from garrison.adapters.net.screen import NetScreen
 from garrison.adapters.openai.prober import HttpProber
 from garrison.adapters.registry.client import OciRegistry
+from garrison.adapters.registry.kept_logins import KubeKeptLogins
+from garrison.adapters.registry.logins import TokenLogins
 from garrison.adapters.registry.pull_secrets import KubePullSecrets
 from garrison.adapters.sentinel.authority import authorities
 from garrison.adapters.sentinel.bootstrap import KubeBootstraps
@@ -199,6 +201,8 @@ def _ports(
         exchanges=exchanges,
         registry=OciRegistry(screen=screen, insecure_hosts=settings.insecure_registries),
         pull_secrets=KubePullSecrets(kube),
+        logins=TokenLogins(clock=clock, screen=screen, hosts=settings.pull_token_hosts),
+        kept_logins=KubeKeptLogins(kube=kube, namespace=settings.namespace),
         screen=screen,
         prober=HttpProber(trust.identities),
         sentinel=trust.sentinel,

@@ -11,6 +11,7 @@
     ├── NotFoundError                   the thing asked for does not exist
     ├── AlreadyExistsError              the thing to create exists
     ├── AuthError                       a credential is missing, wrong or lacks a right
+    │   └── PullLoginError              no login can be made that a provider may have
     └── RejectedError                   the request itself is refused; a person must change something
         ├── InvalidSpecError            a resource's fields make no sense together
         ├── FundsError                  the account cannot pay
@@ -87,6 +88,12 @@ class AuthError(GarrisonError):
     """A credential is missing, wrong, or lacks a right."""
 
     reason = "Unauthorized"
+
+
+class PullLoginError(AuthError):
+    """A registry's key, which no provider may have, cannot be exchanged for a login of hours."""
+
+    reason = "PullLoginRefused"
 
 
 class RejectedError(GarrisonError):

@@ -21,6 +21,7 @@ class Settings:
     insecure_registries: tuple[str, ...] = ()
     webhook_hosts: tuple[str, ...] = ()
     webhook_private_addresses: bool = False
+    pull_token_hosts: tuple[str, ...] = ()
     mining_pools: Path | None = None
     """a file with names and addresses of mining pools, one a line"""
     pace: Pace = field(default_factory=Pace)

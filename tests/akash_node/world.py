@@ -21,6 +21,7 @@ from garrison.adapters.memory.gateway import MemoryGateway
 from garrison.adapters.memory.identities import MemoryIdentities
 from garrison.adapters.memory.issuer import MemoryIssuer
 from garrison.adapters.memory.kube import MemoryKube, register
+from garrison.adapters.memory.logins import MemoryLogins
 from garrison.adapters.memory.market import MemoryMarket
 from garrison.adapters.memory.registry import MemoryRegistry
 from garrison.adapters.memory.sentinel import MemorySentinel
@@ -57,7 +58,7 @@ class Operator:
 
     def _assembled(self, world: World) -> Engine:
         idle = MemoryMarket(clock=world.clock, providers=())
-        registry = MemoryRegistry(idle.faults)
+        registry, logins = MemoryRegistry(idle.faults), MemoryLogins(idle)
         ports = Ports(
             kube=world.kube,
             clock=world.clock,
@@ -65,6 +66,8 @@ class Operator:
             exchanges=self._exchanges,
             registry=registry,
             pull_secrets=registry,
+            logins=logins,
+            kept_logins=logins,
             screen=NetScreen(),
             prober=HttpProber(),
             sentinel=MemorySentinel(

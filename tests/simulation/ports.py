@@ -13,6 +13,7 @@ from garrison.adapters.memory.gateway import MemoryGateway
 from garrison.adapters.memory.identities import MemoryIdentities
 from garrison.adapters.memory.issuer import MemoryIssuer
 from garrison.adapters.memory.kube import MemoryKube
+from garrison.adapters.memory.logins import MemoryLogins
 from garrison.adapters.memory.market import MemoryMarket
 from garrison.adapters.memory.minter import MemoryMinter
 from garrison.adapters.memory.probe import MemoryProber, MemoryScreen
@@ -40,6 +41,7 @@ class MemoryPorts:
     issuer: MemoryIssuer
     prober: MemoryProber
     registry: MemoryRegistry
+    logins: MemoryLogins
     exchanges: MemoryExchanges
 
     @classmethod
@@ -62,6 +64,7 @@ class MemoryPorts:
             issuer=MemoryIssuer(market),
             prober=MemoryProber(market=market, gateway=gateway, sentinel=sentinel),
             registry=registry,
+            logins=MemoryLogins(market),
             exchanges=MemoryExchanges(market, gateway, minter),
         )
 
@@ -74,6 +77,8 @@ class MemoryPorts:
             exchanges=self.exchanges,
             registry=self.registry,
             pull_secrets=self.registry,
+            logins=self.logins,
+            kept_logins=self.logins,
             screen=MemoryScreen(self.market),
             prober=self.prober,
             sentinel=self.sentinel,

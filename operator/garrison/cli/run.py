@@ -74,6 +74,14 @@ from garrison.telemetry.logs import configure
     help="Webhooks may be at private addresses, such as inside the cluster.",
 )
 @click.option(
+    "--pull-token-host",
+    "pull_token_hosts",
+    multiple=True,
+    metavar="HOST",
+    help="Host, beside Google's own, at which a service account's key in imagePullSecrets may be "
+    "exchanged for an access token (its token_uri). May be repeated.",
+)
+@click.option(
     "--mining-pools",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
@@ -115,6 +123,7 @@ def run(
     insecure_registries: tuple[str, ...],
     webhook_hosts: tuple[str, ...],
     webhook_private_addresses: bool,
+    pull_token_hosts: tuple[str, ...],
     mining_pools: Path | None,
     workers: int,
     survey_seconds: float,
@@ -138,6 +147,7 @@ def run(
         insecure_registries=insecure_registries,
         webhook_hosts=webhook_hosts,
         webhook_private_addresses=webhook_private_addresses,
+        pull_token_hosts=pull_token_hosts,
         mining_pools=mining_pools,
         pace=Pace(workers=workers, survey=survey_seconds, timing=Timing(bid_timeout=bid_seconds)),
     )

@@ -34,6 +34,7 @@ from garrison.ports.clock import Chance, Clock
 from garrison.ports.credentials import Issuer
 from garrison.ports.identity import Identities
 from garrison.ports.kube import Kube
+from garrison.ports.logins import KeptLogins, Logins
 from garrison.ports.market import Exchanges
 from garrison.ports.probe import Prober, Screen
 from garrison.ports.registry import Registry
@@ -53,6 +54,8 @@ class Ports:
     exchanges: Exchanges
     registry: Registry
     pull_secrets: PullSecrets
+    logins: Logins
+    kept_logins: KeptLogins
     screen: Screen
     prober: Prober
     sentinel: Sentinel
@@ -104,7 +107,8 @@ def assemble(
         pools=pools,
     )
     engine.register(parts.controllers())
-    engine.after_resync(Leftovers(bootstraps=ports.bootstraps, kube=ports.kube).sweep)
+    leftovers = Leftovers(bootstraps=ports.bootstraps, logins=ports.kept_logins, kube=ports.kube)
+    engine.after_resync(leftovers.sweep)
     return engine
 
 
@@ -193,7 +197,12 @@ class _Parts:
             attestations=Attestations(
                 jobs=jobs, references=self.references, sentinels=sentinels, clock=clock
             ),
-            pulls=Pulls(ports.pull_secrets),
+            pulls=Pulls(
+                secrets=ports.pull_secrets,
+                logins=ports.logins,
+                kept=ports.kept_logins,
+                clock=clock,
+            ),
             deliveries=deliveries,
             timing=self.pace.timing,
         )

@@ -269,6 +269,7 @@ class LeaseController:
                 await self._finalizer.add(observed.lease.meta)
             case RemoveFinalizer():
                 await self._sentinels.discard(observed.lease)
+                await self._pulls.discard(observed.lease.meta.uid)
                 await self._finalizer.remove(observed.lease.meta)
             case StartBenchmark():
                 self._measurements.benchmark(observed)
@@ -331,8 +332,9 @@ class LeaseController:
         o: Observation,
         exchange: Exchange,
     ) -> object:
-        """Send what holds the order. The login is read first: a failure there uses up no token."""
-        order = await self._pulls.with_login(o, action.order)
+        """Send what holds the order. The login is made first: a failure there uses up no token."""
+        places = isinstance(action, CreateDeployment)
+        order = await self._pulls.with_login(o, action.order, places=places)
         try:
             match action:
                 case CreateDeployment():
@@ -382,6 +384,9 @@ class LeaseController:
             self._measurements.observe(with_status(observed, status))
         return Verdict(
             status=dump(STATUS_ADAPTER, status) if status is not observed.status else None,
-            notes=lease_notes(observed.lease, status),
+            notes=(
+                *lease_notes(observed.lease, status),
+                *self._pulls.notes(observed.lease, status),
+            ),
             requeue_after=taken.requeue,
         )

@@ -316,8 +316,10 @@ def _shared(s: Situation) -> list[Condition]:
     host = s.workload.spec.image.partition("/")[0]
     message = (
         f"the provider of each replica receives the login for {host} that imagePullSecrets {names} "
-        "hold, and can read it (with backend.type Console, so can the Console API); use one that can "
-        "only pull this repository, and revoke it when it is not needed"
+        "hold, and can read it (with backend.type Console, so can the Console API): of a service "
+        "account's key (user _json_key) only an access token that ends within hours, of anything else "
+        "what the Secret holds, for as long as that is valid; use one that can only pull this "
+        "repository, and revoke it when it is not needed"
     )
     return [_condition(s, "PullSecretsShared", "True", "ProviderSeesThem", message)]
 

@@ -17,6 +17,7 @@ from garrison.adapters.memory.gateway import MemoryGateway
 from garrison.adapters.memory.identities import MemoryIdentities
 from garrison.adapters.memory.issuer import MemoryIssuer
 from garrison.adapters.memory.kube import MemoryKube, register
+from garrison.adapters.memory.logins import MemoryLogins
 from garrison.adapters.memory.market import MemoryMarket
 from garrison.adapters.memory.probe import MemoryProber, MemoryScreen
 from garrison.adapters.memory.provider import MemoryProvider
@@ -143,6 +144,7 @@ class Cluster:
         self.bootstraps = MemoryBootstraps(self.market)
         self.prober = MemoryProber(market=self.market, gateway=self.gateway, sentinel=self.sentinel)
         self.registry = MemoryRegistry(self.market.faults)
+        self.logins = MemoryLogins(self.market)
         self.exchanges = MemoryExchanges(self.market, self.gateway)
         self.issuer = MemoryIssuer(self.market)
         self.kube = MemoryKube(self.store)
@@ -190,6 +192,8 @@ class Cluster:
                 exchanges=self.exchanges,
                 registry=self.registry,
                 pull_secrets=self.registry,
+                logins=self.logins,
+                kept_logins=self.logins,
                 screen=MemoryScreen(self.market),
                 prober=self.prober,
                 sentinel=self.sentinel,

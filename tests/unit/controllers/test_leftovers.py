@@ -54,7 +54,7 @@ async def test_one_listing_without_the_lease_deletes_nothing(cluster: Cluster) -
     await cluster.create(workload(trust="Verified"))
     await cluster.serves()
     kube = Forgetful(cluster.store)
-    sweep = Leftovers(bootstraps=cluster.bootstraps, kube=kube).sweep
+    sweep = Leftovers(bootstraps=cluster.bootstraps, logins=cluster.logins, kube=kube).sweep
     before = dict(cluster.bootstraps.held)
     for kube.forgets in (True, False, True, False):
         await sweep()

@@ -1,4 +1,4 @@
-"""GETs to registries: screened, bounded, TLS except where plain HTTP is allowed by name."""
+"""Requests to registries and token servers: screened, bounded, TLS except where plain HTTP is allowed by name."""
 
 from __future__ import annotations
 
@@ -72,14 +72,15 @@ class Transport:
         Raises UnsafeDestinationError, and UnavailableError when no whole answer comes.
         """
         async with self._opened(url, headers, self._timeout) as response:
-            return Answer(
-                url=url,
-                status=response.status,
-                body=await _bounded(response, limit),
-                location=response.headers.get("Location", ""),
-                challenges=response.headers.getall("WWW-Authenticate", []),
-                retry_after=response.headers.get("Retry-After", ""),
-            )
+            return await _answer(url, response, limit)
+
+    async def post(self, url: URL, form: Mapping[str, str], *, limit: int) -> Answer:
+        """Return the answer to a form, whatever its status; a redirect is returned, not followed.
+
+        Raises what ``get`` raises; no error has anything of the form.
+        """
+        async with self._opened(url, {}, self._timeout, form) as response:
+            return await _answer(url, response, limit)
 
     async def follow(self, url: URL, headers: Mapping[str, str], *, limit: int) -> Answer:
         """Return the answer at the end of at most three redirects.
@@ -115,9 +116,13 @@ class Transport:
 
     @asynccontextmanager
     async def _opened(
-        self, url: URL, headers: Mapping[str, str], patience: aiohttp.ClientTimeout
+        self,
+        url: URL,
+        headers: Mapping[str, str],
+        patience: aiohttp.ClientTimeout,
+        form: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer to a GET at a screened address; what goes wrong is translated."""
+        """The answer of a screened address to a GET, or to a form; what goes wrong is translated."""
         insecure = self._is_insecure(_authority(url))
         if not url.host or url.scheme != ("http" if insecure else "https"):
             raise UnsafeDestinationError(
@@ -136,8 +141,10 @@ class Transport:
                     cookie_jar=aiohttp.DummyCookieJar(),
                     auto_decompress=False,
                 ) as session,
-                session.get(
+                session.request(
+                    "GET" if form is None else "POST",
                     url.with_host(destination.address),
+                    data=form,
                     headers=sent,
                     allow_redirects=False,
                     server_hostname=url.host if url.scheme == "https" else None,
@@ -148,6 +155,17 @@ class Transport:
             raise UnavailableError(f"{_shown(url)}: no answer in time") from error
         except (aiohttp.ClientError, ValueError) as error:
             raise UnavailableError(f"{_shown(url)}: {error}") from error
+
+
+async def _answer(url: URL, response: aiohttp.ClientResponse, limit: int) -> Answer:
+    return Answer(
+        url=url,
+        status=response.status,
+        body=await _bounded(response, limit),
+        location=response.headers.get("Location", ""),
+        challenges=response.headers.getall("WWW-Authenticate", []),
+        retry_after=response.headers.get("Retry-After", ""),
+    )
 
 
 async def _pieces(response: aiohttp.ClientResponse, size: int) -> AsyncIterator[bytes]:

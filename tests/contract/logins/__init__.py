@@ -1,0 +1,1 @@
+"""The contract of ports.logins.KeptLogins: in memory, and in Secrets."""
