@@ -55,11 +55,13 @@ async def test_the_order_and_the_manifest_have_the_token_and_nothing_has_the_key
     (record,) = keyed.market.paid()
     assert record.order.login == token(1) == manifest_login(keyed)
     found = await everything(keyed)
-    assert "PullLoginExchanged" in found
     for secret in ("canary-key-20f7", "token-1"):
         assert secret not in found
         assert secret not in caplog.text
     (lease,) = await keyed.leases()
+    events = await keyed.events(lease["metadata"]["name"])
+    (note,) = [each["note"] for each in events if each["reason"] == "PullLoginExchanged"]
+    assert "ends at 01:00:0" in note
     assert list(keyed.logins.held) == [lease["metadata"]["uid"]]
     await keyed.delete(WORKLOAD, "chat")
 
