@@ -191,6 +191,8 @@ class Connects:
         inode = os.fstat(copy).st_ino if leads_out or self._by_inode else 0
         if stream and leads_out:
             self.outbound.remember(inode, *target)
+        else:
+            self.outbound.forget(inode)
         self._audit.allowed()
         lost = self._lost.pop(inode, None) if self._lost else None
         if lost and lost[1] == raw:  # a signal took our last answer away: give it now
@@ -285,15 +287,17 @@ class Connects:
             self._listener.let_through(question.id)
         elif code != _GONE:
             if inode and self._rung.connect == OWN:
-                self._settle(code, inode)
+                self._settle(question, code, inode)
             if not self._listener.answer(question.id, error=code) and inode:
                 self._keep_answer(code, inode, raw)
 
-    def _settle(self, code: int, inode: int) -> None:
+    def _settle(self, question: Question, code: int, inode: int) -> None:
+        endable = self._audit.enforces and inode in self.outbound
+        holder = (question.thread, question.word(0)) if endable else None
         if code == 0:
-            self._kept.drop(inode)
+            self._kept.connected(inode, holder)
         elif code in _IN_PROGRESS:
-            self._kept.drop_when_connected(inode)
+            self._kept.when_connected(inode, holder)
 
     def _keep_answer(self, code: int, inode: int, raw: bytes) -> None:
         if len(self._lost) >= _MAX_LOST:

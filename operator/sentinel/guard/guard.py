@@ -179,7 +179,9 @@ class Guard:
         self._filter(lambda: self._listen(program))
         if self._listener is None:
             raise CannotEnforce("the filter has no listener")
-        self._sockets = Sockets(self._loop, self._listener, self._audit, rung, self._annex)
+        self._sockets = Sockets(
+            self._loop, self._listener, self._tracees, self._audit, rung, self._annex
+        )
         self._connects = Connects(
             self._loop,
             self._listener,
@@ -274,6 +276,8 @@ class Guard:
             if part:
                 part.close()
         self._relay = self._resolver = self._annex = None
+        if self._sockets:
+            self._sockets.kept.close()
         if self._listener:
             os.close(self._listener.descriptor)
             self._listener = None
@@ -325,10 +329,9 @@ class Guard:
         """Hold to another policy from now on, and end connections that it denies.
 
         Sockets that lead out are known by inode. With copies of descriptors (rungs strict to
-        emulated-tcp) each is shut down through a copy of its process's own; the relay resets its
-        own; on the addfd rungs connects under way are given up, and connections that are made can
-        only be named. Raises CannotEnforce when the rung cannot hold the policy, and keeps the old
-        one.
+        emulated-tcp) each is shut down through a copy of its process's own, on the addfd rungs
+        through the guard's; the relay resets its own. What has no copy is named. Raises
+        CannotEnforce when the rung cannot hold the policy, and keeps the old one.
         """
         rung = self._rung
         if rung is None or policy.enforces != self._decider.policy.enforces:

@@ -45,6 +45,13 @@ class Outbound:
             self._limit = max(_FIRST_LIMIT, 2 * len(self._known))
         self._known[inode] = (address, port)
 
+    def forget(self, inode: int) -> None:
+        """Note that the socket leads out no more, if ever it did."""
+        self._known.pop(inode, None)
+
+    def __contains__(self, inode: int) -> bool:
+        return inode in self._known
+
     def end_denied(self, decider: Decider, copies: Copies) -> Replaced:
         """End connections that are denied now, made or being made; the others are named."""
         live = _live_inodes()
@@ -86,14 +93,13 @@ def copied(tracees: Tracees) -> Copies:
     """Return how to copy sockets out of the processes that hold them."""
 
     def copies(wanted: Set[int]) -> Iterator[tuple[int, int]]:
-        for process in _processes():
-            for number, inode in _sockets_of(process):
-                if inode in wanted:
-                    try:
-                        copy = tracees.descriptor(process, number)
-                    except OSError:
-                        continue
-                    yield inode, copy
+        for inode, process, number in holders(tracees):
+            if inode in wanted:
+                try:
+                    copy = tracees.descriptor(process, number)
+                except OSError:
+                    continue
+                yield inode, copy
 
     return copies
 
@@ -122,19 +128,9 @@ def _processes() -> list[int]:
     return [int(each) for each in os.listdir("/proc") if each.isdigit() and int(each) != own]
 
 
-def _sockets_of(process: int) -> list[tuple[int, int]]:
-    """Return descriptor numbers and inodes of a process's sockets."""
-    found = []
-    try:
-        for number in os.listdir(f"/proc/{process}/fd"):
-            target = os.readlink(f"/proc/{process}/fd/{number}")
-            if target.startswith("socket:["):
-                found.append((int(number), int(target[8:-1])))
-    except OSError:
-        return found
-    return found
-
-
-def held_inodes() -> set[int]:
-    """Return the inodes of all sockets that other processes hold."""
-    return {inode for process in _processes() for _, inode in _sockets_of(process)}
+def holders(tracees: Tracees) -> Iterator[tuple[int, int, int]]:
+    """Give inode, process and descriptor number of all sockets that other processes hold."""
+    for process in _processes():
+        with suppress(OSError):
+            for number, inode in tracees.sockets(process):
+                yield inode, process, number

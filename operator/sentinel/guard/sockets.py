@@ -12,10 +12,12 @@ from contextlib import suppress
 
 from sentinel.guard.annex import Annex
 from sentinel.guard.audit import Audit
+from sentinel.guard.connections import Connections, Holder
 from sentinel.guard.ladder import OWN, UDP_ALLOW, UDP_DNS, UDP_NETNS, Rung
 from sentinel.guard.loop import Loop
 from sentinel.guard.notification import Listener, Question
-from sentinel.guard.outbound import held_inodes
+from sentinel.guard.outbound import holders
+from sentinel.guard.tracee import Tracees
 
 _TYPE_BITS = 0xF
 _SO_DONTROUTE = 5
@@ -31,12 +33,13 @@ _SETTLED = select.EPOLLOUT | select.EPOLLONESHOT
 class KeptSockets:
     """The guard's copies of sockets that it made for the workload, by inode, until they connect.
 
-    Not longer, though a copy could end the connection later: while one is there, the workload's
-    close() is not the last, so the far end would not be told, nor its port be free.
+    Those that then lead out go over to ``Connections``.
     """
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: Loop, tracees: Tracees) -> None:
         self._loop = loop
+        self._tracees = tracees
+        self._connections = Connections(loop, tracees)
         self._kept: dict[int, tuple[int, float]] = {}
 
     def __bool__(self) -> bool:
@@ -52,9 +55,10 @@ class KeptSockets:
         return None if kept is None else os.dup(kept[0])
 
     def copies(self, wanted: Set[int]) -> Iterator[tuple[int, int]]:
-        """Give the inodes of those wanted that are kept, each with a duplicate."""
+        """Give the inodes of those wanted that are kept or connected, each with a copy."""
         for inode in wanted & self._kept.keys():
             yield inode, os.dup(self._kept[inode][0])
+        yield from self._connections.copies(wanted)
 
     def drop(self, inode: int) -> None:
         """Close our copy: from then on the workload's close() ends the connection."""
@@ -62,18 +66,26 @@ class KeptSockets:
             self._loop.forget(kept[0])
             os.close(kept[0])
 
-    def drop_when_connected(self, inode: int) -> None:
-        """Close our copy once its connect has succeeded; after a failure it may try again."""
+    def connected(self, inode: int, holder: Holder | None) -> None:
+        """Hold the connection that came about; None drops it, for it need not be ended."""
+        if holder is None:
+            self.drop(inode)
+        elif kept := self._kept.pop(inode, None):
+            self._loop.forget(kept[0])
+            self._connections.hold(inode, kept[0], holder)
+
+    def when_connected(self, inode: int, holder: Holder | None) -> None:
+        """Do ``connected`` once the connect has succeeded; after a failure it may try again."""
         if kept := self._kept.get(inode):
             self._loop.forget(kept[0])
-            self._loop.watch(kept[0], lambda _events: self._settled(inode), _SETTLED)
+            self._loop.watch(kept[0], lambda _events: self._settled(inode, holder), _SETTLED)
 
-    def _settled(self, inode: int) -> None:
+    def _settled(self, inode: int, holder: Holder | None) -> None:
         descriptor = self._kept[inode][0]
         self._loop.forget(descriptor)
         with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as copy:
             copy.getpeername()
-            self.drop(inode)
+            self.connected(inode, holder)
 
     @property
     def full(self) -> bool:
@@ -85,21 +97,33 @@ class KeptSockets:
         old = time.monotonic() - _YOUNG_SECONDS
         candidates = {inode for inode, (_, made) in self._kept.items() if made < old}
         if candidates:
-            for inode in candidates - held_inodes():
+            for inode in candidates - {inode for inode, *_ in holders(self._tracees)}:
                 self.drop(inode)
+
+    def close(self) -> None:
+        """Give all copies up."""
+        for inode in list(self._kept):
+            self.drop(inode)
+        self._connections.close()
 
 
 class Sockets:
     """Makes the sockets that the workload may have and that must not be its own making."""
 
-    def __init__(
-        self, loop: Loop, listener: Listener, audit: Audit, rung: Rung, annex: Annex | None
+    def __init__(  # noqa: PLR0917 -- wired in one place
+        self,
+        loop: Loop,
+        listener: Listener,
+        tracees: Tracees,
+        audit: Audit,
+        rung: Rung,
+        annex: Annex | None,
     ) -> None:
         self._listener = listener
         self._audit = audit
         self._rung = rung
         self._annex = annex
-        self.kept = KeptSockets(loop)
+        self.kept = KeptSockets(loop, tracees)
 
     def answer(self, question: Question) -> None:
         """Answer one ``socket()``."""

@@ -57,6 +57,10 @@ class Tracees:
         """Return the inode of the thread's socket; raises OSError EBADF or ENOTSOCK."""
         return self._looking(thread, lambda: _inode(thread, number))
 
+    def sockets(self, process: int) -> list[tuple[int, int]]:
+        """Return descriptor numbers and inodes of the process's sockets; raises OSError."""
+        return self._looking(process, lambda: _sockets(process))
+
     def close(self) -> None:
         """Give back what is open."""
         for descriptor in self._open.values():
@@ -133,3 +137,15 @@ def _inode(thread: int, number: int) -> int:
     if not stat.S_ISSOCK(found.st_mode):
         raise OSError(errno.ENOTSOCK, "no socket")
     return found.st_ino
+
+
+def _sockets(process: int) -> list[tuple[int, int]]:
+    found = []
+    for number in os.listdir(f"/proc/{process}/fd"):
+        try:
+            target = os.readlink(f"/proc/{process}/fd/{number}")
+        except FileNotFoundError:  # closed meanwhile
+            continue
+        if target.startswith("socket:["):
+            found.append((int(number), int(target[8:-1])))
+    return found
