@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import functools
 import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -59,7 +58,7 @@ class KubeBootstraps:
         self._domain = domain
         self._operator = operator
         self._leases = leases
-        self._bundle = functools.cache(bundle)
+        self._bundle = bundle
         self._fingerprints: dict[str, str] = {}
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 from dataclasses import dataclass
@@ -22,8 +23,12 @@ class Bundle:
         return hashlib.sha256(self.archive).hexdigest()
 
 
+@functools.cache
 def bundle() -> Bundle:
-    """Return the sentinel that this installation injects: the file that `make sentinel` writes."""
+    """Return the sentinel that this installation injects: the file that `make sentinel` writes.
+
+    Making it takes seconds, so a process makes it once.
+    """
     loader = importlib.import_module(f"{PACKAGE}.agent.loader")
     packing = importlib.import_module(f"{PACKAGE}.packing")
     return Bundle(archive=bytes(packing.zipapp()), loader=str(loader.LOADER))
