@@ -24,3 +24,11 @@ def free_port() -> int:
                 continue
         return port
     raise AssertionError(f"no free port among a hundred between {_FIRST} and {end}")
+
+
+def free_ports(count: int) -> list[int]:
+    """Return so many ports like ``free_port``'s, no two the same."""
+    found: set[int] = set()
+    while len(found) < count:
+        found.add(free_port())
+    return list(found)

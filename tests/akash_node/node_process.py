@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import time
 import urllib.error
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.akash_node.genesis import VAULT, with_balances, with_chain_id, with_oracle
+from tests.ports import free_ports
 
 BIN = "AKASH_BIN"
 CHAIN_ID = "local"
@@ -41,7 +41,7 @@ class NodeProcess:
         self._coins = coins
         self._oracle = oracle
         self._child: subprocess.Popen[bytes] | None = None
-        self._ports = _free_ports()
+        self._ports = _ports()
 
     @property
     def url(self) -> str:
@@ -56,7 +56,7 @@ class NodeProcess:
         """
         self._prepare()
         for _ in range(TRIES):
-            self._ports = _free_ports()
+            self._ports = _ports()
             self._configure()
             self._spawn()
             if self._makes_blocks():
@@ -198,13 +198,7 @@ def _edited(line: str, table: str, values: Mapping[tuple[str, str], str | bool])
     return f"{key[1]} = {json.dumps(values[table, key[1]])}"
 
 
-def _free_ports() -> dict[str, int]:
-    """Return ports on loopback at which nothing listens now."""
-    opened = {name: socket.socket() for name in ("rest", "grpc", "rpc", "p2p")}
-    try:
-        for each in opened.values():
-            each.bind(("127.0.0.1", 0))
-        return {name: each.getsockname()[1] for name, each in opened.items()}
-    finally:
-        for each in opened.values():
-            each.close()
+def _ports() -> dict[str, int]:
+    """Return a port on loopback for each interface, at which nothing listens now."""
+    names = ("rest", "grpc", "rpc", "p2p")
+    return dict(zip(names, free_ports(len(names)), strict=True))

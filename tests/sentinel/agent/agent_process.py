@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sentinel.packing import zipapp
+from tests.ports import free_ports
 from tests.sentinel.pki import SERVER, Authority, Issued, client_context
 
 DOMAIN, LEASE = "garrison-0a1b2c3d", "lease-1f9d"
@@ -66,14 +67,6 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), H).serve_foreve
 def archive() -> bytes:
     """Return the zipapp, built once."""
     return zipapp()
-
-
-def free_ports(count: int) -> list[int]:
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(each.getsockname()[1]) for each in taken]
-    for each in taken:
-        each.close()
-    return ports
 
 
 class Refused(Exception):  # noqa: N818
