@@ -48,8 +48,11 @@ def test_what_is_remembered_is_bounded_whatever_is_asked_for() -> None:
 def test_a_miner_that_comes_after_another_program_is_seen() -> None:
     audit, _ = audited()
     audit.deny("tcp", "203.0.113.9", 443, "no-rule")
-    program = [sys.executable, "-c", "input()", "xmrig", "--algorithm", "randomvirel"]
-    with subprocess.Popen(program, stdin=subprocess.PIPE) as miner:
+    program = [sys.executable, "-c", "input(1)", "xmrig", "--algorithm", "randomvirel"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(program, stdin=pipe, stdout=pipe) as miner:
+        assert miner.stdout
+        miner.stdout.read(1)  # only then its command line is sure to be in place
         audit.deny("tcp", "203.0.113.9", 443, "no-rule", pid=miner.pid)
         miner.communicate(b"\n")
     (found,) = audit.destinations()
