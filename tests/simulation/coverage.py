@@ -35,6 +35,8 @@ PORTS = {
 LATER = frozenset({"identities.context", "gateway.manifest"})
 """operations that the engine does not call: TLS contexts are for adapters, manifests for commands"""
 AGAIN = "Refused, and asked for again"
+REPEATS = frozenset({"Missed", "Unanswered", "Missed, and passed again", "Replaced"})
+"""what can become of the repeated benchmark of a replica that serves"""
 ACTIONS = (
     lifecycle.Action,
     account.AccountAction,
@@ -82,9 +84,10 @@ class Reached:
     actions: set[str] = field(default_factory=set)
     phases: set[str] = field(default_factory=set)
     mints: set[str] = field(default_factory=set)
+    repeats: set[str] = field(default_factory=set)
 
     def add(self, other: Reached) -> None:
-        for name in ("operations", "crashed_after", "actions", "phases", "mints"):
+        for name in ("operations", "crashed_after", "actions", "phases", "mints", "repeats"):
             getattr(self, name).update(getattr(other, name))
 
     def missing(self) -> dict[str, list[str]]:
@@ -96,6 +99,7 @@ class Reached:
             "actions": actions() - self.actions,
             "phases": frozenset(PHASES) - self.phases,
             "mints": mints() - self.mints,
+            "repeats": REPEATS - self.repeats,
         }
         return {sort: sorted(found) for sort, found in gaps.items() if found}
 

@@ -16,6 +16,7 @@ from garrison.core.marker import parse_marker
 from garrison.core.minting import MINT_EVERY, REFUSED_PAUSE
 from garrison.core.order import MIN_DEPOSIT
 from kube_light.store import Store
+from tests.simulation.faults import CALLER
 from tests.simulation.operator import INSTALLATION
 from tests.simulation.scenario import (
     LOST_LEASE,
@@ -233,6 +234,38 @@ class Invariants:
         if not guard.get("inForce") or guard["level"] != "Enforced":
             yield f"replica {name} is Ready, its guard is {guard.get('level')}"
 
+    def on_measured(
+        self, body: Mapping[str, Any], before: Mapping[str, Any], ever_ready: set[str]
+    ) -> Iterator[str]:
+        """Yield what is broken by a lease that served a moment ago, and had failed a repeat.
+
+        It is not failed for that, and an operator deletes it only for a successor that was Ready.
+        """
+        name, status = body["metadata"]["name"], body.get("status") or {}
+        if (before.get("status") or {}).get("phase") != "Ready":
+            return
+        reason = (status.get("failure") or {}).get("reason", "")
+        if reason.startswith("Benchmark"):
+            yield f"replica {name} served, and failed with {reason}"
+        if not is_retired(body, before):
+            return
+        for each in objects(self._store, "InferenceWorkload"):
+            if self._needs(each, body) and not _ledger(each) & (ever_ready - {name}):
+                yield f"replica {name} served, and was deleted before a successor was Ready"
+
+    def _needs(self, workload: Mapping[str, Any], lease: Mapping[str, Any]) -> bool:
+        """Return whether a lease's workload wants replicas, and has for as long as it was told."""
+        meta = workload["metadata"]
+        owners = {each["uid"] for each in lease["metadata"]["ownerReferences"]}
+        known = (workload.get("status") or {}).get("observedGeneration")
+        return (
+            meta["uid"] in owners
+            and not meta.get("deletionTimestamp")
+            and known == meta["generation"]
+            and workload["spec"]["replicas"] > 0
+            and lease["metadata"]["name"] in _ledger(workload)
+        )
+
     def _is_asked(self, lease: Mapping[str, Any]) -> bool:
         """Return whether the lease's workload asks for integrity; nobody edits that here."""
         owners = {each["uid"] for each in lease["metadata"]["ownerReferences"]}
@@ -264,6 +297,13 @@ class Invariants:
 
 def _ledger(body: Mapping[str, Any]) -> set[str]:
     return {each["name"] for each in (body.get("status") or {}).get("leases", ())}
+
+
+def is_retired(lease: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Return whether an operator has just deleted a lease whose benchmark had failed."""
+    gone, was = (each["metadata"].get("deletionTimestamp") for each in (lease, before))
+    slow = not ((lease.get("status") or {}).get("benchmark") or {"passed": True})["passed"]
+    return bool(gone) and not was and slow and CALLER.get() is not None
 
 
 def _is_winding(lease: Mapping[str, Any]) -> bool:

@@ -22,6 +22,7 @@ from tests.simulation.scenario import (
     CRASHING,
     GOOD,
     LOST_LEASE,
+    MEASURED,
     MISSING,
     NAMESPACE,
     NEWER,
@@ -109,6 +110,30 @@ class People:
 
     async def _edit_in_place(self, draw: float) -> None:
         self._edit(draw, lambda spec: spec["health"].update(periodSeconds=5 + int(draw * 10)))
+
+    async def _measure_often(self, draw: float) -> None:
+        del draw
+        for body in objects(self._world.store, WORKLOAD.kind):
+            self._measure(body, repeatEverySeconds=60)
+
+    async def _raise_threshold(self, draw: float) -> None:
+        del draw
+        for body in objects(self._world.store, WORKLOAD.kind):
+            self._measure(body, minTokensPerSecond=1000)
+
+    def measure(self, lease: Mapping[str, Any], **fields: object) -> None:
+        """Edit by what the replicas of a lease's workload are measured."""
+        owner = lease["metadata"]["ownerReferences"][0]["name"]
+        for body in objects(self._world.store, WORKLOAD.kind):
+            if body["metadata"]["name"] == owner:
+                self._measure(body, **fields)
+
+    def _measure(self, body: Mapping[str, Any], **fields: object) -> None:
+        spec = {"spec": {"benchmark": fields}}
+        self._world.store.merge(self._resource(), spec, NAMESPACE, body["metadata"]["name"])
+
+    async def _slow_host(self, draw: float) -> None:
+        self._spoil(self._world.ports.prober.slow, draw)
 
     async def _delete_lease_object(self, draw: float) -> None:
         victim = self._pick(objects(self._world.store, LEASE.kind), draw)
@@ -299,6 +324,9 @@ def fixed_spec(body: Mapping[str, Any]) -> dict[str, Any] | None:
         spec["image"] = GOOD
     if (spec.get("providerPolicyRef") or {}).get("name") == "nobody":
         spec["providerPolicyRef"] = {"name": "anyone"}
+        wrong = True
+    if spec["benchmark"] != MEASURED:
+        spec["benchmark"] = dict(MEASURED)
         wrong = True
     if spec.get("adopt") is not None and (body.get("status") or {}).get("adopted") is None:
         spec["adopt"] = None

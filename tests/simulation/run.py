@@ -19,11 +19,15 @@ from tests.simulation.people import People, everything_works, fixed_spec
 from tests.simulation.scenario import (
     LOOKS,
     MAX_LEASES,
+    MEASURED,
     NAMESPACE,
+    SLOW_SEED,
+    STRICT_SEED,
     WARNING_HOURS,
     Deed,
     adoptions,
     script,
+    slowdowns,
 )
 from tests.simulation.world import World
 
@@ -40,6 +44,8 @@ RESYNCED = RESYNC_SECONDS + 30.0
 LONG_SEED, LONG_EVERY = 7, 30
 MINTED_AGAIN = REFUSED_PAUSE.total_seconds() + 120.0
 """seconds of calm after which a mint that was refused is asked for again"""
+LONGEST_REPEAT = 700.0
+"""seconds in which a replica is surely measured again, whatever it was asked before"""
 SLACK = 10.0
 """seconds that a look itself may take here"""
 
@@ -70,13 +76,15 @@ async def _run(seed: int, say: Callable[[str], None]) -> Story:
     people = People(world)
     world.new_operator()
     await people.act(Deed(at=0.0, what="create workload", draw=0.0))
-    deeds = script(random.Random(seed + 1_000_003), CHAOS) + adoptions(seed, CHAOS)
+    deeds = script(random.Random(seed + 1_000_003), CHAOS)
+    deeds += adoptions(seed, CHAOS) + slowdowns(seed, CHAOS)
     await _chaos(people, sorted(deeds, key=lambda each: each.at))
     everything_works(world)
     world.say("calm")
     try:
         await _reached(world)
         await _noticed(world)
+        await _remeasured(world, people, seed)
         await _quiet(world, _quiet_seconds(seed))
         await _wait(world, MINTED_AGAIN, lambda: _unminted(world))
         await _deleted(world)
@@ -144,6 +152,57 @@ async def _noticed(world: World) -> None:
     world.ports.sentinel.swapped.discard(deployment)
     await _wait(world, LOOKS + SLACK, lambda: _unnoticed(world, uid, "Verified"))
     await _wait(world, SETTLE, lambda: _unreached(world))
+
+
+async def _remeasured(world: World, people: People, seed: int) -> None:
+    """What fails a repeat serves on: until a successor does, or until it passes again."""
+    ready = [each for each in objects(world.store, "AkashLease") if _is_measurable(each)]
+    if not ready or world.broken or seed % 8 not in {SLOW_SEED, STRICT_SEED}:
+        return
+    victim, strict = ready[0], seed % 8 == STRICT_SEED
+    world.say(f"{'asked too much of' if strict else 'slow'} in calm: {victim['metadata']['name']}")
+    people.measure(victim, repeatEverySeconds=60, minTokensPerSecond=1000 if strict else 20)
+    if not strict:
+        world.ports.prober.slow.add(victim["status"]["provider"])
+    await _wait(world, LONGEST_REPEAT, lambda: _unmeasured(world, victim, passed=False))
+    if strict:
+        await asyncio.sleep(300)
+        people.measure(victim, minTokensPerSecond=20)
+        await _wait(world, LONGEST_REPEAT, lambda: _unmeasured(world, victim, passed=True))
+    else:
+        await _wait(world, SETTLE, lambda: _unreplaced(world, victim))
+    world.ports.prober.slow.clear()
+    people.measure(victim, **MEASURED)
+    await _wait(world, SETTLE, lambda: _unreached(world))
+
+
+def _is_measurable(lease: Any) -> bool:
+    status = lease.get("status") or {}
+    measured = (status.get("benchmark") or {}).get("passed", False)
+    return (
+        status.get("phase") == "Ready"
+        and measured
+        and not lease["metadata"].get("deletionTimestamp")
+    )
+
+
+def _unreplaced(world: World, victim: Any) -> str:
+    name = victim["metadata"]["name"]
+    left = [each["metadata"]["name"] for each in objects(world.store, "AkashLease")]
+    return f"{name} is slow, and nothing has replaced it" if name in left else ""
+
+
+def _unmeasured(world: World, victim: Any, *, passed: bool) -> str:
+    """It serves whatever its benchmark says."""
+    name = victim["metadata"]["name"]
+    for body in objects(world.store, "AkashLease"):
+        if body["metadata"]["name"] != name:
+            continue
+        if body["status"]["phase"] != "Ready":
+            return f"{name} serves no more: {body['status'].get('failure')}"
+        if body["status"]["benchmark"]["passed"] == passed:
+            return ""
+    return f"{name} was not measured again"
 
 
 def _inspected(world: World) -> Any | None:

@@ -24,6 +24,10 @@ WARNING_HOURS = 24
 """for which credit is minted"""
 LOOKS = 60
 """seconds between two looks inside a replica"""
+MEASURED = {"api": "OpenAI", "minTokensPerSecond": 20, "repeatEverySeconds": 600}
+"""what every workload is measured by, unless somebody edits it"""
+SLOW_SEED, STRICT_SEED = 2, 0
+"""which seed of eight has a machine that becomes slow in the calm, and a threshold that nothing meets"""
 MAX_LEASES = 5
 MAX_NEW = 12
 MAX_PRICE = MicroUSD(20_000_000)
@@ -146,7 +150,7 @@ def workload(name: str, chance: random.Random) -> Object:
         "replicas": chance.choice((1, 1, 2)),
         "spread": chance.choice(("Provider", "Region", "None")),
         "health": {"startupGraceSeconds": 90},
-        "benchmark": {"api": "OpenAI", "minTokensPerSecond": 20, "repeatEverySeconds": 600},
+        "benchmark": dict(MEASURED),
         "traffic": {"drainSeconds": chance.choice((0, 10))},
         "deletionPolicy": "Orphan" if chance.random() < 0.05 else "Delete",
     }
@@ -246,6 +250,21 @@ def adoptions(seed: int, seconds: float) -> list[Deed]:
         later = max(each.at for each in found) + 60 + chance.random() * 120
         found.append(Deed(at=later, what="remove by force", draw=chance.random()))
     return found
+
+
+def slowdowns(seed: int, seconds: float) -> list[Deed]:
+    """Return, for one seed in eight, when somebody has replicas measured every minute from early on.
+
+    A machine that holds a replica then becomes slow; in half of them it is a threshold that no machine
+    meets, for as long as it is chaos.
+    """
+    chance = random.Random(seed + 3_000_017)
+    if seed % 8 != SLOW_SEED:
+        return []
+    often = Deed(at=chance.random() * 30, what="measure often", draw=chance.random())
+    what = "slow host" if seed % 16 == SLOW_SEED else "raise threshold"
+    when = 60 + chance.random() * (seconds / 2)
+    return [often, Deed(at=when, what=what, draw=chance.random())]
 
 
 def script(chance: random.Random, seconds: float) -> list[Deed]:

@@ -16,8 +16,19 @@ from garrison.controllers import lease as lease_controller
 from garrison.controllers import workload as workload_controller
 from garrison.controllers.mints import Mints
 from garrison.controllers.writes import Create
-from garrison.core import budget, minting, proving, sweep, traffic, treasury, winding
+from garrison.core import (
+    budget,
+    fleet,
+    minting,
+    proving,
+    serving,
+    sweep,
+    traffic,
+    treasury,
+    winding,
+)
 from garrison.core.lifecycle import CreateDeployment, DepositEscrow, Observation, Step
+from garrison.core.phase import failed
 from garrison.errors import UnknownOutcomeError
 from tests.safeguards import without_intent
 from tests.simulation.run import LONG_EVERY, LONG_SEED, run_seed
@@ -155,6 +166,31 @@ def _no_look(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(proving, "before_ready", lambda _o: None)
 
 
+def _failed_repeat_ends(patch: pytest.MonkeyPatch) -> None:
+    """A replica that serves fails for its repeated benchmark."""
+    watched = serving.ready
+
+    def ready(o: Observation) -> Step:
+        step = watched(o)
+        found = step.status.benchmark
+        if found is None or found.passed:
+            return step
+        status = failed(step.status, "BenchmarkFailed", found.message, "Undecided", o.now)
+        return replace(step, status=status)
+
+    patch.setattr(serving, "ready", ready)
+
+
+def _hasty_retirement(patch: pytest.MonkeyPatch) -> None:
+    """What failed a repeat is counted as leaving: nothing waits for its successor."""
+    count = fleet.views
+
+    def hasty(*args: Any) -> tuple[Any, ...]:
+        return tuple(replace(each, ready=each.ready and not each.outgoing) for each in count(*args))
+
+    patch.setattr(fleet, "views", hasty)
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("patch", "complaint"),
@@ -176,6 +212,8 @@ def _no_look(patch: pytest.MonkeyPatch) -> None:
         pytest.param(
             _pause_after_refusal(minting.MINT_EVERY), "was refused", id="refused mint given up"
         ),
+        pytest.param(_failed_repeat_ends, "served, and failed", id="failed repeat ends"),
+        pytest.param(_hasty_retirement, "before a successor was Ready", id="successor not awaited"),
         pytest.param(_hasty_deposit, "went into deployment", id="outcome not awaited"),
     ],
 )

@@ -27,7 +27,7 @@ from kube_light.resource import NAMESPACE as NAMESPACES
 from kube_light.store import Store
 from tests.simulation.coverage import AGAIN, Reached, fatal
 from tests.simulation.faults import Process, Weather
-from tests.simulation.invariants import Invariants
+from tests.simulation.invariants import Invariants, is_retired
 from tests.simulation.operator import Operator
 from tests.simulation.ports import MemoryPorts, is_chain, market_of
 from tests.simulation.scenario import (
@@ -186,6 +186,23 @@ class World:
         ):
             self.reached.mints.add(AGAIN)
 
+    def _watch_repeat(self, body: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+        """Note what becomes of repeated benchmarks."""
+        for each in self.invariants.on_measured(body, before, self.ever_ready):
+            self._break(each)
+        status, old = body.get("status") or {}, before.get("status") or {}
+        now, then = status.get("benchmark"), old.get("benchmark")
+        if now is None or old.get("phase") != "Ready":
+            return
+        missed = then is not None and not then["passed"]
+        if not now["passed"] and not missed:
+            self.say(f"{body['metadata']['name']}: {now['message']}")
+            self.reached.repeats.add("Missed" if now["requests"] else "Unanswered")
+        if now["passed"] and missed:
+            self.reached.repeats.add("Missed, and passed again")
+        if is_retired(body, before):
+            self.reached.repeats.add("Replaced")
+
     def _watch_lease(self, change: Change, body: Mapping[str, Any]) -> None:
         phase = (body.get("status") or {}).get("phase")
         if phase is not None:
@@ -203,6 +220,8 @@ class World:
                 self._break(each)
         if (body.get("status") or {}).get("closeReason") == "Released":
             self._released(body)
+        if change.before is not None:
+            self._watch_repeat(body, change.before)
         if change.type == "ADDED":
             self.invariants.on_created(body)
         if change.type == "DELETED":

@@ -18,6 +18,7 @@ from garrison.core.budget import is_granted
 from garrison.core.egress import WantedEgress
 from garrison.core.lifecycle import Observation, Timing
 from garrison.core.order import environment, price_ceiling
+from garrison.core.record import is_recorded
 from garrison.core.rotation import WantedSecret, newest
 from garrison.core.target import target_of
 from garrison.core.winding import is_leaving
@@ -199,7 +200,7 @@ class Contexts:
         provider = self._catalog.provider(lease.status.provider) if lease.status.provider else None
         if provider is None:
             return True
-        return any(each.lease == lease.meta.uid for each in provider.status.results)
+        return is_recorded(lease, provider.status.results)
 
     def target(self, o: Observation) -> LeaseTarget | None:
         """Return where the container is managed, None while the host is not known."""

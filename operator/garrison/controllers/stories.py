@@ -10,6 +10,7 @@ from garrison.api.lease import Lease, LeaseStatus
 from garrison.api.meta import ACCOUNT, LEASE, WORKLOAD, Condition, Key, Meta, condition
 from garrison.api.workload import Blame, Workload, WorkloadStatus
 from garrison.controllers.mining import mining_notes
+from garrison.core.benchmark import miss_reason, remedy
 from garrison.core.treasury import FUNDED
 from garrison.core.winding import RELEASED
 from garrison.ports.kube import Note
@@ -49,6 +50,7 @@ def lease_notes(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
         *_entered(lease, after),
         *_inside(lease.meta, before, after),
         *_reclaimed(lease, after),
+        *_remeasured(lease, after),
     )
     if after.phase == before.phase or after.phase in QUIET:
         return noticed
@@ -122,6 +124,20 @@ def _reclaimed(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
         "account's ceilings and the policy"
     )
     return (_note(LEASE.kind, lease.meta, "Warning", "ReclaimNotice", message),)
+
+
+def _remeasured(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
+    """The Event when a repeated benchmark of a replica that serves fails, and when one passes again."""
+    before, now = lease.status.benchmark, after.benchmark
+    if now is None or lease.status.phase != "Ready":
+        return ()
+    if now.passed == (before is None or before.passed):
+        return ()
+    if now.passed:
+        message = f"passes its benchmark again{_figures(after)}"
+        return (_note(LEASE.kind, lease.meta, "Normal", "BenchmarkPassed", message),)
+    message = f"{now.message[:500]} at {after.provider}: {remedy(now)}"
+    return (_note(LEASE.kind, lease.meta, "Warning", miss_reason(now), message),)
 
 
 def _inside(meta: Meta, before: LeaseStatus, after: LeaseStatus) -> tuple[Note, ...]:

@@ -43,7 +43,6 @@ from garrison.controllers.writes import (
     Unroute,
     WorkloadAction,
 )
-from garrison.core import blame
 from garrison.core.acceptance import problem
 from garrison.core.fleet import Fleet, FleetView, fleet
 from garrison.core.hindrance import unadopted, unusable, waits_for
@@ -299,8 +298,7 @@ class WorkloadController:
 
     async def _create(self, seen: Seen, workload: Workload, entry: ReplicaStatus) -> None:
         if seen.account is not None:
-            excluded = blame.excluded(seen.moves.failures, seen.now)
-            account = seen.account.meta.name
+            account, excluded = seen.account.meta.name, seen.moves.excluded
             await self._dependents.create(workload, entry, account=account, excluded=excluded)
 
     def conclude(

@@ -13,10 +13,13 @@ from garrison.ports.probe import BenchmarkFigures
 FEW = 5
 """Requests of clients between two readings beside which a benchmark does no harm."""
 
+SERVES_ON = "it serves until a successor that passes its own benchmark is Ready"
 NEWER_THRESHOLD = (
     "the threshold is newer than the figures; a replica is measured again benchmark.repeatEverySeconds "
-    "after the last time, and replaced if it misses it then"
+    f"after the last time; if it misses it then, {SERVES_ON}"
 )
+LOWER_IT = f"{SERVES_ON}; lower the threshold if nothing can meet it"
+ASK_ANOTHER = f"{SERVES_ON}; look at benchmark.model, or set benchmark.api: None"
 
 
 def judge(figures: BenchmarkFigures, spec: Benchmark, now: datetime) -> BenchmarkStatus:
@@ -33,6 +36,18 @@ def judge(figures: BenchmarkFigures, spec: Benchmark, now: datetime) -> Benchmar
     )
 
 
+def unanswered(message: str, now: datetime) -> BenchmarkStatus:
+    """Return the verdict on a replica that answered none of the requests: there are no figures."""
+    return BenchmarkStatus(
+        passed=False,
+        tokens_per_second=_shown(0),
+        time_to_first_token_milliseconds=0,
+        requests=0,
+        message=message[:1024],
+        at=now,
+    )
+
+
 def tokens_per_second(figures: BenchmarkFigures) -> str:
     """Return the rate with one decimal, rounded down."""
     return _shown(figures.millitokens_per_second)
@@ -45,11 +60,36 @@ def _shown(millitokens: int) -> str:
 def missed(last: BenchmarkStatus, spec: Benchmark) -> str:
     """Return what recorded figures miss of the thresholds as they are now, "" when nothing.
 
-    An edit of a threshold applies to what serves, which was measured before it.
+    An edit of a threshold applies to what serves, which was measured before it. No answer misses any.
     """
+    if spec.api == "None":
+        return ""
+    if not last.requests:
+        return last.message
     whole, _, tenths = last.tokens_per_second.partition(".")
     rate = int(whole) * 1000 + int(tenths or "0") * 100
     return "; ".join(_misses(rate, last.time_to_first_token_milliseconds, spec))
+
+
+def failed_repeat(last: BenchmarkStatus | None, spec: Benchmark) -> str:
+    """Return what the newest benchmark was failed for and still misses, "" when it holds.
+
+    A threshold that was raised since fails nobody before the next repeat; one that was lowered
+    acquits at once.
+    """
+    return missed(last, spec) if last is not None and not last.passed else ""
+
+
+def remedy(last: BenchmarkStatus) -> str:
+    """Return what becomes of a replica whose figures miss a threshold, and what to do about it."""
+    if last.passed:
+        return NEWER_THRESHOLD
+    return LOWER_IT if last.requests else ASK_ANOTHER
+
+
+def miss_reason(last: BenchmarkStatus) -> str:
+    """Return the reason by which a benchmark that did not pass is told."""
+    return "BenchmarkFailed" if last.requests else "BenchmarkNoAnswer"
 
 
 def slowest(figures: Sequence[BenchmarkStatus]) -> str:

@@ -3,17 +3,22 @@
 Provider faults (unreachable, lease closed, price changed) are blamed on the provider at once.
 A workload fault (the process exits, is unhealthy, misses a threshold) proves nothing alone: the same
 revision failing at two independent providers is the revision's fault; the same revision serving at
-another provider makes it the first provider's fault.
+another provider makes it the first provider's fault. What serves and misses a threshold itself proves
+nothing about others that miss it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from garrison.api.workload import FailureStatus
 
+MEASURED = frozenset({"BenchmarkFailed", "BenchmarkNoAnswer"})
+"""Reasons of failures by a benchmark."""
+OPEN = frozenset({"Undecided", "Revision"})
+"""Blame that more evidence may change."""
 MAX_FAILURES = 20
 EXCLUSION = timedelta(minutes=30)
 FREE_RETRIES = 1
@@ -33,33 +38,41 @@ def record(
 
 
 def attribute(
-    failures: Sequence[FailureStatus], serving: Iterable[tuple[str, str]]
+    failures: Sequence[FailureStatus],
+    serving: Iterable[tuple[str, str]],
+    passing: Iterable[tuple[str, str]],
 ) -> tuple[FailureStatus, ...]:
     """Return the failures with blame assigned as far as the evidence goes.
 
-    ``serving`` are the (revision, provider) pairs of replicas that are Ready now.
+    ``serving`` are the (revision, provider) pairs of replicas that are Ready now, ``passing`` those of
+    them whose figures meet the thresholds as they are now.
     """
-    good: dict[str, set[str]] = {}
-    for revision, provider in serving:
-        good.setdefault(revision, set()).add(provider)
-    return tuple(
-        _decided(each, failures, good.get(each.revision, set()))
-        if each.blame in {"Undecided", "Revision"}
-        else each
+    healthy, fast = _by_revision(serving), _by_revision(passing)
+    known = [
+        _proven(each, (fast if each.reason in MEASURED else healthy).get(each.revision, set()))
         for each in failures
-    )
+    ]
+    return tuple(_suspected(each, known) for each in known)
 
 
-def _decided(
-    failure: FailureStatus, failures: Sequence[FailureStatus], good: set[str]
-) -> FailureStatus:
-    if failure.provider in good:
-        return replace(failure, blame="Nobody")
-    if good:
-        return replace(failure, blame="Provider")
-    if len(faulty_providers(failures, failure.revision)) >= 2:
-        return replace(failure, blame="Revision")
-    return failure
+def _by_revision(pairs: Iterable[tuple[str, str]]) -> Mapping[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for revision, provider in pairs:
+        found.setdefault(revision, set()).add(provider)
+    return found
+
+
+def _proven(failure: FailureStatus, good: set[str]) -> FailureStatus:
+    """With whose fault it was, where the revision does better at the providers ``good``."""
+    if failure.blame not in OPEN or not good:
+        return failure
+    return replace(failure, blame="Nobody" if failure.provider in good else "Provider")
+
+
+def _suspected(failure: FailureStatus, failures: Sequence[FailureStatus]) -> FailureStatus:
+    """With the revision to blame, where nothing speaks for it and two providers speak against it."""
+    alone = len(faulty_providers(failures, failure.revision)) < 2
+    return failure if failure.blame not in OPEN or alone else replace(failure, blame="Revision")
 
 
 def faulty_providers(failures: Sequence[FailureStatus], revision: str) -> tuple[str, ...]:
@@ -69,9 +82,7 @@ def faulty_providers(failures: Sequence[FailureStatus], revision: str) -> tuple[
             {
                 each.provider
                 for each in failures
-                if each.revision == revision
-                and each.provider
-                and each.blame in {"Undecided", "Revision"}
+                if each.revision == revision and each.provider and each.blame in OPEN
             }
         )
     )

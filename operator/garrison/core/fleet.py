@@ -6,13 +6,20 @@ created, and stays there until the object is gone for good. Names are never used
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from garrison.api.lease import Lease
-from garrison.api.workload import FailureStatus, ReplicaStatus, Workload, WorkloadStatus
+from garrison.api.lease import Lease, LeaseFailure
+from garrison.api.workload import (
+    Benchmark,
+    FailureStatus,
+    ReplicaStatus,
+    Workload,
+    WorkloadStatus,
+)
 from garrison.core import adoption, blame
+from garrison.core.benchmark import SERVES_ON, failed_repeat, miss_reason, missed
 from garrison.core.revision import lease_name
 from garrison.core.rollout import Rollout, View, first, rollout
 
@@ -30,6 +37,8 @@ class Fleet:
     delete: tuple[tuple[str, str], ...] = ()
     """(name, uid) of objects to delete"""
     failures: tuple[FailureStatus, ...] = ()
+    excluded: tuple[str, ...] = ()
+    """providers that the next replica is not ordered from"""
     failures_since_ready: int = 0
     next_attempt_at: datetime | None = None
     adopted: str | None = None
@@ -61,7 +70,7 @@ def fleet(workload: Workload, known: FleetView, *, target: str | None, now: date
         and (next_at is None or now >= next_at)
         and not blame.is_exhausted(failures, target)
     )
-    seen = views(status.leases, known)
+    seen = views(status.leases, known, workload.spec.benchmark)
     if adopting:
         moves = first(seen, may_create=may_create)
     else:
@@ -75,8 +84,9 @@ def fleet(workload: Workload, known: FleetView, *, target: str | None, now: date
         ledger=tuple(refreshed(each, known.leases.get(each.name)) for each in ledger),
         sequence=sequence,
         create=_uncreated(kept, known, moves, wanted),
-        delete=_deletions(kept, known, moves, workload),
+        delete=_deletions(kept, known, moves, workload, failures),
         failures=failures,
+        excluded=excluded(failures, known.leases.values(), workload.spec.benchmark, now),
         failures_since_ready=since,
         next_attempt_at=next_at,
         adopted=adoption.adopted(workload, known.leases.values()),
@@ -101,35 +111,63 @@ def is_ready(lease: Lease) -> bool:
     )
 
 
+def shortfall(lease: Lease, spec: Benchmark) -> str:
+    """Return what a replica that serves failed its repeated benchmark for, "" when it holds."""
+    return failed_repeat(lease.status.benchmark, spec) if is_ready(lease) else ""
+
+
+def excluded(
+    failures: Sequence[FailureStatus], leases: Iterable[Lease], spec: Benchmark, now: datetime
+) -> tuple[str, ...]:
+    """Return the providers that a workload orders nothing from, sorted.
+
+    One that failed it is left alone for a while, one whose replica waits for a successor until then.
+    """
+    short = {each.status.provider for each in leases if shortfall(each, spec)}
+    return tuple(sorted({*blame.excluded(failures, now), *(each for each in short if each)}))
+
+
 def _is_complete(workload: Workload, known: FleetView, target: str | None) -> bool:
-    """Whether every wanted replica of the target serves: only then are earlier failures over."""
+    """Whether every wanted replica of the target serves as asked: then earlier failures are over."""
     ready = sum(
         each.spec.revision == target
         and each.status.phase == "Ready"
         and each.status.failure is None
+        and not shortfall(each, workload.spec.benchmark)
         for each in known.leases.values()
     )
     return ready >= max(1, workload.spec.replicas)
 
 
 def _failures(workload: Workload, known: FleetView) -> tuple[FailureStatus, ...]:
-    new = [_failure(lease) for lease in known.leases.values() if _ended_badly(lease)]
-    recorded = blame.record(workload.status.failures, new)
-    serving = [
-        (lease.spec.revision, lease.status.provider)
-        for lease in known.leases.values()
-        if is_ready(lease) and lease.status.provider
-    ]
-    return blame.attribute(recorded, serving)
+    """One per lease, also of one that serves on; a repeat that passes again takes it back."""
+    spec = workload.spec.benchmark
+    new = [found for lease in known.leases.values() if (found := _failure(lease, spec))]
+    serving = [each for each in known.leases.values() if is_ready(each) and each.status.provider]
+    back = {each.meta.uid for each in serving} - {each.lease for each in new}
+    standing = [each for each in workload.status.failures if each.lease not in back]
+    return blame.attribute(
+        blame.record(standing, new),
+        _places(serving),
+        _places(each for each in serving if _passes(each, spec)),
+    )
 
 
-def _ended_badly(lease: Lease) -> bool:
-    return lease.status.failure is not None
+def _places(serving: Iterable[Lease]) -> list[tuple[str, str]]:
+    return [(each.spec.revision, each.status.provider or "") for each in serving]
 
 
-def _failure(lease: Lease) -> FailureStatus:
-    failure = lease.status.failure
-    assert failure is not None  # noqa: S101 - the caller checked
+def _passes(lease: Lease, spec: Benchmark) -> bool:
+    """Whether a replica that serves has figures that meet the thresholds as they are now."""
+    figures = lease.status.benchmark
+    return spec.api == "None" or (figures is not None and not missed(figures, spec))
+
+
+def _failure(lease: Lease, spec: Benchmark) -> FailureStatus | None:
+    """What a lease failed for, also one that serves on though its benchmark failed."""
+    failure = lease.status.failure or _failed_repeat(lease, spec)
+    if failure is None:
+        return None
     return FailureStatus(
         lease=lease.meta.uid,
         revision=lease.spec.revision,
@@ -139,6 +177,16 @@ def _failure(lease: Lease) -> FailureStatus:
         message=failure.message,
         blame=failure.blame,
         at=failure.at,
+    )
+
+
+def _failed_repeat(lease: Lease, spec: Benchmark) -> LeaseFailure | None:
+    lack, figures = shortfall(lease, spec), lease.status.benchmark
+    if not lack or figures is None:
+        return None
+    message = f"{lack[:800]} at {lease.status.provider}; {SERVES_ON}"
+    return LeaseFailure(
+        reason=miss_reason(figures), message=message, blame="Undecided", at=figures.at
     )
 
 
@@ -176,17 +224,21 @@ def _kept(
     return tuple(each for each in ledger if not is_over(each))
 
 
-def views(ledger: Sequence[ReplicaStatus], known: FleetView) -> tuple[View, ...]:
+def views(ledger: Sequence[ReplicaStatus], known: FleetView, spec: Benchmark) -> tuple[View, ...]:
     """Return the ledger as the rollout counts it; an entry without an object counts as open."""
-    listed = [_view(each, known.leases.get(each.name), order) for order, each in enumerate(ledger)]
+    listed = [
+        _view(each, known.leases.get(each.name), order, spec) for order, each in enumerate(ledger)
+    ]
     names = {each.name for each in ledger}
     strays = [
-        _view(None, lease, 0) for name, lease in sorted(known.leases.items()) if name not in names
+        _view(None, lease, 0, spec)
+        for name, lease in sorted(known.leases.items())
+        if name not in names
     ]
     return tuple(listed + strays)
 
 
-def _view(entry: ReplicaStatus | None, lease: Lease | None, order: int) -> View:
+def _view(entry: ReplicaStatus | None, lease: Lease | None, order: int, spec: Benchmark) -> View:
     if lease is None:
         assert entry is not None  # noqa: S101 - one of the two exists
         return View(
@@ -205,7 +257,7 @@ def _view(entry: ReplicaStatus | None, lease: Lease | None, order: int) -> View:
         ready=is_ready(lease) or adoption.is_held(lease),
         leaving=entry is None or lease.meta.deleting or status.failure is not None or done,
         open=not done,
-        reclaimed=status.reclaim_deadline is not None,
+        outgoing=status.reclaim_deadline is not None or bool(shortfall(lease, spec)),
         order=order,
     )
 
@@ -264,11 +316,21 @@ def _uncreated(
 
 
 def _deletions(
-    kept: Sequence[ReplicaStatus], known: FleetView, moves: Rollout, workload: Workload
+    kept: Sequence[ReplicaStatus],
+    known: FleetView,
+    moves: Rollout,
+    workload: Workload,
+    failures: Iterable[FailureStatus],
 ) -> tuple[tuple[str, str], ...]:
     names = {each.name for each in kept}
-    retire = set(moves.retire)
     recorded = {each.lease for each in workload.status.failures}
+    unwritten = {each.lease for each in failures} - recorded
+    retire = {
+        name
+        for name in moves.retire
+        if name in known.leases
+        and not (is_ready(known.leases[name]) and known.leases[name].meta.uid in unwritten)
+    }
     found = []
     for name, lease in sorted(known.leases.items()):
         if lease.meta.deleting:

@@ -13,7 +13,7 @@ from garrison.api.money import MicroUSD, parse_dollars
 from garrison.api.policy import Policy
 from garrison.api.provider import GpuStatus, Provider
 from garrison.api.workload import Workload
-from garrison.core.blame import excluded
+from garrison.core.fleet import excluded
 from garrison.core.placement import Criteria, objection
 from garrison.core.reputation import quarantined_until
 from garrison.ports.market import Bid, BidState, GpuAsk
@@ -47,8 +47,10 @@ def candidates(
 
     ``leases`` are the workload's own; the prices come from the bids that they record.
     """
-    prices = bid_prices(leases)
-    found = [_candidate(each, prices.get(each.meta.name), wanted, now) for each in providers]
+    own, of = tuple(leases), wanted.workload
+    prices = bid_prices(own)
+    alone = frozenset(excluded(of.status.failures, own, of.spec.benchmark, now))
+    found = [_candidate(each, prices.get(each.meta.name), wanted, alone, now) for each in providers]
     return tuple(sorted(found, key=_order))
 
 
@@ -73,7 +75,11 @@ def _order(each: Candidate) -> tuple[bool, bool, int, str]:
 
 
 def _candidate(
-    provider: Provider, price: MicroUSD | None, wanted: Wanted, now: datetime
+    provider: Provider,
+    price: MicroUSD | None,
+    wanted: Wanted,
+    alone: frozenset[str],
+    now: datetime,
 ) -> Candidate:
     gpu = wanted.workload.spec.resources.gpu
     model = _matching(gpu, provider.status.gpus)
@@ -83,12 +89,12 @@ def _candidate(
         why = f"GPU: has {provider.status.gpu_summary or _named(provider.status.gpus)}"
     else:
         ask = GpuAsk(vendor=model.vendor, model=model.model, count=1) if model else None
-        why = _objection(provider, price, ask, wanted, now)
+        why = _objection(provider, _criteria(wanted, ask, alone), price, now)
     return Candidate(provider=provider, price_per_hour=price, objection=why)
 
 
 def _objection(
-    provider: Provider, price: MicroUSD | None, gpu: GpuAsk | None, wanted: Wanted, now: datetime
+    provider: Provider, criteria: Criteria, price: MicroUSD | None, now: datetime
 ) -> str:
     """What placement would say to an open bid at the newest known price."""
     bid = Bid(
@@ -99,13 +105,16 @@ def _objection(
         price_per_hour=price or MicroUSD(0),
         state=BidState.OPEN,
     )
-    criteria = Criteria(
+    return objection(bid, criteria, provider, now)
+
+
+def _criteria(wanted: Wanted, gpu: GpuAsk | None, alone: frozenset[str]) -> Criteria:
+    return Criteria(
         max_price_per_hour=wanted.ceiling,
         policy=wanted.policy.spec if wanted.policy else None,
         gpu=gpu,
-        excluded=frozenset(excluded(wanted.workload.status.failures, now)),
+        excluded=alone,
     )
-    return objection(bid, criteria, provider, now)
 
 
 def _general(provider: Provider, now: datetime) -> str:

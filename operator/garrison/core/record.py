@@ -24,7 +24,10 @@ MAX_QUARANTINES = 32
 
 
 def results(leases: Iterable[Lease], failures: Iterable[FailureStatus]) -> tuple[ResultStatus, ...]:
-    """Return how leases that ended went; a workload's verdict outranks what the lease alone knew."""
+    """Return how leases that ended went; a workload's verdict outranks what the lease alone knew.
+
+    There is also one on a lease that serves on though a repeated benchmark failed.
+    """
     verdicts = {each.lease: each for each in failures}
     found = [_result(each, verdicts.get(each.meta.uid)) for each in leases]
     known = {each.meta.uid for each in leases}
@@ -37,6 +40,8 @@ def _result(lease: Lease, verdict: FailureStatus | None) -> ResultStatus | None:
     if status.failure is not None:
         blame = verdict.blame if verdict is not None else status.failure.blame
         return _made(lease, _outcome(blame), status.failure.reason, status.failure.at)
+    if verdict is not None:
+        return _made(lease, _outcome(verdict.blame), verdict.reason, verdict.at)
     if status.closed_at is None:
         return None
     served = any(each.phase == "Ready" for each in status.timings)
@@ -45,14 +50,27 @@ def _result(lease: Lease, verdict: FailureStatus | None) -> ResultStatus | None:
     )
 
 
+def is_recorded(lease: Lease, record: Sequence[ResultStatus]) -> bool:
+    """Return whether a provider's record holds how a lease went.
+
+    What it held of one that then passed its benchmark again is not yet how that one ended.
+    """
+    figures, closed = lease.status.benchmark, lease.status.closed_at
+    recovered = lease.status.failure is None and figures is not None and figures.passed
+    return any(
+        each.lease == lease.meta.uid and not (recovered and closed and each.at < closed)
+        for each in record
+    )
+
+
 def _made(lease: Lease, outcome: Outcome, reason: str, at: datetime) -> ResultStatus:
-    status = lease.status
+    status, figures = lease.status, lease.status.benchmark
     return ResultStatus(
         lease=lease.meta.uid,
         gpu_model=status.gpu_model or "none",
         outcome=outcome,
         reason=reason,
-        tokens_per_second=status.benchmark.tokens_per_second if status.benchmark else None,
+        tokens_per_second=figures.tokens_per_second if figures and figures.requests else None,
         at=at,
     )
 

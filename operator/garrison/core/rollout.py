@@ -16,8 +16,8 @@ SURGE = 1
 class View:
     """One lease of the workload, as far as counting goes.
 
-    ``open``: may still cost something. ``leaving``: deleted, failed or closing. ``reclaimed``: the
-    provider gave notice; it serves on until a successor is Ready.
+    ``open``: may still cost something. ``leaving``: deleted, failed or closing. ``outgoing``: the
+    provider gave notice, or a repeated benchmark failed; it serves on until a successor is Ready.
     """
 
     name: str
@@ -25,7 +25,7 @@ class View:
     ready: bool
     leaving: bool
     open: bool
-    reclaimed: bool = False
+    outgoing: bool = False
     order: int = 0
     """position in the ledger: higher is newer"""
 
@@ -54,8 +54,8 @@ def rollout(
     revision that served last, so that a bad roll-out never costs what still worked.
     """
     alive = [each for each in views if not each.leaving]
-    current = [each for each in alive if each.revision == target and not each.reclaimed]
-    stale = [each for each in alive if each.revision != target or each.reclaimed]
+    current = [each for each in alive if each.revision == target and not each.outgoing]
+    stale = [each for each in alive if each.revision != target or each.outgoing]
     lost = _lost(views, alive, replicas) if fallback is not None else 0
     room = _room(views, replicas) - lost
     return Rollout(

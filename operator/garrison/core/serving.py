@@ -7,7 +7,7 @@ from dataclasses import replace
 from garrison.api.lease import EndpointStatus, HealthStatus, LeaseStatus
 from garrison.api.workload import Blame
 from garrison.core import admission, adoption, anomaly, proving
-from garrison.core.benchmark import is_due, judge
+from garrison.core.benchmark import is_due, judge, unanswered
 from garrison.core.health import next_probe
 from garrison.core.lifecycle import Observation, SendManifest, StartBenchmark, Step, age, entered
 from garrison.core.order import sentinel_ports
@@ -225,9 +225,7 @@ def ready(o: Observation) -> Step:
         o = with_status(o, admission.told(o))
     if o.track.failures >= o.health.failure_threshold:
         return _unhealthy(o)
-    status = _watched(o, _reclaiming(o))
-    if o.figures is not None or o.measure_error:
-        return _remeasured(with_status(o, status))
+    status = _remeasured(o, _watched(o, _reclaiming(o)))
     if _may_measure(o) and is_due(status.benchmark, o.benchmark, o.now):
         return Step(status=status, action=StartBenchmark(), requeue=o.timing.watch)
     return Step(status=status, requeue=max(0.05, min(_next_probe(o), proving.next_look(o))))
@@ -249,10 +247,16 @@ def _next_probe(o: Observation) -> float:
     return min(o.timing.watch, next_probe(o.track, o.health.period_seconds, o.now))
 
 
-def _remeasured(o: Observation) -> Step:
-    if o.measure_error:
-        return _fail(o, "BenchmarkNoAnswer", o.measure_error, "Undecided")
-    return _judged(o)
+def _remeasured(o: Observation, status: LeaseStatus) -> LeaseStatus:
+    """A repeat ends nothing that serves: what misses it is replaced first (``core/fleet.py``).
+
+    No answer counts while probes are answered; else they decide, and it is measured again.
+    """
+    if o.figures is not None:
+        return replace(status, benchmark=judge(o.figures, o.benchmark, o.now))
+    if o.measure_error and o.track.healthy:
+        return replace(status, benchmark=unanswered(o.measure_error, o.now))
+    return status
 
 
 def _watched(o: Observation, status: LeaseStatus) -> LeaseStatus:

@@ -12,7 +12,7 @@ from garrison.api.meta import LABEL_WORKLOAD, Condition, ConditionStatus, keep_t
 from garrison.api.money import parse_dollars, shown_dollars
 from garrison.api.workload import Workload, WorkloadStatus
 from garrison.core import blame
-from garrison.core.benchmark import NEWER_THRESHOLD, missed, slowest
+from garrison.core.benchmark import miss_reason, missed, remedy, slowest
 from garrison.core.fleet import Fleet, is_ready
 
 IN_THE_CLEAR = "replicas are reached in the clear: unencrypted, unauthenticated"
@@ -300,10 +300,11 @@ def _benchmarked(s: Situation, current: Sequence[Lease]) -> list[Condition]:
         return []
     measured = [each.status.benchmark for each in current if each.status.benchmark]
     if measured and len(measured) == len(current):
-        short = next((lack for each in measured if (lack := missed(each, asked))), "")
-        if short:
-            message = f"{short}: {NEWER_THRESHOLD}"
-            return [_condition(s, "BenchmarkPassed", "False", "ThresholdsMissed", message)]
+        short = next((each for each in measured if missed(each, asked)), None)
+        if short is not None:
+            message = f"{missed(short, asked)[:700]}: {remedy(short)}"
+            reason = "ThresholdsMissed" if short.requests else miss_reason(short)
+            return [_condition(s, "BenchmarkPassed", "False", reason, message)]
         return [_condition(s, "BenchmarkPassed", "True", "ThresholdsMet", slowest(measured))]
     return [_condition(s, "BenchmarkPassed", "Unknown", "NotMeasured", "no Ready replica yet")]
 

@@ -11,6 +11,7 @@ from garrison.api.account import AccountStatus
 from garrison.api.egress import DeniedStatus
 from garrison.api.lease import (
     PHASES,
+    BenchmarkStatus,
     BusyStatus,
     DeploymentStatus,
     LeaseEgress,
@@ -27,6 +28,7 @@ from garrison.controllers.stories import (
     lease_notes,
     workload_notes,
 )
+from garrison.core.benchmark import SERVES_ON
 from garrison.core.fleet import TERMINAL
 from garrison.core.winding import RELEASED
 from tests.builders import NOW, account, at, lease, workload
@@ -157,6 +159,31 @@ def test_a_notice_of_the_provider_is_told_once_with_what_follows() -> None:
     assert told(quiet, noticed) == ["ReclaimNotice"]
     assert told(noticed, noticed) == []
     assert told(noticed, quiet) == []
+
+
+def measured(rate: str, **fields: Any) -> LeaseStatus:
+    figures = BenchmarkStatus(
+        passed=rate == "65.0",
+        tokens_per_second=rate,
+        time_to_first_token_milliseconds=120,
+        requests=4,
+        message="m",
+        at=NOW,
+    )
+    return LeaseStatus(phase="Ready", provider="p1", benchmark=replace(figures, **fields))
+
+
+def test_a_repeat_that_fails_is_told_once_and_that_it_passes_again() -> None:
+    good, slow = measured("65.0"), measured("1.0")
+    assert told(good, slow) == ["BenchmarkFailed"]
+    assert told(slow, measured("2.0", at=at(3600))) == []
+    assert told(good, measured("0.0", requests=0)) == ["BenchmarkNoAnswer"]
+    (note,) = lease_notes(replace(lease(), status=slow), good)
+    assert (note.type, note.reason) == ("Normal", "BenchmarkPassed")
+    assert told(good, replace(good, drain_until=NOW)) == []
+    (note,) = lease_notes(replace(lease(), status=good), slow)
+    assert note.type == "Warning"
+    assert SERVES_ON in note.message
 
 
 def said(type_: str, reason: str, status: ConditionStatus = "True") -> Condition:

@@ -6,9 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from garrison.api.lease import BenchmarkStatus
 from garrison.api.workload import Benchmark
 from garrison.core.anomaly import Reading
-from garrison.core.benchmark import FEW, is_due, is_in_use, judge, missed, tokens_per_second
+from garrison.core.benchmark import (
+    FEW,
+    failed_repeat,
+    is_due,
+    is_in_use,
+    judge,
+    miss_reason,
+    missed,
+    remedy,
+    tokens_per_second,
+    unanswered,
+)
 from garrison.ports.probe import BenchmarkFigures
 from tests.builders import NOW, at
 
@@ -63,6 +75,44 @@ def test_recorded_figures_are_held_against_the_thresholds_of_today() -> None:
     last = judge(measured(), Benchmark(api="OpenAI", min_tokens_per_second=65), NOW)
     raised = Benchmark(api="OpenAI", min_tokens_per_second=66)
     assert missed(last, raised) == "65.0 tokens/s, wanted at least 66"
+
+
+SILENT = unanswered("no token came", NOW)
+STRICT = Benchmark(api="OpenAI", min_tokens_per_second=66)
+SLOW = judge(measured(), STRICT, NOW)
+
+
+@pytest.mark.parametrize(
+    ("last", "spec", "lack"),
+    [
+        pytest.param(None, STRICT, "", id="never measured"),
+        pytest.param(SLOW, STRICT, "65.0 tokens/s, wanted at least 66", id="missed"),
+        pytest.param(
+            SLOW,
+            Benchmark(api="OpenAI", min_tokens_per_second=65),
+            "",
+            id="the threshold is lowered",
+        ),
+        pytest.param(SLOW, Benchmark(), "", id="nothing is measured any more"),
+        pytest.param(
+            judge(measured(), Benchmark(api="OpenAI"), NOW), STRICT, "", id="raised since it passed"
+        ),
+        pytest.param(SILENT, Benchmark(api="OpenAI"), "no token came", id="no answer misses any"),
+        pytest.param(SILENT, Benchmark(), "", id="nothing is asked any more"),
+    ],
+)
+def test_a_failed_repeat_is_held_against_the_thresholds_of_today(
+    last: BenchmarkStatus | None, spec: Benchmark, lack: str
+) -> None:
+    assert failed_repeat(last, spec) == lack
+
+
+def test_what_becomes_of_a_replica_that_misses_is_told_by_what_it_missed() -> None:
+    passed = judge(measured(), Benchmark(api="OpenAI"), NOW)
+    assert "repeatEverySeconds" in remedy(passed)
+    assert "lower the threshold" in remedy(SLOW)
+    assert "benchmark.model" in remedy(SILENT)
+    assert [miss_reason(SLOW), miss_reason(SILENT)] == ["BenchmarkFailed", "BenchmarkNoAnswer"]
 
 
 def reading(requests: int = 0, in_flight: int = 0, probes: int = 0) -> Reading:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from garrison.api.workload import Blame, FailureStatus
 from garrison.core import blame
 from tests.builders import NOW, at
@@ -12,15 +14,24 @@ def failure(
     revision: str = "r1",
     who: Blame = "Undecided",
     when: float = 0,
+    reason: str = "Unhealthy",
 ) -> FailureStatus:
     return FailureStatus(
         lease=lease,
         revision=revision,
         provider=provider,
-        reason="Unhealthy",
+        reason=reason,
         blame=who,
         at=at(when),
     )
+
+
+def attributed(
+    *failures: FailureStatus,
+    serving: Sequence[tuple[str, str]] = (),
+    passing: Sequence[tuple[str, str]] | None = None,
+) -> tuple[FailureStatus, ...]:
+    return blame.attribute(failures, serving, serving if passing is None else passing)
 
 
 def _blames(failures: tuple[FailureStatus, ...]) -> list[Blame]:
@@ -28,38 +39,48 @@ def _blames(failures: tuple[FailureStatus, ...]) -> list[Blame]:
 
 
 def test_one_workload_fault_proves_nothing() -> None:
-    assert _blames(blame.attribute([failure("a", "p1")], [])) == ["Undecided"]
+    assert _blames(attributed(failure("a", "p1"))) == ["Undecided"]
 
 
 def test_the_same_fault_at_one_provider_twice_still_proves_nothing() -> None:
     twice = [failure("a", "p1"), failure("b", "p1")]
-    assert _blames(blame.attribute(twice, [])) == ["Undecided", "Undecided"]
+    assert _blames(attributed(*twice)) == ["Undecided", "Undecided"]
 
 
 def test_the_same_fault_at_two_providers_blames_the_revision() -> None:
     both = [failure("a", "p1"), failure("b", "p2")]
-    judged = blame.attribute(both, [])
+    judged = attributed(*both)
     assert _blames(judged) == ["Revision", "Revision"]
     assert blame.is_blamed(judged, "r1")
 
 
 def test_another_revisions_faults_do_not_count() -> None:
     both = [failure("a", "p1"), failure("b", "p2", revision="r2")]
-    assert _blames(blame.attribute(both, [])) == ["Undecided", "Undecided"]
+    assert _blames(attributed(*both)) == ["Undecided", "Undecided"]
 
 
 def test_serving_elsewhere_makes_it_the_providers_fault_even_after_a_wrong_verdict() -> None:
-    both = blame.attribute([failure("a", "p1"), failure("b", "p2")], [])
-    assert _blames(blame.attribute(both, [("r1", "p3")])) == ["Provider", "Provider"]
+    both = attributed(failure("a", "p1"), failure("b", "p2"))
+    assert _blames(attributed(*both, serving=[("r1", "p3")])) == ["Provider", "Provider"]
 
 
 def test_serving_at_the_same_provider_clears_it() -> None:
-    assert _blames(blame.attribute([failure("a", "p1")], [("r1", "p1")])) == ["Nobody"]
+    assert _blames(attributed(failure("a", "p1"), serving=[("r1", "p1")])) == ["Nobody"]
+
+
+def test_what_serves_too_slowly_proves_nothing_about_what_is_too_slow_elsewhere() -> None:
+    slow = failure("a", "p1", reason="BenchmarkFailed")
+    dead = failure("b", "p2")
+    slowly = attributed(slow, dead, serving=[("r1", "p1")], passing=[])
+    assert _blames(slowly) == ["Undecided", "Provider"]
+    both = [slow, failure("c", "p3", reason="BenchmarkNoAnswer")]
+    assert _blames(attributed(*both, serving=[("r1", "p1")], passing=[])) == ["Revision"] * 2
+    assert _blames(attributed(*both, serving=[("r1", "p4")])) == ["Provider"] * 2
 
 
 def test_a_providers_fault_stays_its_own() -> None:
     faults = [failure("a", "p1", who="Provider"), failure("b", "p2", who="Provider")]
-    assert not blame.is_blamed(blame.attribute(faults, []), "r1")
+    assert not blame.is_blamed(attributed(*faults), "r1")
 
 
 def test_a_failure_is_recorded_once_and_only_twenty_are_kept() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,8 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from garrison.api.lease import Lease, LeaseFailure
-from garrison.api.workload import Blame, FailureStatus, ReplicaStatus, Workload, WorkloadStatus
+from garrison.api.lease import BenchmarkStatus, Lease, LeaseFailure
+from garrison.api.workload import (
+    Benchmark,
+    Blame,
+    FailureStatus,
+    ReplicaStatus,
+    Workload,
+    WorkloadStatus,
+)
 from garrison.core import blame
 from garrison.core.fleet import Fleet, FleetView, fleet
 from garrison.core.rollout import SURGE
@@ -132,14 +140,135 @@ def test_a_blamed_revision_is_given_up_after_its_attempts() -> None:
     assert planned(over, now=at(10**6)).ledger == ()
 
 
+STRICT = Benchmark(api="OpenAI", min_tokens_per_second=66)
+
+
+def measured(name: str, rate: int, *, second: float = 0) -> Lease:
+    """A Ready replica at a provider named after it, with the verdict of its newest benchmark."""
+    figures = BenchmarkStatus(
+        passed=rate >= 66,
+        tokens_per_second=f"{rate}.0",
+        time_to_first_token_milliseconds=1,
+        requests=4 if rate else 0,
+        message="no token came" if not rate else "",
+        at=at(second),
+    )
+    return lease(
+        "Ready",
+        name=name,
+        uid=f"uid-{name}",
+        revision="new",
+        provider=f"at-{name}",
+        benchmark=figures,
+    )
+
+
+def held(*names: str, replicas: int = 1, spec: Benchmark = STRICT, **fields: Any) -> Workload:
+    """A workload with thresholds and these replicas."""
+    entries = [ReplicaStatus(name=each, revision="new", uid=f"uid-{each}") for each in names]
+    return workload(
+        status=status(*entries, sequence=9, **fields), replicas=replicas, benchmark=spec
+    )
+
+
+@pytest.mark.parametrize(("rate", "reason"), [(65, "BenchmarkFailed"), (0, "BenchmarkNoAnswer")])
+def test_what_fails_a_repeat_serves_on_until_a_successor_elsewhere_is_ready(
+    rate: int, reason: str
+) -> None:
+    slow = measured("chat-1", rate)
+    first = planned(held("chat-1"), slow, now=at(86400))
+    assert ([each.reason for each in first.failures], first.delete) == ([reason], ())
+    assert first.failures[0].blame == "Undecided"
+    assert first.excluded == ("at-chat-1",)
+    assert len(first.ledger) == 2
+    noted = _noted(first)
+    coming = lease("Benchmarking", name="chat-2", uid="uid-chat-2", revision="new")
+    waiting = planned(held("chat-1", "chat-2", **noted), slow, coming)
+    assert (waiting.delete, len(waiting.ledger)) == ((), 2)
+    there = planned(held("chat-1", "chat-2", **noted), slow, measured("chat-2", 70))
+    assert there.delete == (("chat-1", "uid-chat-1"),)
+    assert [each.blame for each in there.failures] == ["Provider"]
+
+
+def test_a_failed_repeat_is_held_against_its_provider_once() -> None:
+    first = planned(held("chat-1"), measured("chat-1", 65))
+    noted = held("chat-1", failures=first.failures, failures_since_ready=1)
+    again = planned(noted, measured("chat-1", 60, second=21600), now=at(21600))
+    assert (again.failures, again.failures_since_ready) == (first.failures, 1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "rate"),
+    [
+        pytest.param(STRICT, 66, id="a later repeat passes"),
+        pytest.param(
+            Benchmark(api="OpenAI", min_tokens_per_second=65), 65, id="the threshold is lowered"
+        ),
+        pytest.param(Benchmark(), 0, id="nothing is measured any more"),
+    ],
+)
+def test_what_is_as_asked_again_stays_and_nothing_is_held_against_it(
+    spec: Benchmark, rate: int
+) -> None:
+    failures = planned(held("chat-1"), measured("chat-1", 65)).failures
+    of = held("chat-1", "chat-2", spec=spec, failures=failures, failures_since_ready=1)
+    coming = lease("Deploying", name="chat-2", uid="uid-chat-2", revision="new")
+    found = planned(of, measured("chat-1", rate), coming, now=at(3600))
+    assert (found.failures, found.failures_since_ready, found.excluded) == ((), 0, ())
+    assert found.delete == (("chat-2", "uid-chat-2"),)
+
+
+def test_successors_of_what_nothing_can_replace_are_ordered_with_pauses_and_in_the_end_not() -> (
+    None
+):
+    slow = measured("chat-1", 65)
+    of, now, ordered = held("chat-1"), NOW, 0
+    for number in range(2, 40):
+        moves = planned(of, slow, now=now)
+        assert moves.delete == ()
+        now += timedelta(seconds=blame.PAUSE_CAP)
+        fresh = [each for each in moves.ledger if each.uid is None]
+        if not fresh:
+            of = held("chat-1", **_noted(moves))
+            continue
+        ordered += 1
+        name = f"chat-{number}"
+        dead = failed(name, f"at-{name}", when=now)
+        dead_failure = replace(dead.status.failure, reason="BenchmarkFailed")  # type: ignore[type-var]
+        dead = replace(dead, status=replace(dead.status, failure=dead_failure))
+        after = planned(held("chat-1", name, **_noted(moves)), slow, dead, now=now)
+        of = held("chat-1", **_noted(after))
+    assert ordered == blame.MAX_ATTEMPTS - 1, "the one that serves has used up an attempt itself"
+    assert blame.is_blamed(moves.failures, "new")
+
+
+def _noted(moves: Fleet) -> dict[str, Any]:
+    return {
+        "failures": moves.failures,
+        "failures_since_ready": moves.failures_since_ready,
+        "next_attempt_at": moves.next_attempt_at,
+    }
+
+
+def test_nothing_is_retired_before_its_failure_is_written_down() -> None:
+    leases = measured("chat-1", 65), measured("chat-2", 70)
+    first = planned(held("chat-1", "chat-2"), *leases)
+    assert first.delete == ()
+    noted = held("chat-1", "chat-2", failures=first.failures)
+    assert planned(noted, *leases).delete == (("chat-1", "uid-chat-1"),)
+
+
 class Game:
     """One workload and a market that does anything; what is observed may be stale."""
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
-        self.workload = workload(status=status(), replicas=self.dice.randint(0, 4))
+        self.workload = workload(
+            status=status(), replicas=self.dice.randint(0, 4), benchmark=STRICT
+        )
         self.objects: dict[str, Lease] = {}
         self.before: dict[str, Lease] = {}
+        self.seen: dict[str, Lease] = {}
         self.used: set[str] = set()
         self.target = "r0"
         self.now = NOW
@@ -183,6 +312,7 @@ class Game:
         if not self.calm:
             known |= {name: old for name, old in self.before.items() if self.dice.random() < 0.2}
         self.before = dict(self.objects)
+        self.seen = known
         return FleetView(leases=known, gone=frozenset(names - known.keys()))
 
     def _check(self, moves: Fleet) -> None:
@@ -190,6 +320,18 @@ class Game:
         for each in moves.create:
             assert each.name in written, "created before it was written down"
             assert each.name not in self.used, "a name was used twice"
+
+        assert self._serve(names={name for name, _ in moves.delete}) >= min(
+            self._serve(), self.workload.spec.replicas
+        ), "what serves was closed before enough others did"
+
+    def _serve(self, names: Collection[str] = ()) -> int:
+        """How many serve, but for those of these names."""
+        return sum(
+            each.status.phase == "Ready" and each.status.failure is None and not each.meta.deleting
+            for name, each in self.seen.items()
+            if name not in names
+        )
 
     def _act(self, moves: Fleet) -> None:
         for name, uid in moves.delete:
@@ -218,8 +360,16 @@ class Game:
             failure = LeaseFailure(reason="Unhealthy", blame=fault, at=self.now)
             return self._set(name, failure=failure)
         if of.status.phase == "Ready":
-            return False
-        return self._set(name, phase="Ready", provider=f"p{self.dice.randint(1, 3)}")
+            return not self.calm and self.dice.random() < 0.3 and self._measured(name)
+        self._set(name, phase="Ready", provider=f"p{self.dice.randint(1, 3)}")
+        return self._measured(name, rate=70)
+
+    def _measured(self, name: str, rate: int | None = None) -> bool:
+        """A benchmark ends: the first one is passed, or the replica would not be Ready."""
+        found = measured(name, self.dice.choice([70, 65, 0]) if rate is None else rate)
+        figures = found.status.benchmark
+        assert figures is not None
+        return self._set(name, benchmark=replace(figures, at=self.now))
 
     def _set(self, name: str, **fields: Any) -> bool:
         of = self.objects[name]

@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 
 from garrison.api.container import Gpu, GpuModel, Resources
-from garrison.api.lease import BidStatus
+from garrison.api.lease import BenchmarkStatus, BidStatus
 from garrison.api.meta import ANNOTATION_QUARANTINE
 from garrison.api.money import parse_dollars
 from garrison.api.policy import MinUptime
 from garrison.api.provider import GpuStatus, Provider, QuarantineStatus
-from garrison.api.workload import FailureStatus, WorkloadStatus
+from garrison.api.workload import Benchmark, FailureStatus, WorkloadStatus
 from garrison.core.hosting import Wanted, bid_prices, candidates, known
 from tests.builders import NOW, lease, policy, provider, workload
 
@@ -73,6 +73,25 @@ def test_who_failed_a_moment_ago_is_left_alone() -> None:
     assert judged.objection.startswith("Excluded")
     (later,) = candidates([provider("p1", "h100")], [], wanted, NOW + timedelta(hours=1))
     assert not later.objection
+
+
+def test_whose_replica_waits_for_a_successor_is_left_alone_until_then() -> None:
+    asked = workload("h100", benchmark=Benchmark(api="OpenAI", min_tokens_per_second=66))
+    slow = BenchmarkStatus(
+        passed=False,
+        tokens_per_second="65.0",
+        time_to_first_token_milliseconds=1,
+        requests=4,
+        at=NOW,
+    )
+    wanted = Wanted(workload=asked, policy=None, ceiling=parse_dollars("2"))
+    (judged,) = candidates(
+        [provider("p1", "h100")],
+        [lease("Ready", provider="p1", benchmark=slow)],
+        wanted,
+        NOW + timedelta(days=1),
+    )
+    assert judged.objection.startswith("Excluded")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from garrison.api.lease import BenchmarkStatus, Lease, LeaseFailure, TimingStatu
 from garrison.api.parsing import dump, parse
 from garrison.api.provider import STATUS_ADAPTER, Outcome, Provider, ResultStatus
 from garrison.api.workload import Blame, FailureStatus
-from garrison.core.record import provider_status, results
+from garrison.core.record import is_recorded, provider_status, results
 from garrison.ports.market import ProviderAttribute, ProviderFact, ProviderGpu
 from tests.builders import NOW, at, lease, provider
 
@@ -50,6 +50,10 @@ def verdict(blame: Blame, of: str = "u1") -> FailureStatus:
     )
 
 
+RETIRED = ended(served=True)
+"""what a successor has replaced after a repeated benchmark failed"""
+
+
 @pytest.mark.parametrize(
     ("case", "of", "said", "outcome"),
     [
@@ -63,6 +67,8 @@ def verdict(blame: Blame, of: str = "u1") -> FailureStatus:
         ("also to acquit", ended("Provider"), (verdict("Nobody"),), "Nothing"),
         ("only the verdict is left", None, (verdict("Provider"),), "ProviderFault"),
         ("still running", lease("Ready", uid="u1"), (), None),
+        ("serves on, too slowly", lease("Ready", uid="u1"), (verdict("Undecided"),), "Undecided"),
+        ("too slow where another is not", RETIRED, (verdict("Provider"),), "ProviderFault"),
     ],
 )
 def test_outcomes(
@@ -71,6 +77,17 @@ def test_outcomes(
     found = results([] if of is None else [of], said)
     assert [each.outcome for each in found] == ([] if outcome is None else [outcome]), case
     assert all(each.lease == "u1" for each in found)
+
+
+def test_how_a_lease_ended_is_not_what_was_held_against_it_before_it_passed_again() -> None:
+    slow = ResultStatus(lease="u1", gpu_model="h100", outcome="Undecided", at=at(-60))
+    end = replace(slow, outcome="Served", at=NOW)
+    assert not is_recorded(RETIRED, [slow])
+    assert is_recorded(RETIRED, [end])
+    missed = replace(RETIRED.status, benchmark=replace(FIGURES, passed=False))
+    assert is_recorded(replace(RETIRED, status=missed), [slow])
+    assert is_recorded(ended("Provider"), [slow])
+    assert not is_recorded(ended("Provider"), [replace(slow, lease="u2")])
 
 
 def fact(**fields: Any) -> ProviderFact:

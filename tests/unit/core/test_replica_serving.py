@@ -188,6 +188,50 @@ def test_the_benchmark_repeats_when_it_is_due() -> None:
     assert step(replace(o, now=at(60), in_use=True)).action is None
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param(
+            {"figures": FIGURES}, (False, 4, "65.0 tokens/s, wanted at least 66"), id="slow"
+        ),
+        pytest.param(
+            {"measure_error": "no token came", "track": HEALTHY},
+            (False, 0, "no token came"),
+            id="no answer beside healthy probes",
+        ),
+        pytest.param(
+            {"measure_error": "connection reset", "track": Track(failures=1, probed_at=NOW)},
+            None,
+            id="no answer, and probes decide",
+        ),
+    ],
+)
+def test_a_repeat_that_fails_ends_nothing_that_serves(
+    fields: dict[str, Any], expected: tuple[bool, int, str] | None
+) -> None:
+    strict = Benchmark(api="OpenAI", min_tokens_per_second=66)
+    after = step(serving("Ready", benchmark=strict, **{"track": HEALTHY, **fields})).status
+    assert (after.phase, after.failure) == ("Ready", None)
+    found = after.benchmark
+    assert (found and (found.passed, found.requests, found.message)) == expected
+
+
+def test_a_repeat_that_passes_again_is_the_verdict() -> None:
+    slow = BenchmarkStatus(
+        passed=False,
+        tokens_per_second="1.0",
+        time_to_first_token_milliseconds=1,
+        requests=4,
+        message="m",
+        at=NOW,
+    )
+    spec = Benchmark(api="OpenAI", min_tokens_per_second=65)
+    o = serving("Ready", status={"benchmark": slow}, benchmark=spec, track=HEALTHY, now=at(60))
+    found = step(replace(o, figures=FIGURES)).status.benchmark
+    assert found is not None
+    assert (found.passed, found.message, found.at) == (True, "", at(60))
+
+
 def test_the_benchmark_of_a_verified_replica_waits_until_it_is_known_to_be_idle() -> None:
     o = serving("Ready", benchmark=Benchmark(api="OpenAI"), track=HEALTHY)
     agent = SentinelRef(digest="a" * 64, secret_ref=LocalRef(name="boot"))

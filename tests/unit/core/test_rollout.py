@@ -48,13 +48,28 @@ def test_a_failing_lease_is_replaced_before_its_close_is_verified_within_the_sur
     assert rollout(leaving, replicas=3, target="new", may_create=True).create == 1
 
 
-def test_a_reclaimed_lease_serves_until_its_successor_does() -> None:
-    notice = view("l1", reclaimed=True)
+def test_an_outgoing_lease_serves_until_its_successor_does() -> None:
+    notice = view("l1", outgoing=True)
     moves = rollout([notice], replicas=1, target="new", may_create=True)
     assert (moves.create, moves.retire) == (1, ())
+    coming = [notice, view("l2", ready=False)]
+    moves = rollout(coming, replicas=1, target="new", may_create=True)
+    assert (moves.create, moves.retire) == (0, ())
     assert rollout([notice, view("l2")], replicas=1, target="new", may_create=True).retire == (
         "l1",
     )
+
+
+def test_a_successor_is_not_needed_any_more_when_the_old_one_may_stay() -> None:
+    leases = [view("l1"), view("l2", ready=False)]
+    assert rollout(leases, replicas=1, target="new", may_create=True).retire == ("l2",)
+
+
+def test_outgoing_leases_are_replaced_one_by_one() -> None:
+    both = [view("l1", outgoing=True), view("l2", outgoing=True)]
+    assert rollout(both, replicas=2, target="new", may_create=True).create == 1
+    moves = rollout([*both, view("l3")], replicas=2, target="new", may_create=True)
+    assert (moves.create, moves.retire) == (0, ("l1",))
 
 
 def test_a_dead_replica_falls_back_while_the_target_is_to_blame() -> None:
@@ -75,7 +90,10 @@ def test_converges_within_the_surge_and_never_serves_from_fewer_than_it_must(
     seed: int, replicas: int, start: int
 ) -> None:
     dice = random.Random(seed)
-    leases = [view(f"l{n}", dice.choice(["old", "new"])) for n in range(start)]
+    leases = [
+        view(f"l{n}", dice.choice(["old", "new"]), outgoing=dice.random() < 0.3)
+        for n in range(start)
+    ]
     number = start
     for _ in range(200):
         moves = rollout(leases, replicas=replicas, target="new", may_create=True)
@@ -91,7 +109,7 @@ def test_converges_within_the_surge_and_never_serves_from_fewer_than_it_must(
         leases = _market_moves(kept, dice)
     final = [each for each in leases if not each.leaving]
     assert [each.revision for each in final] == ["new"] * replicas
-    assert all(each.ready for each in final)
+    assert all(each.ready and not each.outgoing for each in final)
 
 
 def _left(each: View) -> View:

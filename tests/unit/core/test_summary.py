@@ -20,6 +20,7 @@ from garrison.api.workload import (
     Workload,
     WorkloadStatus,
 )
+from garrison.core.benchmark import SERVES_ON
 from garrison.core.fleet import Fleet
 from garrison.core.summary import Problem, Routing, Situation, is_passing, summarise
 from tests.builders import IMAGE, NOW, at, lease, workload
@@ -218,6 +219,29 @@ def test_the_slowest_replica_speaks_for_the_benchmark() -> None:
     assert "repeatEverySeconds" in found.message
     one = summarise(seen(both[0], replica("chat-2"), of=asked))
     assert conditions(one)["BenchmarkPassed"] == ("Unknown", "NotMeasured")
+
+
+@pytest.mark.parametrize(
+    ("requests", "reason", "remedy"),
+    [(4, "ThresholdsMissed", "lower the threshold"), (0, "BenchmarkNoAnswer", "benchmark.model")],
+)
+def test_a_replica_that_waits_for_its_successor_is_available(
+    requests: int, reason: str, remedy: str
+) -> None:
+    slow = BenchmarkStatus(
+        passed=False,
+        tokens_per_second="65.0",
+        time_to_first_token_milliseconds=1,
+        requests=requests,
+        message="m",
+        at=NOW,
+    )
+    status = summarise(seen(replica(benchmark=slow), of=workload(benchmark=STRICT)))
+    assert conditions(status)["Available"] == ("True", "Serving")
+    assert conditions(status)["BenchmarkPassed"] == ("False", reason)
+    (found,) = [each for each in status.conditions if each.type == "BenchmarkPassed"]
+    assert SERVES_ON in found.message
+    assert remedy in found.message
 
 
 def anything(seed: int) -> Situation:
