@@ -160,7 +160,10 @@ class TimingStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
 class BenchmarkStatus:
-    """The figures of the newest benchmark. Times in milliseconds, medians over the requests."""
+    """The figures of the newest benchmark. Times in milliseconds, medians over the requests.
+
+    No requests: nothing was answered, and there are no figures.
+    """
 
     passed: bool
     tokens_per_second: Annotated[str, Field(max_length=16)]
