@@ -6,7 +6,7 @@ created, and stays there until the object is gone for good. Names are never used
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -325,12 +325,7 @@ def _deletions(
     names = {each.name for each in kept}
     recorded = {each.lease for each in workload.status.failures}
     unwritten = {each.lease for each in failures} - recorded
-    retire = {
-        name
-        for name in moves.retire
-        if name in known.leases
-        and not (is_ready(known.leases[name]) and known.leases[name].meta.uid in unwritten)
-    }
+    retire = {name for name in moves.retire if _may_go(known.leases.get(name), unwritten)}
     found = []
     for name, lease in sorted(known.leases.items()):
         if lease.meta.deleting:
@@ -341,3 +336,11 @@ def _deletions(
         if name in retire or name not in names or finished or workload.meta.deleting:
             found.append((name, lease.meta.uid))
     return tuple(found)
+
+
+def _may_go(lease: Lease | None, unwritten: Collection[str]) -> bool:
+    """Whether a lease may be retired: what it failed for while it serves is written down first.
+
+    Once it is being deleted nothing tells of that any more.
+    """
+    return lease is not None and not (is_ready(lease) and lease.meta.uid in unwritten)

@@ -12,7 +12,7 @@ from garrison.api.meta import LABEL_WORKLOAD, Condition, ConditionStatus, keep_t
 from garrison.api.money import parse_dollars, shown_dollars
 from garrison.api.workload import Workload, WorkloadStatus
 from garrison.core import blame
-from garrison.core.benchmark import miss_reason, missed, remedy, slowest
+from garrison.core.benchmark import missed, remedy, slowest
 from garrison.core.fleet import Fleet, is_ready
 
 IN_THE_CLEAR = "replicas are reached in the clear: unencrypted, unauthenticated"
@@ -302,9 +302,10 @@ def _benchmarked(s: Situation, current: Sequence[Lease]) -> list[Condition]:
     if measured and len(measured) == len(current):
         short = next((each for each in measured if missed(each, asked)), None)
         if short is not None:
-            message = f"{missed(short, asked)[:700]}: {remedy(short)}"
-            reason = "ThresholdsMissed" if short.requests else miss_reason(short)
-            return [_condition(s, "BenchmarkPassed", "False", reason, message)]
+            lack = f"{missed(short, asked)[:700]}: {remedy(short)}"
+            if not short.requests:
+                return [_condition(s, "BenchmarkPassed", "False", "BenchmarkNoAnswer", lack)]
+            return [_condition(s, "BenchmarkPassed", "False", "ThresholdsMissed", lack)]
         return [_condition(s, "BenchmarkPassed", "True", "ThresholdsMet", slowest(measured))]
     return [_condition(s, "BenchmarkPassed", "Unknown", "NotMeasured", "no Ready replica yet")]
 
