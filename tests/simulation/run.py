@@ -193,16 +193,14 @@ def _unreplaced(world: World, victim: Any) -> str:
 
 
 def _unmeasured(world: World, victim: Any, *, passed: bool) -> str:
-    """It serves whatever its benchmark says."""
+    """It serves whatever its benchmark says; what else may end it is no matter here."""
     name = victim["metadata"]["name"]
     for body in objects(world.store, "AkashLease"):
-        if body["metadata"]["name"] != name:
-            continue
-        if body["status"]["phase"] != "Ready":
-            return f"{name} serves no more: {body['status'].get('failure')}"
-        if body["status"]["benchmark"]["passed"] == passed:
-            return ""
-    return f"{name} was not measured again"
+        status, gone = body.get("status") or {}, body["metadata"].get("deletionTimestamp")
+        if body["metadata"]["name"] == name and status["phase"] == "Ready" and not gone:
+            same = status["benchmark"]["passed"] == passed
+            return "" if same else f"{name} was not measured again"
+    return ""
 
 
 def _inspected(world: World) -> Any | None:
