@@ -109,7 +109,7 @@ def _ports(service: Json, state: WorkloadState | None, host: str) -> list[Json]:
     return [
         {
             "host": host,
-            "port": e["externalPort"] or e["port"],
+            "port": e["port"],
             "externalPort": external[e["port"]],
             "proto": "TCP",
             "name": service["name"],

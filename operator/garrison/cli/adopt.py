@@ -17,7 +17,7 @@ from garrison.adapters.net.screen import NetScreen
 from garrison.adapters.openai.prober import HttpProber
 from garrison.adapters.system import SystemClock
 from garrison.api.account import Account, parse_account
-from garrison.api.lease import parse_lease
+from garrison.api.lease import EndpointStatus, parse_lease
 from garrison.api.meta import ACCOUNT, LEASE, POLICY, WORKLOAD, Raw
 from garrison.api.money import MicroUSD, format_dollars, parse_dollars
 from garrison.api.workload import parse_workload
@@ -309,8 +309,9 @@ async def _add_health(
     if wish.health_path is not None:
         spec["health"] = {"path": wish.health_path}
         return
-    wanted = spec["adopt"].get("externalPort") or spec["port"]
-    found = await _answering(running.service, wanted, screen, allow_private=allow_private)
+    service, external = running.service, spec["adopt"].get("externalPort")
+    endpoint = endpoint_of(service, spec["port"], external) if service is not None else None
+    found = await _answering(endpoint, screen, allow_private=allow_private)
     if found is not None:
         spec["health"] = {"path": found}
         return
@@ -322,9 +323,8 @@ async def _add_health(
 
 
 async def _answering(
-    service: ServiceStatus | None, wanted: int, screen: Screen, *, allow_private: bool
+    endpoint: EndpointStatus | None, screen: Screen, *, allow_private: bool
 ) -> str | None:
-    endpoint = endpoint_of(service, wanted) if service is not None else None
     if endpoint is None:
         return None
     with contextlib.suppress(GarrisonError):

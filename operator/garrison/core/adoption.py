@@ -28,7 +28,13 @@ from garrison.core.marker import parse_marker
 from garrison.core.order import model_count
 from garrison.core.ordering import criteria, leased
 from garrison.core.phase import enter, failed
-from garrison.ports.market import DeploymentState, LeaseState, MarketLease, ServiceStatus
+from garrison.ports.market import (
+    HTTP_PORT,
+    DeploymentState,
+    LeaseState,
+    MarketLease,
+    ServiceStatus,
+)
 
 OVER = frozenset({"LeaseClosed", "EscrowExhausted"})
 """Failures that only state what the market has ended already."""
@@ -235,13 +241,20 @@ def reached(o: Observation) -> EndpointStatus | None:
     adopts, template, service = o.lease.spec.adopts, o.template, o.service
     if adopts is None or template is None or service is None:
         return None
-    return endpoint_of(service, adopts.external_port or template.port)
+    return endpoint_of(service, template.port, adopts.external_port)
 
 
-def endpoint_of(service: ServiceStatus, wanted: int) -> EndpointStatus | None:
-    """Return where a port (the SDL's ``as``) is reached, None while the provider does not say."""
-    for each in service.ports:
-        if each.port == wanted:
+def endpoint_of(
+    service: ServiceStatus, port: int, external_port: int | None
+) -> EndpointStatus | None:
+    """Return where a container's port is reached, None while the provider does not say.
+
+    ``external_port`` is the SDL's ``as``: what is exposed as 80 is reached through the proxy, though
+    the same port may be forwarded beside.
+    """
+    forwarded = () if (external_port or port) == HTTP_PORT else service.ports
+    for each in forwarded:
+        if each.port == port:
             return EndpointStatus(host=each.host, port=each.external_port)
     if not service.hosts:
         return None

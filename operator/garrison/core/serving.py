@@ -13,7 +13,7 @@ from garrison.core.lifecycle import Observation, SendManifest, StartBenchmark, S
 from garrison.core.order import sentinel_ports
 from garrison.core.ordering import order
 from garrison.core.phase import enter, failed
-from garrison.ports.market import LeaseState, exposed_as
+from garrison.ports.market import LeaseState
 
 PROVIDER_REASONS = frozenset({"unstable", "decommission", "unspecified", "manifest_timeout"})
 
@@ -69,8 +69,7 @@ def _reached(o: Observation) -> tuple[EndpointStatus | None, EndpointStatus | No
 
 
 def _forwarded(o: Observation, wanted: int) -> EndpointStatus | None:
-    outward = exposed_as(wanted)
-    found = [each for each in o.service.ports if each.port == outward] if o.service else []
+    found = [each for each in o.service.ports if each.port == wanted] if o.service else []
     return EndpointStatus(host=found[0].host, port=found[0].external_port) if found else None
 
 

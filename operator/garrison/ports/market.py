@@ -296,7 +296,8 @@ def exposed_as(port: int) -> int:
 class ForwardedPort:
     """A raw TCP port of the container, reachable from outside at ``host:external_port``.
 
-    ``port`` is the number that it is exposed under (``exposed_as``): gateways tell no other.
+    ``port`` is the container's own, whatever it is exposed as: gateways tell that one (the provider's
+    ``ForwardedPortStatus`` reads a NodePort's target port).
     """
 
     host: str

@@ -45,7 +45,8 @@ from tests.builders import (
 )
 
 RECORD = DeploymentStatus(id="100", marker="dcloud", ordered_at=NOW)
-RAW = ForwardedPort(host="p1.example", port=9000, external_port=31234)
+RAW = ForwardedPort(host="p1.example", port=8000, external_port=31234)
+PROXY = ("abc.p1.example", 80)
 
 
 def adopting(phase: str = "Pending", **fields: Any) -> Lease:
@@ -55,32 +56,32 @@ def adopting(phase: str = "Pending", **fields: Any) -> Lease:
 
 
 @pytest.mark.parametrize(
-    ("service", "wanted", "found"),
+    ("service", "external_port", "found"),
     [
+        (ServiceStatus(available=1, ports=(RAW,)), None, ("p1.example", 31234, False)),
         (ServiceStatus(available=1, ports=(RAW,)), 9000, ("p1.example", 31234, False)),
-        (ServiceStatus(available=1, ports=(RAW,)), 8000, None),
+        (ServiceStatus(available=1, ports=(replace(RAW, port=9000),)), 9000, None),
+        (ServiceStatus(available=1, ports=(RAW,)), 80, None),
+        (ServiceStatus(available=1, hosts=(PROXY,)), None, (*PROXY, True)),
+        (ServiceStatus(available=1, hosts=(PROXY,)), 80, (*PROXY, True)),
         (
-            ServiceStatus(available=1, hosts=(("abc.p1.example", 80),)),
-            8000,
-            ("abc.p1.example", 80, True),
-        ),
-        (
-            ServiceStatus(available=1, ports=(RAW,), hosts=(("abc.p1.example", 80),)),
-            9000,
+            ServiceStatus(available=1, ports=(RAW,), hosts=(PROXY,)),
+            None,
             ("p1.example", 31234, False),
         ),
-        (ServiceStatus(available=0), 8000, None),
+        (ServiceStatus(available=1, ports=(RAW,), hosts=(PROXY,)), 80, (*PROXY, True)),
+        (ServiceStatus(available=0), None, None),
     ],
 )
-def test_a_raw_port_goes_before_the_provider_s_proxy(
-    service: ServiceStatus, wanted: int, found: tuple[str, int, bool] | None
+def test_a_forwarded_port_goes_before_the_provider_s_proxy_unless_that_is_meant(
+    service: ServiceStatus, external_port: int | None, found: tuple[str, int, bool] | None
 ) -> None:
     expected = (
         EndpointStatus(host=found[0], port=found[1], ingress=found[2])
         if found is not None
         else None
     )
-    assert endpoint_of(service, wanted) == expected
+    assert endpoint_of(service, 8000, external_port) == expected
 
 
 @pytest.mark.parametrize(

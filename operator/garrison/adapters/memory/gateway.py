@@ -14,7 +14,6 @@ from garrison.ports.market import (
     LeaseTarget,
     Order,
     ServiceStatus,
-    exposed_as,
 )
 
 
@@ -51,7 +50,7 @@ class MemoryGateway:
                 return None
             provider = self._market.providers_by_id[lease.provider]
             ports = tuple(
-                ForwardedPort(host=provider.host, port=exposed_as(port), external_port=external)
+                ForwardedPort(host=provider.host, port=port, external_port=external)
                 for external, port in lease.forwarded().items()
             )
             return ServiceStatus(available=int(self.runs(lease, moment)), ports=ports)
