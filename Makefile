@@ -63,10 +63,14 @@ test-long: venv provision-tests ## The long tests, which take long; shows how fa
 	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m long \
 		-o log_cli=true -o log_cli_level=INFO -o log_cli_format="%(message)s" $(PYTEST_ARGS)
 
-test-akash: venv ## Market and leases on a real node: AKASH_BIN=/path/to/akash (a release binary)
+test-akash: venv ## Market and leases on a real node: AKASH_BIN=FILE (a release binary), GATEWAY_BIN=FILE
 	@test -x "$(AKASH_BIN)" || { echo "give a release binary of the Akash node (2.1 or newer, from" \
 	  "akash-network/node's releases): make test-akash AKASH_BIN=/path/to/akash" >&2; exit 2; }
-	AKASH_BIN="$(abspath $(AKASH_BIN))" pytest tests/akash_node/test_life.py tests/contract/market -k node --timeout 180 $(PYTEST_ARGS)
+	@test -z "$(GATEWAY_BIN)" || test -x "$(GATEWAY_BIN)" || { echo "GATEWAY_BIN=$(GATEWAY_BIN) is no" \
+	  "executable file; docs/testing.md says what it must do" >&2; exit 2; }
+	AKASH_BIN="$(abspath $(AKASH_BIN))" $(if $(GATEWAY_BIN),GATEWAY_BIN="$(abspath $(GATEWAY_BIN))") \
+		pytest tests/akash_node/test_life.py tests/akash_node/test_gateway.py tests/contract/market \
+		-k node --timeout 180 $(PYTEST_ARGS)
 
 simulate: venv ## Run the engine under faults in virtual time: SEEDS=0-999, SEEDS=17 VERBOSE=1
 	python -m tests.simulation $(SEEDS) $(if $(VERBOSE),--verbose)

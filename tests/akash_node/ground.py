@@ -41,6 +41,8 @@ class Ground:
     url: str
     block_seconds: float
     is_real: bool
+    rpc: str = ""
+    """the real node's RPC, for programs of the chain's own"""
 
 
 @contextmanager
@@ -54,7 +56,7 @@ def ground_in(folder: Path) -> Iterator[Ground]:
     node = NodeProcess(folder, coins, oracle=signer_of(ORACLE).address)
     try:
         node.start()
-        yield Ground(url=node.url, block_seconds=1.0, is_real=True)
+        yield Ground(url=node.url, block_seconds=1.0, is_real=True, rpc=node.rpc)
     finally:
         node.stop()
 

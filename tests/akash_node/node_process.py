@@ -48,6 +48,11 @@ class NodeProcess:
         """Where the REST interface answers."""
         return f"http://127.0.0.1:{self._ports['rest']}"
 
+    @property
+    def rpc(self) -> str:
+        """Where its RPC answers."""
+        return f"http://127.0.0.1:{self._ports['rpc']}"
+
     def start(self) -> None:
         """Make the chain, start it, and wait for its third block.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -94,12 +94,13 @@ class Bidder:
 
     party: Party
     price: int
+    host_uri: str
 
     async def register(self) -> None:
         """Put the provider on the chain."""
         message = MsgCreateProvider(
             owner=self.party.address,
-            host_uri=f"https://{self.party.name}.example:8443",
+            host_uri=self.host_uri,
             attributes=[Attribute(key=key, value=value) for key, value in ATTRIBUTES],
             info=Info(email="test@example.com"),
         )
@@ -157,9 +158,15 @@ def _pays(order: Any) -> int:
 
 
 @asynccontextmanager
-async def bidding(ground: Ground, prices: dict[str, int]) -> AsyncIterator[Sequence[Bidder]]:
-    """Let providers bid, by name with their prices per block."""
-    bidders = [Bidder(party=Party(ground, name), price=price) for name, price in prices.items()]
+async def bidding(
+    ground: Ground, prices: Mapping[str, int], uris: Mapping[str, str] | None = None
+) -> AsyncIterator[Sequence[Bidder]]:
+    """Let providers bid, by name with their prices per block, and with their gateways if they have."""
+    hosts = {name: f"https://{name}.example:8443" for name in prices} | dict(uris or {})
+    bidders = [
+        Bidder(party=Party(ground, name), price=price, host_uri=hosts[name])
+        for name, price in prices.items()
+    ]
     tasks: list[asyncio.Task[None]] = []
     try:
         await asyncio.gather(*(each.register() for each in bidders))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from akash_sandbox.client import CONSOLE, SandboxAdmin
+from akash_sandbox.tls import Authority
 from garrison.adapters.akash.exchanges import AkashExchanges
 from garrison.adapters.memory.clock import ManualClock
 from garrison.adapters.memory.gateway import MemoryGateway
@@ -26,6 +27,7 @@ from garrison.api.meta import SECRET, Kind, SecretKeyRef
 from garrison.api.money import MicroUSD
 from garrison.ports.market import Exchange, ProviderGpu
 from kube_light.store import Store
+from tests.akash_node.gateways import Gateways, gateways_in
 from tests.akash_node.ground import Ground, ground_in
 from tests.akash_node.opening import exchange_of
 from tests.akash_node.parties import bidding
@@ -85,6 +87,14 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def gateways(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateways | None]:
+    """The gateways of the real node's providers, by GATEWAY_BIN; else None."""
+    folder = tmp_path_factory.mktemp("contract-gateways")
+    with gateways_in(folder, ground, list(PRICES), Authority(folder)) as found:
+        yield found
+
+
 @pytest.fixture(params=["memory", "console", "console-unsigned", "chain", "node"])
 async def stall(request: pytest.FixtureRequest) -> AsyncIterator[Stall]:
     """One implementation after the other; whatever a test leaves open is closed."""
@@ -98,7 +108,8 @@ async def stall(request: pytest.FixtureRequest) -> AsyncIterator[Stall]:
                     await opened.refuse_messages()
                 yield opened
         case "node":
-            async with _node(request.getfixturevalue("ground")) as stand:
+            ground, gateways = map(request.getfixturevalue, ("ground", "gateways"))
+            async with _node(ground, gateways) as stand:
                 yield stand
         case _:
             process = request.getfixturevalue("fast_chain")
@@ -152,15 +163,17 @@ async def _at(
 
 
 @asynccontextmanager
-async def _node(ground: Ground) -> AsyncIterator[NodeStall]:
+async def _node(ground: Ground, gateways: Gateways | None) -> AsyncIterator[NodeStall]:
     proxy = LossyProxy(ground.url)
     async with (
         proxy.serving(),
-        bidding(ground, PRICES) as bidders,
-        exchange_of(proxy.url, "tenant") as exchange,
+        bidding(ground, PRICES, gateways.uris if gateways is not None else None) as bidders,
+        exchange_of(proxy.url, "tenant", gateways=gateways) as exchange,
     ):
+        if gateways is not None:
+            await gateways.serve([each.party for each in bidders])
         try:
-            yield NodeStall(exchange, proxy, bidders, ground.block_seconds)
+            yield NodeStall(exchange, proxy, bidders, gateways, ground.block_seconds)
         finally:
             proxy.armed = False
             await _close_all(exchange)

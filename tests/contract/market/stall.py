@@ -27,6 +27,7 @@ from garrison.ports.market import (
     LeaseTarget,
     Order,
 )
+from tests.akash_node.gateways import Gateways
 from tests.akash_node.parties import Bidder
 from tests.akash_node.proxy import LossyProxy
 
@@ -35,6 +36,7 @@ T = TypeVar("T")
 DOLLAR = MicroUSD(1_000_000)
 PATIENCE_SECONDS = 20
 BLOCK_SECONDS = 0.25
+NO_GATEWAYS = "no gateways behind these providers: see GATEWAY_BIN in docs/testing.md"
 _serial = count(1)
 
 
@@ -160,16 +162,22 @@ class SandboxStall:
 
 
 class NodeStall:
-    """A chain whose providers are accounts of the test's own; nothing runs behind them."""
+    """A chain whose providers are accounts of the test's own, with gateways where these are given."""
 
     resolves_lost_answers = True
     knows_who_is_online = False
-    has_gateways = checks_tokens = False
 
     def __init__(
-        self, exchange: Exchange, proxy: LossyProxy, bidders: Sequence[Bidder], block: float
+        self,
+        exchange: Exchange,
+        proxy: LossyProxy,
+        bidders: Sequence[Bidder],
+        gateways: Gateways | None,
+        block: float,
     ) -> None:
         self.exchange = exchange
+        self.has_gateways = self.checks_tokens = gateways is not None
+        self._gateways = gateways
         self._proxy = proxy
         self._bidders = {each.party.address: each for each in bidders}
         self._block = block
@@ -181,7 +189,9 @@ class NodeStall:
         self._proxy.armed = True
 
     async def kill(self, provider: str) -> None:
-        pytest.skip("there are no gateways behind these providers")
+        if self._gateways is None:
+            pytest.skip(NO_GATEWAYS)
+        self._gateways.kill(self._bidders[provider].party.name)
 
     async def end_lease(self, deployment: str) -> None:
         found = await self.exchange.market.deployment(deployment)
@@ -267,7 +277,7 @@ async def leased(stall: Stall, wanted: Order) -> tuple[Deployment, Bid]:
 async def target(stall: Stall, bid: Bid) -> LeaseTarget:
     """Return where the lease made from a bid is managed."""
     if not stall.has_gateways:
-        pytest.skip("there are no gateways behind these providers")
+        pytest.skip(NO_GATEWAYS)
     facts = {each.id: each for each in await stall.exchange.market.providers()}
     return LeaseTarget(
         deployment=bid.deployment,
