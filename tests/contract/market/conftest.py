@@ -14,6 +14,7 @@ import pytest
 
 from akash_sandbox.client import CONSOLE, SandboxAdmin
 from akash_sandbox.tls import Authority
+from garrison.adapters.akash.chain import broadcast
 from garrison.adapters.akash.exchanges import AkashExchanges
 from garrison.adapters.memory.clock import ManualClock
 from garrison.adapters.memory.gateway import MemoryGateway
@@ -61,6 +62,12 @@ balance: 1000
 """
 
 
+@pytest.fixture(autouse=True)
+def frequent_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transaction is looked for often, because blocks come often."""
+    monkeypatch.setattr(broadcast, "LOOK_SECONDS", BLOCK_SECONDS / 5)
+
+
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
     """A sandbox process for all contract tests."""
@@ -72,7 +79,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
 
 @pytest.fixture(scope="session")
 def fast_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    """A sandbox process whose chain makes four blocks a second."""
+    """A sandbox process whose chain makes a block every BLOCK_SECONDS."""
     config = f"{CONFIG}block_seconds: {BLOCK_SECONDS}\n"
     process = SandboxProcess(tmp_path_factory.mktemp("contract-chain") / "data", config)
     process.start()

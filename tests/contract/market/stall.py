@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 DOLLAR = MicroUSD(1_000_000)
 PATIENCE_SECONDS = 20
-BLOCK_SECONDS = 0.25
+BLOCK_SECONDS = 0.1
 NO_GATEWAYS = "no gateways behind these providers: see GATEWAY_BIN in docs/testing.md"
 _serial = count(1)
 
@@ -156,9 +156,9 @@ class SandboxStall:
         await self._next_block()
 
     async def _next_block(self) -> None:
-        """What others did is seen a block later, where one reads once per block."""
+        """What others did is seen a block later, where one reads once per block; one may be late."""
         if self.resolves_lost_answers:
-            await asyncio.sleep(BLOCK_SECONDS)
+            await asyncio.sleep(3 * BLOCK_SECONDS)
 
 
 class NodeStall:
