@@ -36,6 +36,12 @@ def go_modules() -> list[str]:
     return found
 
 
+def go_tools() -> list[str]:
+    """Return the Go modules and programs that the tools fetch or build."""
+    text = "".join(path.read_text() for path in sorted((ROOT / "devenv").glob("*.py")))
+    return re.findall(r'^_\w*MODULE = "([^"@]+)@', text, re.MULTILINE)
+
+
 def fetched() -> list[str]:
     """Return the Python packages that the tools fetch; of a peer with its closure, the peer."""
     text = "".join(path.read_text() for path in sorted((ROOT / "devenv").glob("*.py")))
@@ -48,14 +54,14 @@ def pinned(requirements: str) -> list[str]:
     return re.findall(r"^([\w-]+)==", requirements, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", [*project(), *go_modules(), *fetched()])
+@pytest.mark.parametrize("name", [*project(), *go_modules(), *go_tools(), *fetched()])
 def test_every_dependency_is_explained(name: str) -> None:
     assert name in DEPENDENCIES.inline_code
 
 
 @pytest.mark.parametrize("header", ["Package", "Module"])
 def test_no_other_dependency_is_explained(header: str) -> None:
-    known = {"Package": [*project(), *fetched()], "Module": go_modules()}[header]
+    known = {"Package": [*project(), *fetched()], "Module": [*go_modules(), *go_tools()]}[header]
     assert set(DEPENDENCIES.cells(header)) <= set(known)
 
 
