@@ -37,8 +37,10 @@ venv: $(VENV)/complete ## Make the Python environment (done by itself where need
 static: venv
 	ruff check $(PACKAGES)
 	ruff format --check $(PACKAGES)
+	@python -m devenv.mypy_cache restore
 	mypy
 	mypy --python-version 3.10 operator/sentinel  # the oldest that mypy knows; tests cover 3.9
+	@python -m devenv.mypy_cache save
 	lint-imports
 	@if [ -f devenv/generate.py ]; then python -m devenv.generate --check; fi
 
@@ -100,5 +102,5 @@ generate: venv ## Write the CRDs and the reference from the code
 	python -m devenv.generate
 
 clean: ## Delete what tools left in this checkout (the cache stays)
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .mypy_cache .mypy_cache.new .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find operator devenv tests -name __pycache__ -type d -prune -exec rm -rf {} +
