@@ -11,15 +11,19 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mmap import mmap
+
     from sentinel.relay.counters import Tally
 
-_METHODS = (b"POST", b"GET ", b"PUT ", b"HEAD", b"DELE", b"OPTI", b"PATC")
+_METHODS = frozenset((b"POST", b"GET ", b"PUT ", b"HEAD", b"DELE", b"OPTI", b"PATC"))
+_METHOD_BYTES = 4
 _HEAD = ord("H")  # of HEAD, and of no other method
 _HEAD_BYTES = 2048  # a longer head makes the answer's length unknown
 _HEADS = 64  # of answers, whose framing is remembered
 _INTERIM, _UPGRADE, _HEAD_ENDS = b"HTTP/1.1 1", b"HTTP/1.1 101", b"\r\n\r\n"
 _WITHOUT_BODY = (b"204", b"304")
 _LAST_CHUNK = b"0\r\n\r\n"
+_LAST_CHUNK_BYTES = len(_LAST_CHUNK)
 _IDLE, _WAITING, _ANSWERING, _OPAQUE = range(4)
 _UNKNOWN, _CHUNKED, _NO_ANSWER, _UPGRADED = -1, -2, -3, -4  # instead of a length
 
@@ -27,13 +31,13 @@ _UNKNOWN, _CHUNKED, _NO_ANSWER, _UPGRADED = -1, -2, -3, -4  # instead of a lengt
 class Exchange:
     """The request in flight on one connection, counted in ``tally``.
 
-    What passes is at the beginning of ``buffer``, which all connections of a worker share: looking
-    at it there costs no copy.
+    What passes is at the beginning of ``buffer``, which all connections of a worker share: only
+    the few bytes that are looked at are copied.
     """
 
     __slots__ = ("_began", "_buffer", "_head", "_left", "_state", "_tally", "_used")
 
-    def __init__(self, tally: Tally, buffer: bytearray) -> None:
+    def __init__(self, tally: Tally, buffer: mmap) -> None:
         self._tally, self._buffer = tally, buffer
         self._state, self._used, self._head = _IDLE, False, False
         self._began, self._left = 0.0, _UNKNOWN
@@ -43,7 +47,7 @@ class Exchange:
         state, buffer = self._state, self._buffer
         if state == _WAITING or state == _OPAQUE:  # noqa: PLR1714, SIM109 -- runs per read
             return
-        if buffer.startswith(_METHODS, 0, size):
+        if size >= _METHOD_BYTES and buffer[:_METHOD_BYTES] in _METHODS:
             if state == _ANSWERING:
                 self._end()
             self._state, self._head = _WAITING, buffer[0] == _HEAD
@@ -73,12 +77,10 @@ class Exchange:
             self._end()
 
     def _answer(self, size: int) -> None:
-        buffer, tally = self._buffer, self._tally
-        end = buffer.find(_HEAD_ENDS, 0, size if size < _HEAD_BYTES else _HEAD_BYTES)
-        if end >= 0:
-            left = _framing(bytes(buffer[:end]))
-        else:  # a head that is longer, or has not come as a whole
-            left = min(_UNKNOWN, _framing(bytes(buffer[: min(size, len(_UPGRADE))])))
+        tally = self._tally
+        start = self._buffer[: size if size < _HEAD_BYTES else _HEAD_BYTES]
+        end = start.find(_HEAD_ENDS)
+        left = _framing(start[:end]) if end >= 0 else _framing_of_a_part(start)
         if left <= _NO_ANSWER:
             if left == _UPGRADED:
                 self._state = _OPAQUE
@@ -100,13 +102,22 @@ class Exchange:
             self._left -= size
             if self._left <= 0:
                 self._end()
-        elif self._left == _CHUNKED and self._buffer.endswith(_LAST_CHUNK, 0, size):
+        elif self._left == _CHUNKED and self._is_last_chunk(size):
             self._end()
+
+    def _is_last_chunk(self, size: int) -> bool:
+        start = size - _LAST_CHUNK_BYTES
+        return start >= 0 and self._buffer[start:size] == _LAST_CHUNK
 
     def _end(self) -> None:
         self._state = _IDLE
         self._tally.in_flight -= 1
         self._tally.total.append(self._tally.now - self._began)
+
+
+def _framing_of_a_part(start: bytes) -> int:
+    """Return the same for a head that is longer, or has not come as a whole: its length is unknown."""
+    return min(_UNKNOWN, _framing(start[: len(_UPGRADE)]))
 
 
 @lru_cache(_HEADS)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sentinel.relay.loop import BUFFER
 from sentinel.relay.settings import Limits
 from tests.sentinel.pki import CLIENT, SERVER, Authority, Issued
 from tests.sentinel.relay.relay_process import CLIENT_URI, LEASE, OPERATOR, RelayProcess, until
@@ -94,7 +95,7 @@ def test_many_stalled_clients_cannot_fill_the_memory(tmp_path: Path) -> None:
                 except BlockingIOError:
                     continue
         # the limit, one full read that began below it, and one record for each
-        assert relay.counts()["pending"] <= (2 << 20) + (256 << 10) + 60 * (16 << 10)
+        assert relay.counts()["pending"] <= (2 << 20) + BUFFER + 60 * (16 << 10)
 
 
 def _ended(sock: socket.socket) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,7 +55,7 @@ CASES: dict[str, tuple[list[tuple[str, bytes]], int, int, int]] = {
 
 def _after(passed: list[tuple[str, bytes]], *, closed: bool = False) -> Totals:
     counters = Counters(1)
-    buffer = bytearray(4096)
+    buffer = mmap.mmap(-1, 4096)
     tally = Tally(counters.slots[0])
     exchange = Exchange(tally, buffer)
     for side, data in passed:
