@@ -56,7 +56,7 @@ provision: venv
 	@python -m devenv.provision
 
 provision-tests: venv
-	@python -m devenv.provision --every-runtime
+	@python -m devenv.provision --for-tests
 
 test: static provision-tests ## Everything but the long tests; ends with what was left out and why
 	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m "not long" -n 2 --dist loadgroup $(PYTEST_ARGS)

@@ -19,6 +19,7 @@ from devenv.command import output_of
 from devenv.errors import DevenvError
 from devenv.gobuild import binary_path, build, told
 from devenv.lock import locked
+from devenv.pythons import NEWEST, ensure_newest, installed
 from devenv.steps import Say, step, to_stderr
 from devenv.wheels import Package, unpacked
 
@@ -109,6 +110,19 @@ async def ensure_every_runtime(*, say: Say = to_stderr) -> list[str]:
     return left
 
 
+async def ensure_newest_python(*, say: Say = to_stderr) -> list[str]:
+    """Fetch the newest Python that the sentinel runs on, where the machine has none.
+
+    Returns a line when it stays away; its tests are left out, and name it.
+    """
+    if installed(NEWEST) is None:
+        try:
+            await ensure_newest(say=say)
+        except DevenvError as error:
+            return [f"Python {NEWEST} is not here: {str(error).splitlines()[0]}"]
+    return []
+
+
 async def _is_helm_4(helm: str) -> bool:
     version = await output_of((helm, "version", "--short"), limit_seconds=30)
     return version.startswith("v4.")
@@ -195,7 +209,7 @@ def _install(source: Path, target: Path) -> None:
     temporary.replace(target)
 
 
-async def _ensure_all(*, every_runtime: bool) -> None:
+async def _ensure_all(*, for_tests: bool) -> None:
     kubectl = await ensure_kubectl()
     helm = await ensure_helm()
     runtime = await ensure_container_runtime()
@@ -203,8 +217,10 @@ async def _ensure_all(*, every_runtime: bool) -> None:
     print(f"container runtime: {runtime.path or 'none'}")
     await _ensure_built(CONTROLPLANE, "a kube-apiserver and etcd; minutes, once")
     await _ensure_built(OCIREGISTRY, "a registry; once")
-    notes = await ensure_every_runtime() if every_runtime else []
-    for note in (*notes, *([runtime.missing] if runtime.missing else [])):
+    notes = [runtime.missing] if runtime.missing else []
+    if for_tests:
+        notes = [*await ensure_every_runtime(), *await ensure_newest_python(), *notes]
+    for note in notes:
         print(f"note: {note}")
 
 
@@ -218,15 +234,15 @@ async def _ensure_built(program: Path, why: str) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m devenv.provision", description=__doc__)
     parser.add_argument(
-        "--every-runtime",
+        "--for-tests",
         action="store_true",
-        help="every container runtime, not one: for the tests",
+        help="what only tests need, too: every container runtime, and the newest Python",
     )
     return parser.parse_args()
 
 
 if __name__ == "__main__":
     try:
-        asyncio.run(_ensure_all(every_runtime=_arguments().every_runtime))
+        asyncio.run(_ensure_all(for_tests=_arguments().for_tests))
     except DevenvError as failure:
         sys.exit(str(failure))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from devenv import provision
@@ -45,3 +47,27 @@ async def test_where_everything_is_here_nothing_is_installed(here: Here) -> None
     here |= {"crun", "bwrap"}
     here.discard("apt-get")
     assert await provision.ensure_every_runtime(say=print) == []
+
+
+@pytest.fixture
+def no_newest_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without it, and a Go client that cannot fetch it."""
+
+    async def ensure_newest(*, say: Say) -> Path:
+        del say
+        raise DevenvError("Go cannot fetch it: set GOPROXY\ndial tcp: connection refused")
+
+    monkeypatch.setattr(provision, "installed", lambda _version: None)
+    monkeypatch.setattr(provision, "ensure_newest", ensure_newest)
+
+
+@pytest.mark.usefixtures("no_newest_python")
+async def test_a_python_that_cannot_be_fetched_is_named_in_a_line() -> None:
+    (line,) = await provision.ensure_newest_python(say=print)
+    assert line == "Python 3.14 is not here: Go cannot fetch it: set GOPROXY"
+
+
+@pytest.mark.usefixtures("no_newest_python")
+async def test_a_python_of_the_machines_own_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provision, "installed", lambda version: Path(f"/bin/python{version}"))
+    assert await provision.ensure_newest_python(say=print) == []

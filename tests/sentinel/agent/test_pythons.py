@@ -1,29 +1,18 @@
-"""The whole way, by every Python that images carry and that this machine has."""
+"""The whole way, by every Python that images carry and that is here or can be fetched."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.sentinel.agent.agent_process import AgentProcess, until
-
-PYENV = Path(os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv"))) / "versions"
-
-
-def _found(version: str) -> str:
-    installed = sorted(PYENV.glob(f"{version}.*/bin/python3"))
-    return str(installed[-1]) if installed else shutil.which(f"python{version}") or ""
+from tests.sentinel.pythons import OTHERS, python_or_skip
 
 
-@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("version", OTHERS)
 def test_other_pythons_hold_a_container(version: str, tmp_path: Path) -> None:
-    python = _found(version)
-    if not python:
-        pytest.skip(f"Python {version} is not here: the agent is not run by it")
-    with AgentProcess(tmp_path, python=python) as agent:
+    with AgentProcess(tmp_path, python=python_or_skip(version)) as agent:
         agent.enrol()
         body = {"version": 1, "value": "c2VjcmV0", "file": "token.txt", "onRotate": "Restart"}
         agent.call("PUT", "/v1/secrets/token", body)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -18,8 +16,8 @@ from sentinel.packing import part_size
 from tests.sentinel.guard.conftest import NOBODY, Runner
 from tests.sentinel.guard.netns import ALLOWED, FORBIDDEN, Wire
 from tests.sentinel.guard.rungs import VARIANTS
+from tests.sentinel.pythons import OTHERS, python_or_skip
 
-PYENV = Path(os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv"))) / "versions"
 FETCH = """
 import sys, urllib.request
 for url in sys.argv[1:]:
@@ -221,17 +219,11 @@ def test_the_guard_cannot_be_signalled(guarded: Runner, python: str) -> None:
     assert re.search("PermissionError|not permitted", done.errors)
 
 
-PYTHONS = sorted(PYENV.glob("3.*/bin/python")) if PYENV.exists() else []
-
-
-@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("version", OTHERS)
 def test_other_pythons_run_it(version: str, guarded: Runner, clean: Wire) -> None:
-    found = [str(each) for each in PYTHONS if each.parts[-3].startswith(f"{version}.")]
-    found = found or [each for each in (shutil.which(f"python{version}"),) if each]
-    if not found:
-        pytest.skip(f"Python {version} is not here: the guard is not run by it")
+    found = python_or_skip(version)
     fetch = (guarded.python, "-c", FETCH, "http://allowed.example/", f"http://{FORBIDDEN}/")
-    done = guarded(*fetch, policy=ALL_OF, on=clean, python=found[-1])
+    done = guarded(*fetch, policy=ALL_OF, on=clean, python=found)
     assert done.start["facts"]["python"].startswith(version)
     assert done.output.splitlines()[0] == "ok", done.errors
     assert "ok" not in done.output.splitlines()[1:]
