@@ -8,7 +8,8 @@ from pathlib import Path
 
 from devenv.arguments import no_arguments
 from devenv.checkout import ROOT
-from sentinel.packing import GOAL_BYTES, part_size, zipapp
+from sentinel.packed import packed
+from sentinel.packing import GOAL_BYTES, part_size
 
 SOURCES = ROOT / "operator" / "sentinel"
 TARGET = ROOT / "dist" / "sentinel.pyz"
@@ -18,7 +19,7 @@ def write(target: Path = TARGET) -> Path:
     """Write the zipapp, executable, in one step; returns its path."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f"{target.name}.new")
-    temporary.write_bytes(zipapp())
+    temporary.write_bytes(packed())
     temporary.chmod(0o755)
     temporary.replace(target)
     return target

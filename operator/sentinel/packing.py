@@ -62,7 +62,7 @@ sys.exit(main(sys.argv[1:]))
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE = 0o100644 << 16
 _UNIX = 3
-_OUTSIDE = ("packing.py", "minify.py")
+_OUTSIDE = ("packed.py", "packing.py", "minify.py")
 _WORD = re.compile(r"\w+")
 _CODES = range(128, 256)
 

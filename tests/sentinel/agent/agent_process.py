@@ -27,7 +27,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sentinel.packing import zipapp
+from sentinel.packed import packed
 from tests.ports import free_ports
 from tests.sentinel.pki import SERVER, Authority, Issued, client_context
 
@@ -65,8 +65,8 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), H).serve_foreve
 
 @functools.cache
 def archive() -> bytes:
-    """Return the zipapp, built once."""
-    return zipapp()
+    """Return the zipapp, read once."""
+    return packed()
 
 
 class Refused(Exception):  # noqa: N818

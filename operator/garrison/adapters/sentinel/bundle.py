@@ -27,8 +27,8 @@ class Bundle:
 def bundle() -> Bundle:
     """Return the sentinel that this installation injects: the file that `make sentinel` writes.
 
-    Making it takes seconds, so a process makes it once.
+    The first process of an installation makes it, where it can keep it; see ``sentinel.packed``.
     """
     loader = importlib.import_module(f"{PACKAGE}.agent.loader")
-    packing = importlib.import_module(f"{PACKAGE}.packing")
-    return Bundle(archive=bytes(packing.zipapp()), loader=str(loader.LOADER))
+    packed = importlib.import_module(f"{PACKAGE}.packed")
+    return Bundle(archive=bytes(packed.packed()), loader=str(loader.LOADER))
