@@ -11,6 +11,8 @@ BIN := $(VENV)/bin
 PACKAGES := operator/garrison operator/akash_proto operator/akash_sandbox operator/kube_light operator/sentinel devenv tests
 export PYTHONPATH := operator:.
 export PATH := $(BIN):$(PATH)
+# Tests start very many processes: each would compile a thousand modules and pack the sentinel afresh.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
