@@ -9,6 +9,7 @@ from typing import Any
 
 from sentinel.agent.errors import Refusal
 from sentinel.guard import ladder
+from sentinel.guard.annex import Annex
 from sentinel.guard.audit import Destination, Record
 from sentinel.guard.errors import CannotEnforce, PolicyError
 from sentinel.guard.guard import Guard, Options
@@ -25,13 +26,15 @@ _TEXT = 200
 class Guarding:
     """Holds every process that the agent starts to version ``version`` of the egress policy."""
 
-    def __init__(self, version: int, spec: Any, options: Options) -> None:
+    def __init__(
+        self, version: int, spec: Any, options: Options, annex: Annex | None = None
+    ) -> None:
         """Start the guard: before any thread exists. Raises PolicyError."""
         self.version = version
         self.policy: Policy = parse_policy(spec)
         self._lock = threading.Lock()
         self._about: dict[tuple[str, str, int, str], Record] = {}
-        self._guard: Guard | None = Guard(self.policy, self._heard, options)
+        self._guard: Guard | None = Guard(self.policy, self._heard, options, annex)
         self._failure = ""
         try:
             self._start: Record = self._guard.start()

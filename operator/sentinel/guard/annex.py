@@ -22,6 +22,7 @@ from sentinel.guard.links import add_address, bring_up
 _TIMEOUT_SECONDS = 10.0
 _MAX_REQUEST = 1 << 20
 _MAX_DESCRIPTORS = 64
+_ENTER = b"enter"
 
 Request = dict[str, Any]
 
@@ -32,6 +33,22 @@ class Annex:
     def __init__(self, control: socket.socket, pid: int) -> None:
         self._control = control
         self.pid = pid
+
+    def enter(self, program: bytes = b"") -> None:
+        """Let it make its namespace, with a seccomp program for it and what it starts.
+
+        Call it once, before anything else, and while this process is dumpable: the user map is
+        written from here. Raises OSError, and ends the helper then.
+        """
+        try:
+            self._control.send(_ENTER + program)
+            _expect(self._control)  # it has left for its namespace
+            _write_maps(self.pid)
+            self._control.send(b"{}")
+            _expect(self._control)
+        except BaseException:
+            self.close()
+            raise
 
     def make(self, family: int, kind: int) -> int:
         """Return a descriptor of a new socket in the namespace; raises OSError."""
@@ -66,11 +83,11 @@ class Annex:
         return answer, descriptors
 
 
-def open_annex(*, program: bytes = b"") -> Annex:
-    """Start the helper, with a seccomp program for it and what it starts; raises OSError.
+def fork_annex() -> Annex:
+    """Fork the helper, which waits for ``enter``; raises OSError.
 
-    Call it before any thread exists and while this process is dumpable: it forks, and its parent
-    writes the user map.
+    Call it before any thread exists. The helper keeps a copy of this process's memory: the earlier
+    it is forked, the smaller.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     parent = os.getpid()
@@ -78,21 +95,12 @@ def open_annex(*, program: bytes = b"") -> Annex:
     if pid == 0:
         try:
             ours.close()
-            _serve(theirs, parent, program)
+            _serve(theirs, parent)
         finally:
             os._exit(0)
     theirs.close()
     ours.settimeout(_TIMEOUT_SECONDS)
-    annex = Annex(ours, pid)
-    try:
-        _expect(ours)  # it has left for its namespace
-        _write_maps(pid)
-        ours.send(b"{}")
-        _expect(ours)
-    except BaseException:
-        ours.close()
-        raise
-    return annex
+    return Annex(ours, pid)
 
 
 def _expect(control: socket.socket) -> None:
@@ -143,11 +151,13 @@ def _write(path: str, text: str) -> None:
 # -- the helper's side
 
 
-def _serve(control: socket.socket, parent: int, program: bytes) -> None:
+def _serve(control: socket.socket, parent: int) -> None:
     try:
         kernel.die_with_parent(signal.SIGKILL)
-        if os.getppid() != parent:
+        first = control.recv(_MAX_REQUEST)
+        if os.getppid() != parent or not first:
             return
+        program = first[len(_ENTER) :]
         kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET)
         control.send(b"{}")
         control.recv(16)
@@ -162,7 +172,8 @@ def _serve(control: socket.socket, parent: int, program: bytes) -> None:
         control.send(_failed(error))
         return
     control.send(b"{}")
-    load()
+    if program:  # only then is something started in here
+        load()
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, _MAX_REQUEST, _MAX_DESCRIPTORS)
         if not message:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from sentinel import VERSION
 from sentinel.guard import kernel, ladder
 from sentinel.guard.addresses import packed
-from sentinel.guard.annex import Annex, open_annex
+from sentinel.guard.annex import Annex, fork_annex
 from sentinel.guard.audit import FLUSH_SECONDS, Audit, Destination, Record
 from sentinel.guard.connects import Connects
 from sentinel.guard.errors import CannotEnforce
@@ -68,8 +68,13 @@ class Guard:
     """
 
     def __init__(
-        self, policy: Policy, on_record: Callable[[Record], None], options: Options = _NO_OPTIONS
+        self,
+        policy: Policy,
+        on_record: Callable[[Record], None],
+        options: Options = _NO_OPTIONS,
+        annex: Annex | None = None,
     ) -> None:
+        """``annex``: a helper that was forked already, and does not live longer than the guard."""
         if socket.getdefaulttimeout() is not None:
             raise ValueError(
                 "socket.setdefaulttimeout changes the workload's sockets too: unset it"
@@ -83,6 +88,7 @@ class Guard:
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._facts: dict[str, Any] = {}
         self._rung: ladder.Rung | None = None
+        self._waiting = annex
         self._annex: Annex | None = None
         self._filtered: FilteredThread | None = None
         self._listener: Listener | None = None
@@ -112,6 +118,8 @@ class Guard:
             self.close()
             self._audit.record("start", **self._described(ladder.REFUSED, None), error=str(error))
             raise CannotEnforce(str(error)) from error
+        if self._waiting:  # this rung needs none
+            self._waiting.close()
         record = self._described(ladder.level_of(self._rung, policy), self._rung)
         self._audit.record("start", **record)
         self._loop.later(FLUSH_SECONDS, self._flush)
@@ -136,7 +144,8 @@ class Guard:
         kernel.become_subreaper()
         if ladder.NAMESPACES in rung.needs:
             confined = rung.connect == ladder.RELAY
-            self._annex = open_annex(program=plain_program(rung) if confined else b"")
+            self._annex, self._waiting = self._waiting or fork_annex(), None
+            self._annex.enter(plain_program(rung) if confined else b"")
         kernel.set_dumpable(0)
         if rung.connect in (ladder.COPY, ladder.OWN):
             self._notify(rung)
@@ -272,7 +281,7 @@ class Guard:
         if self._filtered:
             self._filtered.end()
             self._filtered = None
-        for part in (self._relay, self._resolver, self._annex):
+        for part in (self._relay, self._resolver, self._annex, self._waiting):
             if part:
                 part.close()
         self._relay = self._resolver = self._annex = None
