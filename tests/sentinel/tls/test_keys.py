@@ -14,7 +14,8 @@ from sentinel.tls import certificate, der, p256
 from tests.sentinel.pki import SERVER, Authority
 
 SCALARS = st.integers(min_value=1, max_value=p256.N - 1)
-EDGES = [1, 2, 3, 15, 16, 17, 2**252, p256.N // 2, p256.N - 2, p256.N - 1]
+TEETH = [2**64, 2**128, 2**192, 2**64 + 1, 2**192 + 2**128 + 2**64 + 1, 2**64 - 1]
+EDGES = [1, 2, 3, 15, 16, 17, *TEETH, 2**252, p256.N // 2, p256.N - 2, p256.N - 1]
 
 
 def _reference(scalar: int) -> ec.EllipticCurvePrivateKey:
