@@ -56,6 +56,7 @@ words, text = __loader__.get_data(archive + "/modules").split(b"\\1")
 table = dict(enumerate([*map(chr, range(128)), *words.decode().split("\\0")]))
 parts = text.split(b"\\0")
 sys.meta_path.insert(0, Modules(archive, dict(zip(map(decoded, parts[::2]), parts[1::2]))))
+del words, text, parts
 from sentinel.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pty
 import signal
 import ssl
 import struct
@@ -83,7 +82,7 @@ class Shell:
                 os.close(fd)
 
     def _terminal(self) -> list[int]:
-        ours, theirs = pty.openpty()
+        ours, theirs = os.openpty()
         self._outputs, self._input = {ours: STDOUT}, ours
         self._resize(_SIZE.pack(*self._size))
         os.set_blocking(ours, False)

@@ -6,7 +6,6 @@ import json
 import os
 import time
 from collections.abc import Callable
-from copy import copy
 from typing import Any
 
 from sentinel.guard.mining import mining_sign
@@ -30,6 +29,12 @@ class Destination:
         self.last_seen = 0.0
         self.mining = ""
         self.looked_at: set[int] = set()
+
+    def copied(self) -> Destination:
+        """Return a copy, which the guard's thread does not change."""
+        copy = Destination(self.proto, self.destination, self.port, self.reason)
+        vars(copy).update(vars(self))
+        return copy
 
 
 class Audit:
@@ -138,7 +143,7 @@ class Audit:
 
     def destinations(self) -> list[Destination]:
         """Return copies of the counters: mining pools first, then the most denied."""
-        copies = [copy(entry) for entry in list(self._known.values())]
+        copies = [entry.copied() for entry in list(self._known.values())]
         return sorted(copies, key=lambda entry: (not entry.mining, -entry.count))
 
 

@@ -25,7 +25,7 @@ def test_nothing_is_loaded_once_a_workload_exists(tmp_path: Path) -> None:
         agent.call("PUT", "/v1/secrets/token", {"version": 1, **TOKEN})
         agent.start(metricsPath="/metrics")
         before = loaded(agent)
-        assert {"sentinel.agent.operations", "sentinel.relay.exchange", "shutil"} <= {*before}
+        assert {"sentinel.agent.operations", "sentinel.relay.exchange", "subprocess"} <= {*before}
         use(agent)
         agent.call("POST", "/v1/seal", {"reason": "done"})
         assert loaded(agent) == before

@@ -183,13 +183,20 @@ def test_two_agents_on_one_machine_keep_their_files(enrolled: AgentProcess, tmp_
         assert enrolled.get("/file") == "first"
 
 
-def test_files_of_a_former_life_are_removed(enrolled: AgentProcess) -> None:
-    """A container that is killed and restarted may keep its /dev/shm."""
+def test_files_of_a_former_life_are_removed(enrolled: AgentProcess, tmp_path: Path) -> None:
+    """A container that is killed and restarted may keep its /dev/shm; links in it lead nowhere."""
     left = Path(tempfile.mkdtemp(prefix="garrison-secrets-", dir=secrets.memory_place()))
     (left / "token.txt").write_text(CANARY)
+    (left / "below" / "it").mkdir(parents=True)
+    (left / "below" / "it" / "copy.txt").write_text(CANARY)
+    outside = tmp_path / "outside.txt"
+    outside.write_text("stays")
+    (left / "below" / "folder").symlink_to(tmp_path)
+    (left / "file").symlink_to(outside)
     enrolled.call("PUT", "/v1/secrets/token", _body(1, "new"))
     enrolled.start()
     assert not left.exists()
+    assert outside.read_text() == "stays"
 
 
 def test_the_folder_is_in_memory() -> None:
