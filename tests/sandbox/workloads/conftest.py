@@ -14,7 +14,7 @@ import pytest
 from akash_sandbox.runtimes import cgroup
 from akash_sandbox.runtimes.choice import choose
 from akash_sandbox.runtimes.container import RuntimeFailure
-from akash_sandbox.settings import RuntimeName
+from akash_sandbox.settings import Egress, RuntimeName
 from tests.sandbox.workloads.bench import Bench
 from tests.sandbox.workloads.image import Entry, ImageFiles, image, layer
 from tests.sandbox.workloads.registry import LoopbackRegistry
@@ -123,6 +123,17 @@ async def bench(
     made = Bench(folder=tmp_path / "data", image=registry.add(tiny))
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def open_bench(bench: Bench, oci: RuntimeName) -> Bench:
+    """A bench whose supervisors have a test network; skips where none can be made."""
+    bench.egress = Egress()
+    supervisor = await bench.supervisor(oci)
+    if not supervisor.egress_namespace:
+        pytest.skip(f"no test network: {supervisor.isolation}")
+    await supervisor.close()
+    return bench
 
 
 async def _usable(folder: Path) -> frozenset[str]:

@@ -2,82 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import subprocess
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
 from akash_sandbox.settings import Egress, RuntimeName
-from akash_sandbox.workloads.supervisor import Supervisor
-from tests.sandbox.workloads.bench import Bench, get, running, until
+from tests.sandbox.workloads.bench import Bench, get, running
+from tests.sandbox.workloads.outside import NOBODY, SERVER, ip, reaches, sent, serving
 
-SERVER = "203.0.113.10"
 SERVER_6 = "[2001:db8::10]"
-NOBODY = "8.8.8.8:443"
 WITH_IPV6 = Path("/proc/net/if_inet6").exists()
-
-
-@pytest.fixture
-async def open_bench(bench: Bench, oci: RuntimeName) -> Bench:
-    """A bench whose supervisors have a test network; skips where none can be made."""
-    bench.egress = Egress()
-    supervisor = await bench.supervisor(oci)
-    if not supervisor.egress_namespace:
-        pytest.skip(f"no test network: {supervisor.isolation}")
-    await supervisor.close()
-    return bench
-
-
-@asynccontextmanager
-async def serving(namespace: str, folder: Path) -> AsyncIterator[None]:
-    """Run a web server at port 80 of every address of a namespace, as a test of egress would."""
-    process = await asyncio.create_subprocess_exec(
-        *("ip", "netns", "exec", namespace, sys.executable, "-m", "http.server"),
-        *("80", "--bind", "::", "--directory", str(folder)),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        await until(lambda: _listens(namespace), lambda: "no web server")
-        yield
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def _listens(namespace: str) -> bool:
-    return ":80 " in ip("netns", "exec", namespace, "ss", "-ltnH")
-
-
-def ip(*arguments: str) -> str:
-    """Return what ip(8) prints."""
-    return subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True).stdout
-
-
-def sent(supervisor: Supervisor, name: str = "tenant-1") -> int:
-    """Return the packets that a container has sent to the test network."""
-    state = supervisor.state(name)
-    assert state is not None
-    shown = ip("-n", supervisor.egress_namespace, "-json", "-stats", "link", "show")
-    links: list[dict[str, Any]] = json.loads(shown)
-    (link,) = [each for each in links if each["ifname"] == state.egress_interface]
-    return int(link["stats64"]["rx"]["packets"])
-
-
-async def reaches(external: int, target: str) -> bool:
-    """Return whether the container connects to a target."""
-    try:
-        await get(external, f"/dial?to={target}")
-    except aiohttp.ClientResponseError:
-        return False
-    return True
 
 
 async def test_servers_of_the_test_network_are_reached_by_name_and_address(
