@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from pydantic import TypeAdapter
 
 from akash_sandbox.client import SandboxAdmin
+from akash_sandbox.market.provider import Provider
+from akash_sandbox.providers import PROVIDERS
 from devenv.provision import ensure_container_runtime
 from devenv.stage import Script, Stage, open_stage
 from tests.e2e.conftest import scene
@@ -17,12 +20,27 @@ __all__ = ["scene"]
 
 HERE = Path(__file__).parent
 LIMIT_SECONDS = 300
+HARDENED, HARDENED_REGION = "granite", "eu-north"
+_MACHINES = TypeAdapter(tuple[Provider, ...]).dump_python(PROVIDERS, mode="json")
+"""Nothing is forbidden on them; the one more is as a provider with RuntimeDefault would be."""
+_DEAR = {"price_low": 0.2, "price_high": 0.2}
 SCRIPT = Script(
     runtime="auto",
     survey_seconds=1.0,
     bid_seconds=3.0,
     debug=True,
     webhook_hosts=("localhost",),
+    sandbox={
+        "providers": [
+            *_MACHINES,
+            {
+                "name": HARDENED,
+                "region": HARDENED_REGION,
+                "confinement": "runtime-default",
+                **_DEAR,
+            },
+        ]
+    },
 )
 
 

@@ -22,6 +22,7 @@ from devenv.processes import Process
 from garrison.api.lease import parse_lease
 from garrison.cli.inside import looking
 from tests.e2e.bodies import Body, condition
+from tests.e2e.guarded.conftest import HARDENED_REGION
 from tests.e2e.guarded.replicas import models, place, serve, the_lease, told
 from tests.e2e.scene import Scene
 from tests.e2e.test_serving import connected
@@ -62,6 +63,25 @@ async def test_a_replica_starts_sealed_and_takes_its_own_clients_only(scene: Sce
     stranger = ssl.create_default_context()
     stranger.check_hostname, stranger.verify_mode = False, ssl.CERT_NONE
     assert await heard(host, port, stranger) == b""
+
+
+async def test_on_a_hardened_machine_another_rung_enforces(scene: Scene) -> None:
+    """Where RuntimeDefault refuses copies of descriptors and user namespaces."""
+    policy = {
+        "apiVersion": "garrison.dev/v1alpha1",
+        "kind": "ProviderPolicy",
+        "metadata": {"name": "hardened", "namespace": scene.namespace},
+        "spec": {"regions": [HARDENED_REGION]},
+    }
+    await scene.stage.apply(policy)
+    lease = await serve(scene, providerPolicyRef={"name": "hardened"})
+    egress = lease["status"]["egress"]
+    assert (egress["level"], egress["rung"]) == ("Enforced", "addfd-tcp")
+    guarded = await scene.condition("chat", "EgressEnforced")
+    assert (guarded["status"], guarded["reason"]) == ("True", "Enforced"), guarded
+    assert await dialled(scene, 443) == "PermissionError"
+    async with connected(scene, "chat") as url:
+        assert await models(url) == 200
 
 
 async def heard(host: str, port: int, context: ssl.SSLContext | None) -> bytes:

@@ -81,7 +81,7 @@ def witness(namespace: str) -> Iterator[socket.socket]:
 
 def destinations(seen: socket.socket) -> list[str]:
     """Return where the packets went that the witness has seen since it was last asked."""
-    found = []
+    found: list[str] = []
     while True:
         try:
             packet = seen.recv(_LONGEST)
