@@ -22,11 +22,11 @@ from rich.console import Console
 from rich.table import Table
 
 from devenv.bench_processes import begin, cpu_seconds, free_port, kibibytes, wait_for
+from devenv.bench_pythons import compared
 from devenv.bench_relay_peers import Peer, Task, envoy, envoy_http, haproxy, nginx
+from devenv.checkout import ROOT
 from devenv.errors import DevenvError
 from garrison.adapters.sentinel import certificates
-from sentinel.relay.settings import Identity, Settings
-from sentinel.relay.workers import Relay
 
 ROUNDS = 5
 SOURCE = Path(__file__).with_suffix(".go")
@@ -34,7 +34,8 @@ CLIENT_URI, LEASE_URI = "spiffe://bench/ns/a/iw/b", "spiffe://bench/lease/c"
 RELAY, ENVOY = "sentinel", "envoy"
 _PLAIN = "plain"
 IDLE = 1000
-_WIDTH = 130
+_WIDTH = 160
+_SOURCES = os.pathsep.join((str(ROOT), str(ROOT / "operator")))
 # mode of the Go program, its number, what is shown, and the issue's goal beside Envoy
 RATES: tuple[tuple[str, int, str, str], ...] = (
     ("requests1", 2000, "requests/CPU s, 1 connection", ">= 0.9x"),
@@ -153,19 +154,23 @@ def _issue(folder: Path) -> tuple[Path, Path, Path]:
     return server, client, authority
 
 
-def _relay(task: Task) -> Peer:
-    arguments = (str(task.port), str(task.upstream), str(task.identity), str(task.authority))
-    return Peer(command=(sys.executable, "-m", "devenv.bench_relay", *arguments), env={})
+def _relay_by(python: Path) -> Callable[[Task], Peer]:
+    """Return the sentinel's relay as a peer that ``python`` runs."""
+
+    def relay(task: Task) -> Peer:
+        files = (str(task.identity), str(task.authority))
+        words = ("-m", "devenv.bench_relay_server", str(task.port), str(task.upstream), *files)
+        return Peer(command=(str(python), *words, CLIENT_URI), env={"PYTHONPATH": _SOURCES})
+
+    return relay
 
 
-def serve_relay(port: int, upstream: int, identity: Path, authority: Path) -> None:
-    """Be the sentinel's relay with one worker, as in a container of one core."""
-    text = identity.read_text()
-    certificate = text[text.index("-----BEGIN CERTIFICATE") :]
-    relay = Relay(1)
-    presented = Identity(certificate, text.removesuffix(certificate), [authority.read_text()])
-    relay.open(Settings("127.0.0.1", port, upstream, CLIENT_URI, presented))
-    os.waitpid(relay.pid, 0)
+def relays() -> dict[str, Callable[[Task], Peer]]:
+    """Return the relay by every Python that is compared, by the name of its column.
+
+    This machine's own may be a build without the optimisations that those of images have.
+    """
+    return {f"{RELAY}, {one.version}": _relay_by(one.path) for one in compared()}
 
 
 def rates(stage: Stage) -> Table:
@@ -224,16 +229,12 @@ def memory(stage: Stage) -> Table:
 
 
 def main() -> int:
-    if len(sys.argv) == 5:
-        port, upstream, identity, authority = sys.argv[1:]
-        serve_relay(int(port), int(upstream), Path(identity), Path(authority))
-        return 0
     begin("devenv.bench_relay", __doc__)
     console = Console(width=_WIDTH)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="garrison-bench-")))
         stage = Stage(folder, stack)
-        for name, make in {RELAY: _relay, **PEERS}.items():
+        for name, make in {**relays(), **PEERS}.items():
             stage.add(name, make)
         for show in (latency, rates, memory):
             console.print(show(stage))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from sentinel.relay.settings import Identity, Settings
 from sentinel.relay.workers import Relay
@@ -23,10 +24,6 @@ def serve(port: int, upstream: int, identity: str, authority: str, client: str) 
     os.waitpid(relay.pid, 0)
 
 
-def _text(path: str) -> str:
-    with open(path, encoding="ascii") as file:
-        return file.read()
-
-
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), int(sys.argv[2]), _text(sys.argv[3]), _text(sys.argv[4]), sys.argv[5])
+    _identity, _authority = (Path(each).read_text("ascii") for each in sys.argv[3:5])
+    serve(int(sys.argv[1]), int(sys.argv[2]), _identity, _authority, sys.argv[5])
