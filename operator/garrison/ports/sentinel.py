@@ -196,7 +196,8 @@ class Sentinel(Protocol):
         """Put a version of the policy in force. An older version than the known one is refused.
 
         A change of mode seals the container: RejectedError with reason RestartNeeded, and another
-        instance answers that can take the new mode.
+        instance answers that can take the new mode. After a workload has run the container ends
+        instead; what its provider starts in its place is asked once more, and refuses once more.
         """
 
     async def deliver(self, door: Door, delivery: Delivery) -> None:

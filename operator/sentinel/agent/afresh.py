@@ -1,7 +1,8 @@
 """Starting afresh in the same process: sealed, another instance, with another first policy.
 
 A guard's mode and rung are chosen before any thread exists, and cannot be changed later. So a policy
-that needs others is taken by executing the program again, as a restart of the container would.
+that needs others is taken by executing the program again. That reads Python from the image's disk,
+so it is only for a container in which no workload has run: another one ends, to be restarted.
 """
 
 from __future__ import annotations

@@ -66,6 +66,8 @@ class Agent:
         self.instance = os.urandom(16).hex()
         self.workload: Optional[Workload] = None  # noqa: UP045
         self.state, self.sealed_because, self.gives_way = SEALED, "", False
+        self.inhabited = False
+        """Whether a workload has ever been started, and may have written to the disk."""
         self.start_afresh: Callable[[Any], None] = _nothing
         self.began = time.time()
         self.digest = own_digest()
@@ -173,6 +175,7 @@ class Agent:
             self.secrets.settle(uid, os.getegid() if launch.gid is None else launch.gid)
             workload = Workload(launch, self._spawn, self.children, self.logs, self.keep)
             self._open(launch, enrolled)
+            self.inhabited = True
             try:
                 workload.start()
             except Refusal:

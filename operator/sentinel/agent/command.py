@@ -28,7 +28,8 @@ Garrison starts it as process 1; the bootstrap comes from the variable GARRISON_
   --listen ADDRESS   listen on this address only (default: all)
   --rung NAME        use this way of enforcing or none (see 'sentinel.pyz probe')
 
-The exit code is 0 after SIGTERM, 78 for a bootstrap that is not usable, 71 when a port is taken.
+The exit code is 0 after SIGTERM, 78 for a bootstrap that is not usable, 71 when a port is taken,
+75 when the container must be restarted to take a policy of another mode.
 """
 
 

@@ -25,7 +25,7 @@ from sentinel.guard.kernel import return_memory
 from sentinel.guard.launch import load
 from sentinel.relay.workers import Relay
 
-EX_OK, EX_SOFTWARE = 0, 70
+EX_OK, EX_SOFTWARE, EX_RESTART = 0, 70, 75
 _FORWARDED = ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH")
 _ENDING = ("SIGTERM", "SIGINT")
 _REAP_SECONDS = 5.0
@@ -111,16 +111,21 @@ class Supervisor:
             if not pid:
                 return None
             if pid == self._relay.pid:
-                if self._policy is not None:
-                    options = [
-                        f"{name}={self._given[name]}" for name in _KEPT if name in self._given
-                    ]
-                    afresh(self._bootstrap.given, self._policy, options)
-                if not self._ending:
-                    sys.stderr.write("sentinel: the relay's process ended\n")
-                return EX_OK if self._ending else EX_SOFTWARE
+                return self._over()
             self._guarding.reaped(pid, status)
             self._children.reaped(pid, status)
+
+    def _over(self) -> int:
+        """Return the exit code once the relay has ended, or start afresh."""
+        if self._policy is not None:
+            if self._agent.inhabited:
+                sys.stderr.write("sentinel: restart the container: the policy's mode has changed\n")
+                return EX_RESTART
+            options = [f"{name}={self._given[name]}" for name in _KEPT if name in self._given]
+            afresh(self._bootstrap.given, self._policy, options)
+        if not self._ending:
+            sys.stderr.write("sentinel: the relay's process ended\n")
+        return EX_OK if self._ending else EX_SOFTWARE
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:
         workload = self._agent.workload
@@ -133,7 +138,10 @@ class Supervisor:
             threading.Thread(target=self._stop, daemon=True).start()
 
     def _start_afresh(self, spec: Any) -> None:
-        """End this instance for one that can hold ``spec``, once the caller has its answer."""
+        """End this instance for one that can hold ``spec``, once the caller has its answer.
+
+        After a workload it ends the container too: Python's own files may be an intruder's by then.
+        """
         if not self._ending:
             self._ending, self._policy = True, spec
             timer = threading.Timer(_ANSWERED_SECONDS, self._give_way)

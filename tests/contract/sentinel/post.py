@@ -79,6 +79,9 @@ class Post(Protocol):
     async def restart(self) -> None:
         """Restart the container: it comes back sealed."""
 
+    async def again(self) -> None:
+        """Wait until the container has ended by itself, and start it as its provider does."""
+
     async def copy(self) -> None:
         """Let another container answer beside this one, with the same bootstrap."""
 
@@ -212,6 +215,10 @@ class RealPost:
         await self._ended()
         await self._started(self.ports)
 
+    async def again(self) -> None:
+        await self._processes.pop().wait()
+        await self._started(self.ports)
+
     async def copy(self) -> None:
         await self._started(SentinelPorts(data=free_port(), control=free_port()))
 
@@ -329,6 +336,9 @@ class MemoryPost:
 
     async def restart(self) -> None:
         self._memory.restart(self._deployment)
+
+    async def again(self) -> None:
+        """In memory the provider has done so already."""
 
     async def copy(self) -> None:
         self._memory.cloning.add("p1")

@@ -11,7 +11,7 @@ import pytest
 
 from garrison.api.egress import DENY_ALL, Allow, EgressPolicySpec
 from garrison.errors import AuthError, GarrisonError, RejectedError, UnavailableError
-from garrison.ports.sentinel import Delivery, EgressView, SentinelState, View
+from garrison.ports.sentinel import Delivery, Door, EgressView, SentinelState, View
 from tests.contract.sentinel.post import Post, enrolled
 
 NOTHING = EgressPolicySpec(require_enforced=False)
@@ -99,6 +99,30 @@ async def test_a_change_of_mode_seals_and_is_then_taken_and_never_called_enforce
     (would,) = (await sought(post)).denied
     assert (would.destination, would.address, would.port) == (AWAY, AWAY, 3333)
     assert would.mining == "pool-port"
+
+
+async def test_a_change_of_mode_after_a_workload_ran_needs_another_start_of_the_container(
+    post: Post,
+) -> None:
+    door = await enrolled(post, await post.door())
+    await post.sentinel.set_egress(door, 1, NOTHING)
+    await post.sentinel.start(door, post.launch())
+    before = await the(post)
+    await change_mode(post, door)
+    await post.again()
+    door = await enrolled(post, await post.door())
+    assert door.instance != before.instance
+    await change_mode(post, door)  # it was started with the mode of its bootstrap
+    await settled(post, door.instance or "")
+    door = await enrolled(post, await post.door())
+    assert (await post.sentinel.set_egress(door, 2, AUDIT)).mode == "Audit"
+
+
+async def change_mode(post: Post, door: Door) -> None:
+    """Ask for an audit of what enforces; it is refused, and takes effect in another instance."""
+    with pytest.raises(RejectedError) as caught:
+        await post.sentinel.set_egress(door, 2, AUDIT)
+    assert caught.value.reason == "RestartNeeded"
 
 
 async def test_what_is_refused_is_told(post: Post) -> None:

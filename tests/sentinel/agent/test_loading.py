@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.sentinel.agent.agent_process import PYTHON, AgentProcess, until
+import pytest
+
+from sentinel.agent.supervisor import EX_RESTART
+from tests.sentinel.agent.agent_process import PYTHON, SECONDS, AgentProcess, Refused, until
 from tests.sentinel.agent.test_shell import session
 
 TOKEN = {"value": "c2VjcmV0", "file": "token.txt", "onRotate": "Restart"}
@@ -29,6 +32,31 @@ def test_nothing_is_loaded_once_a_workload_exists(tmp_path: Path) -> None:
         use(agent)
         agent.call("POST", "/v1/seal", {"reason": "done"})
         assert loaded(agent) == before
+
+
+INTRUDER = """#!/bin/sh
+{ cat /proc/self/status; env; } > %s
+exec %s "$@"
+"""
+
+
+def test_a_python_that_the_workload_replaced_is_never_executed(tmp_path: Path) -> None:
+    """A policy of another mode needs another start, and executes nothing from this disk."""
+    python, other, ran = tmp_path / "python3", tmp_path / "other", tmp_path / "ran"
+    python.symlink_to(PYTHON)
+    other.write_text(INTRUDER % (ran, PYTHON))
+    other.chmod(0o755)
+    with AgentProcess(tmp_path, python=str(python)) as agent:
+        agent.enrol()
+        command = agent.launch()["argv"]
+        agent.start(argv=["sh", "-c", f'mv {other} {python} && exec "$@"', "sh", *command])
+        until(lambda: agent.get() != "")
+        assert not python.is_symlink()
+        with pytest.raises(Refused) as caught:
+            agent.call("PUT", "/v1/egress", {"version": 2, "spec": {"mode": "Audit"}})
+        assert caught.value.reason == "RestartNeeded"
+        assert agent.process.wait(SECONDS) == EX_RESTART
+        assert not ran.exists()
 
 
 def use(agent: AgentProcess) -> None:

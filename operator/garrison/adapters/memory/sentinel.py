@@ -92,7 +92,9 @@ class MemorySentinel:
     def restart(self, deployment: str) -> None:
         """Restart a container: it comes back sealed, as another instance."""
         self._restarts[deployment] = self._restarts.get(deployment, 0) + 1
-        self._instances.pop(deployment, None)
+        ended = self._instances.pop(deployment, None)
+        if ended is not None:
+            self._modes.pop(ended.lease, None)
         self.swapped.discard(deployment)
         self.invaded.discard(deployment)
 
@@ -148,8 +150,9 @@ class MemorySentinel:
             if version < found.version:
                 raise RejectedError("an older version of the policy", reason="StaleVersion")
             if policy.mode != found.policy.mode:
-                self._modes[door.lease.uid] = policy
                 self.restart(deployment)
+                if found.instance not in self.started:  # else the container begins anew
+                    self._modes[door.lease.uid] = policy
                 raise RejectedError("the mode is chosen at start", reason="RestartNeeded")
             found.version, found.policy = version, policy
             return replace(self._guard(found, lease), denied_total=0, denied=())
