@@ -64,6 +64,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE = 0o100644 << 16
 _UNIX = 3
 _OUTSIDE = ("packed.py", "packing.py", "minify.py")
+_TYPING = re.compile(r"^from typing import", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 _CODES = range(128, 256)
 
@@ -100,7 +101,7 @@ def _modules(sources: str, folder: str) -> bytes:
     texts = []
     for path in paths:
         with open(path, encoding="utf-8") as file:
-            texts.append(bare(file.read()))
+            texts.append(_TYPING.sub("from sentinel.hints import", bare(file.read())))
     kept = {name for text in texts for name in keywords(text)}
     short = with_short_private_names([with_short_locals(text, kept) for text in texts])
     names = [os.path.relpath(path, parent) for path in paths]

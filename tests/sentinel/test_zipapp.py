@@ -7,12 +7,16 @@ import functools
 import io
 import subprocess
 import sys
+import typing
 import zipfile
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from devenv.sentinel import SOURCES, write
+from sentinel import hints
 from sentinel.minify import bare, keywords, with_short_locals
 from sentinel.packed import packed
 from sentinel.packing import GOAL_BYTES, zipapp
@@ -83,6 +87,56 @@ def test_only_the_standard_library_is_imported(path: Path) -> None:
     ]
     roots = {name.partition(".")[0] for name in names}
     assert roots <= sys.stdlib_module_names | {"sentinel"}
+
+
+def test_nothing_of_typing_runs() -> None:
+    """It would take a megabyte; what stands in for it has all that is asked of it."""
+    asked = {
+        (node.module, alias.name)
+        for text in _packed().values()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert not [name for module, name in asked if module == "typing"]
+    assert {name for module, name in asked if module == "sentinel.hints"} <= {*dir(hints)}
+
+
+RECORD = """
+class Record(NamedTuple):
+    name: str
+    ports: List[int]
+    level: Optional[str] = None
+    limits: Tuple[str, ...] = ()
+
+    def __repr__(self):
+        return f"Record({self.name!r})"
+
+    @property
+    def first(self):
+        return self.ports[0]
+
+    @classmethod
+    def of(cls, name):
+        return cls(name, [443])
+"""
+
+
+@pytest.mark.parametrize("kind", [typing, hints])
+def test_named_tuples_are_the_same(kind: ModuleType) -> None:
+    names: dict[str, Any] = {**vars(kind), "__name__": "records"}
+    exec(RECORD, names)
+    record = names["Record"]
+    given = record("a", [80, 443], limits=("none",))
+    assert given == ("a", [80, 443], None, ("none",))
+    assert record._fields == ("name", "ports", "level", "limits")
+    assert (repr(given), given.first, record.of("b").ports) == ("Record('a')", 80, [443])
+    assert given._replace(level="x").level == "x"
+    assert (record.__module__, record.__qualname__) == ("records", "Record")
+    with pytest.raises(TypeError, match="ports"):
+        record("a")
+    with pytest.raises(AttributeError):
+        given.name = "b"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCES)))
