@@ -34,8 +34,6 @@ from tests.safeguards import without_intent
 from tests.simulation.run import LONG_EVERY, LONG_SEED, run_seed
 
 SEEDS = range(300)
-LUCKY = (4, 53, 6, 9, 42, 57, 69)
-"""seeds that have noticed everything between them: looked at first, to be quick"""
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -193,35 +191,38 @@ def _hasty_retirement(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("patch", "complaint"),
+    ("patch", "complaint", "lucky"),
     [
-        pytest.param(without_intent, "open deployments for one lease", id="intent removed"),
-        pytest.param(_doubled_create, "open deployments for one lease", id="create doubled"),
-        pytest.param(_unverified_close, "still paid", id="close not verified"),
-        pytest.param(_no_ceilings, "the ceiling is", id="ceilings ignored"),
-        pytest.param(_eager_routing, "was never Ready", id="routed before Ready"),
-        pytest.param(_no_look, "nobody has looked inside", id="no look at what runs"),
-        pytest.param(_forgetful_ledger, "is in no ledger", id="ledger after the fact"),
-        pytest.param(_forgotten_adoption, "adopted deployments", id="adoption forgotten"),
-        pytest.param(_doubled_deposit, "went into deployment", id="deposit doubled"),
-        pytest.param(_doubled_mint, "after the last mint", id="mint doubled"),
-        pytest.param(_unknown_mint_refused, "after the last mint", id="mint taken for refused"),
+        pytest.param(without_intent, "open deployments for one lease", 9, id="intent removed"),
+        pytest.param(_doubled_create, "open deployments for one lease", 1, id="create doubled"),
+        pytest.param(_unverified_close, "still paid", 9, id="close not verified"),
+        pytest.param(_no_ceilings, "the ceiling is", 9, id="ceilings ignored"),
+        pytest.param(_eager_routing, "was never Ready", 6, id="routed before Ready"),
+        pytest.param(_no_look, "nobody has looked inside", 8, id="no look at what runs"),
+        pytest.param(_forgetful_ledger, "is in no ledger", 9, id="ledger after the fact"),
+        pytest.param(_forgotten_adoption, "adopted deployments", 1, id="adoption forgotten"),
+        pytest.param(_doubled_deposit, "went into deployment", 6, id="deposit doubled"),
+        pytest.param(_doubled_mint, "after the last mint", 9, id="mint doubled"),
+        pytest.param(_unknown_mint_refused, "after the last mint", 42, id="mint taken for refused"),
         pytest.param(
-            _pause_after_refusal(timedelta()), "was tried", id="refused mint repeated at once"
+            _pause_after_refusal(timedelta()), "was tried", 0, id="refused mint repeated at once"
         ),
         pytest.param(
-            _pause_after_refusal(minting.MINT_EVERY), "was refused", id="refused mint given up"
+            _pause_after_refusal(minting.MINT_EVERY), "was refused", 57, id="refused mint given up"
         ),
-        pytest.param(_failed_repeat_ends, "served, and failed", id="failed repeat ends"),
-        pytest.param(_hasty_retirement, "before a successor was Ready", id="successor not awaited"),
-        pytest.param(_hasty_deposit, "went into deployment", id="outcome not awaited"),
+        pytest.param(_failed_repeat_ends, "served, and failed", 0, id="failed repeat ends"),
+        pytest.param(
+            _hasty_retirement, "before a successor was Ready", 0, id="successor not awaited"
+        ),
+        pytest.param(_hasty_deposit, "went into deployment", 3, id="outcome not awaited"),
     ],
 )
 def test_a_missing_safeguard_is_noticed(
-    monkeypatch: pytest.MonkeyPatch, patch: Patch, complaint: str
+    monkeypatch: pytest.MonkeyPatch, patch: Patch, complaint: str, lucky: int
 ) -> None:
+    """``lucky`` is a seed that has noticed it: looked at first, to be quick."""
     patch(monkeypatch)
-    for seed in (*LUCKY, *SEEDS):
+    for seed in (lucky, *SEEDS):
         if any(complaint in each for each in run_seed(seed).broken):
             return
     pytest.fail(f"no seed of {SEEDS} noticed; the simulation does not check this")
