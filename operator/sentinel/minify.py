@@ -37,6 +37,7 @@ _Place = Tuple[int, int]  # noqa: UP006
 def bare(source: str) -> str:
     """Return Python source that does the same, in fewer bytes; every statement on its line."""
     tree = ast.parse(source)
+    nodes = list(ast.walk(tree))
     lines = source.splitlines()
     quoted: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -45,10 +46,10 @@ def bare(source: str) -> str:
             lines[row - 1] = lines[row - 1][:column].rstrip()
         elif token.start[0] != token.end[0] and token.string.strip():
             quoted.update(range(token.start[0], token.end[0]))
-    for begin, end in sorted(_annotations(tree, lines), reverse=True):
+    for begin, end in sorted(_annotations(nodes, lines), reverse=True):
         _cut(lines, begin, end)
-    _blank_texts(tree, lines)
-    _thin_imports(tree, lines)
+    _blank_texts(nodes, lines)
+    _thin_imports(tree, _used(nodes), lines)
     shallow = [line if row in quoted else _shallow(line) for row, line in enumerate(lines)]
     return _tight("\n".join(shallow) + "\n")
 
@@ -75,13 +76,12 @@ def _tight(source: str) -> str:
     return "\n".join(lines)
 
 
-def _annotations(tree: ast.AST, lines: list[str]) -> set[tuple[_Place, _Place]]:
+def _annotations(nodes: Sequence[ast.AST], lines: list[str]) -> set[tuple[_Place, _Place]]:
     """Return where annotations of functions and inside them are: nothing reads those."""
     found = set()
-    functions = [
-        node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    ]
-    for function in functions:
+    within: set[int] = set()
+    for function in [node for node in nodes if isinstance(node, _FUNCTIONS)]:
+        within.update(range(function.lineno, (function.end_lineno or function.lineno) + 1))
         if function.returns:
             row, column = function.returns.lineno, function.returns.col_offset
             arrow = lines[row - 1].rindex("->", 0, column)
@@ -91,9 +91,9 @@ def _annotations(tree: ast.AST, lines: list[str]) -> set[tuple[_Place, _Place]]:
             if argument.annotation:
                 begin = argument.col_offset + len(argument.arg)
                 found.add(((argument.lineno, begin), _end(argument.annotation)))
-        for node in ast.walk(function):
-            if isinstance(node, ast.AnnAssign) and node.value:
-                found.add((_end(node.target), _end(node.annotation)))
+    for node in nodes:
+        if isinstance(node, ast.AnnAssign) and node.value and node.lineno in within:
+            found.add((_end(node.target), _end(node.annotation)))
     return found
 
 
@@ -118,9 +118,9 @@ def _cut(lines: list[str], begin: _Place, end: _Place) -> None:
     lines[last - 1] = rest
 
 
-def _blank_texts(tree: ast.AST, lines: list[str]) -> None:
+def _blank_texts(nodes: Sequence[ast.AST], lines: list[str]) -> None:
     """Blank docstrings, and the texts that stand after what they explain."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, _DOCUMENTED):
             continue
         for statement in node.body:
@@ -131,9 +131,8 @@ def _blank_texts(tree: ast.AST, lines: list[str]) -> None:
                     lines[first] = " " * statement.col_offset + "pass"
 
 
-def _thin_imports(tree: ast.Module, lines: list[str]) -> None:
+def _thin_imports(tree: ast.Module, used: Collection[str], lines: list[str]) -> None:
     """Leave out imported names that only annotations use."""
-    used = _used(tree)
     for statement in tree.body:
         if isinstance(statement, ast.ImportFrom) and statement.module in _FOR_ANNOTATIONS:
             kept = [each.name for each in statement.names if each.name in used]
@@ -143,15 +142,15 @@ def _thin_imports(tree: ast.Module, lines: list[str]) -> None:
                 lines[first] = f"from {statement.module} import {', '.join(kept)}"
 
 
-def _used(tree: ast.Module) -> set[str]:
+def _used(nodes: Sequence[ast.AST]) -> set[str]:
     """Return the names that are looked up when the module runs."""
     annotations: set[int] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, (ast.arg, ast.AnnAssign)) and node.annotation:
             annotations.update(map(id, ast.walk(node.annotation)))
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.returns:
+        elif isinstance(node, _FUNCTIONS) and node.returns:
             annotations.update(map(id, ast.walk(node.returns)))
-    names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+    names = (node for node in nodes if isinstance(node, ast.Name))
     return {node.id for node in names if id(node) not in annotations}
 
 
@@ -215,15 +214,18 @@ def _shown(node: ast.AST) -> list[str]:
     return [name for text in texts for name in _PRIVATE.findall(str(text))]
 
 
-def keywords(source: str) -> set[str]:
+def keywords(tree: ast.Module) -> set[str]:
     """Return the names by which arguments are given somewhere."""
-    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.keyword))
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.keyword))
     return {node.arg for node in calls if node.arg}
 
 
-def with_short_locals(source: str, kept: Collection[str]) -> str:
-    """Shorten parameters and local names of functions, but for the names ``kept``."""
-    functions, outer = _parted(ast.parse(source))
+def with_short_locals(source: str, tree: ast.Module, kept: Collection[str]) -> str:
+    """Shorten parameters and local names of functions, but for the names ``kept``.
+
+    ``tree`` is what ``source`` is parsed to.
+    """
+    functions, outer = _parted(tree)
     places: dict[_Place, tuple[str, str]] = {}
     for nodes in functions:
         named = _places_of_names(nodes)
@@ -243,21 +245,23 @@ def with_short_locals(source: str, kept: Collection[str]) -> str:
 
 def _parted(tree: ast.Module) -> tuple[list[list[ast.AST]], set[str]]:
     """Return the nodes of each outermost function without classes, and all names around them."""
-    functions, outer = [], _RESERVED | _imported(tree)
+    functions, outer = [], set(_RESERVED)
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
         outer.update(_defined(node))
         within = list(ast.walk(node)) if isinstance(node, _FUNCTIONS) else []
         if not within or any(isinstance(each, ast.ClassDef) for each in within):
+            outer.update(_imported([node]))
             waiting.extend(ast.iter_child_nodes(node))
         else:
+            outer.update(_imported(within))
             functions.append(within)
     return functions, outer
 
 
-def _imported(tree: ast.Module) -> set[str]:
-    aliases = [node for node in ast.walk(tree) if isinstance(node, ast.alias)]
+def _imported(nodes: Sequence[ast.AST]) -> set[str]:
+    aliases = [node for node in nodes if isinstance(node, ast.alias)]
     return {(each.asname or each.name).partition(".")[0] for each in aliases}
 
 

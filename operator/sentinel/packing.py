@@ -7,6 +7,7 @@ timestamp, fixed attributes. It has to fit into an environment variable, so the 
 
 from __future__ import annotations
 
+import ast
 import io
 import os
 import re
@@ -102,8 +103,11 @@ def _modules(sources: str, folder: str) -> bytes:
     for path in paths:
         with open(path, encoding="utf-8") as file:
             texts.append(_TYPING.sub("from sentinel.hints import", bare(file.read())))
-    kept = {name for text in texts for name in keywords(text)}
-    short = with_short_private_names([with_short_locals(text, kept) for text in texts])
+    trees = [ast.parse(text) for text in texts]
+    kept = {name for tree in trees for name in keywords(tree)}
+    short = with_short_private_names(
+        [with_short_locals(text, tree, kept) for text, tree in zip(texts, trees)]
+    )
     names = [os.path.relpath(path, parent) for path in paths]
     return _coded("\0".join(part for pair in zip(names, short) for part in pair))
 

@@ -20,6 +20,7 @@ from sentinel import hints
 from sentinel.minify import bare, keywords, with_short_locals
 from sentinel.packed import packed
 from sentinel.packing import GOAL_BYTES, zipapp
+from tests.sentinel.pythons import OTHERS, python_or_skip
 
 OLDEST = (3, 9)
 FILES = sorted(SOURCES.rglob("*.py"))
@@ -32,6 +33,16 @@ def _archive() -> bytes:
 
 def test_the_same_sources_give_the_same_bytes() -> None:
     assert zipapp() == _archive()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("version", OTHERS)
+def test_every_python_makes_the_same_bytes(version: str) -> None:
+    """Leases keep the digest of what runs in them; an operator on another Python must not differ."""
+    program = "import sys; from sentinel.packing import zipapp; sys.stdout.buffer.write(zipapp())"
+    command = [python_or_skip(version), "-c", program]
+    made = subprocess.run(command, cwd=SOURCES.parent, capture_output=True, check=True).stdout
+    assert made == _archive()
 
 
 def test_what_an_earlier_process_made_is_the_same() -> None:
@@ -155,8 +166,9 @@ def _places(tree: ast.Module) -> set[tuple[str, int]]:
 def test_short_names_change_no_statement(path: Path) -> None:
     """But for names, the tree is the same: calls, attributes of others, keywords, texts."""
     source = bare(path.read_text())
-    short = with_short_locals(source, keywords(source))
-    assert _nameless(ast.parse(short)) == _nameless(ast.parse(source))
+    tree = ast.parse(source)
+    short = with_short_locals(source, tree, keywords(tree))
+    assert _nameless(ast.parse(short)) == _nameless(tree)
 
 
 def _nameless(tree: ast.Module) -> str:
@@ -191,7 +203,8 @@ result = Box().area(5, factor=2), swap(1, 2)(3)
 
 
 def test_short_names_mean_the_same() -> None:
-    short = with_short_locals(HARD, keywords(HARD))
+    tree = ast.parse(HARD)
+    short = with_short_locals(HARD, tree, keywords(tree))
     assert "amount" not in short
     assert "factor" in short
     assert len(short) < len(HARD)
