@@ -114,10 +114,15 @@ class Guard:
                 raise CannotEnforce(f"missing here: {ladder.missing(self._facts)}")
             if self._rung is not None:
                 self._establish(self._rung)
+            else:
+                self._filtered = FilteredThread(kernel.give_up_looking)
+                self._filtered.start()
         except (CannotEnforce, OSError) as error:
             self.close()
             self._audit.record("start", **self._described(ladder.REFUSED, None), error=str(error))
             raise CannotEnforce(str(error)) from error
+        finally:
+            kernel.set_dumpable(0)  # there are keys in here, whatever is enforced
         if self._waiting:  # this rung needs none
             self._waiting.close()
         record = self._described(ladder.level_of(self._rung, policy), self._rung)

@@ -332,6 +332,12 @@ def forbid_tcp_connects(version: int) -> None:
 
 NETWORK_CAPABILITIES = (12, 13, 19, 21, 38, 39)
 """NET_ADMIN, NET_RAW, SYS_PTRACE, SYS_ADMIN, PERFMON, BPF."""
+_LOOKING = (19, 21, 38)
+
+
+def give_up_looking() -> None:
+    """Give up the rights of this thread to look into processes that forbid it."""
+    drop_capabilities(_LOOKING)
 
 
 def drop_capabilities(numbers: tuple[int, ...]) -> None:
