@@ -35,6 +35,7 @@ def test_no_process_of_the_sentinel_can_be_looked_into(
 ) -> None:
     ours, seen = tmp_path / "ours", tmp_path / "seen"
     os.mkfifo(ours)
+    seen.touch()
     script = f'"{PYTHON}" -c "$1" < {ours} > {seen}; shift; exec "$@"'
     with AgentProcess(tmp_path, options=options) as agent:
         agent.enrol()
