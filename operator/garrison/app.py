@@ -227,19 +227,19 @@ def _trust(kube: KubeClient, namespace: str, clock: SystemClock, installation: s
     identities = CertificateIdentities(
         operator=operator_ca, leases=lease_ca, clock=clock, domain=domain
     )
+    bootstraps = KubeBootstraps(
+        kube=kube,
+        clock=clock,
+        namespace=namespace,
+        domain=domain,
+        operator=operator_ca,
+        bundle=bundle,
+    )
     return Trust(
         identities=identities,
-        bootstraps=KubeBootstraps(
-            kube=kube,
-            clock=clock,
-            namespace=namespace,
-            domain=domain,
-            operator=operator_ca,
-            leases=lease_ca,
-            bundle=bundle,
-        ),
+        bootstraps=bootstraps,
         sentinel=SentinelClient(
-            identities=identities,
+            pins=bootstraps.pins,
             operator=operator_ca,
             leases=lease_ca,
             clock=clock,

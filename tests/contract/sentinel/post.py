@@ -32,7 +32,7 @@ from garrison.ports.probe import Destination
 from garrison.ports.sentinel import Bootstraps, Denied, Door, Launch, Sentinel, SentinelPorts
 from tests.contract.market.stall import order
 from tests.ports import free_port
-from tests.unit.adapters.sentinel.trust import DOMAIN, LEASE, SYSTEM, trust
+from tests.unit.adapters.sentinel.trust import DOMAIN, LEASE, SYSTEM, Trust, trust
 
 SECRET = "bootstrap-1"
 SERVE = """
@@ -141,26 +141,26 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 class RealPost:
     """The zipapp as processes on loopback, started by the environment that a provider would get."""
 
-    def __init__(self) -> None:
-        self._trust = trust()
+    def __init__(self, found: Trust | None = None) -> None:
+        self._trust = found or trust()
         self.lease = LEASE
+        bootstraps = KubeBootstraps(
+            kube=self._trust.kube,
+            clock=self._trust.clock,
+            namespace=SYSTEM,
+            domain=DOMAIN,
+            operator=self._trust.operator,
+            bundle=bundle,
+        )
         self._client = SentinelClient(
-            identities=self._trust.identities,
+            pins=bootstraps.pins,
             operator=self._trust.operator,
             leases=self._trust.leases,
             clock=self._trust.clock,
             domain=DOMAIN,
         )
         self.sentinel: Sentinel = self._client
-        self.bootstraps: Bootstraps = KubeBootstraps(
-            kube=self._trust.kube,
-            clock=self._trust.clock,
-            namespace=SYSTEM,
-            domain=DOMAIN,
-            operator=self._trust.operator,
-            leases=self._trust.leases,
-            bundle=bundle,
-        )
+        self.bootstraps: Bootstraps = bootstraps
         self.identities = self._trust.identities
         self._pipe = Pipe()
         self._processes: list[asyncio.subprocess.Process] = []

@@ -2,7 +2,7 @@
 
 A Secret that Garrison made (``tls.crt``, ``tls.key``, ``ca.crt``, and ``next.crt``, ``next.key`` while a
 successor waits) is renewed by Garrison. One that was there before, cert-manager's for instance, is read
-and never written.
+and never written: what it held is kept in another one, so that its renewals overlap in the same way.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from garrison.adapters.sentinel.certificates import Signer, key_pem, new_authority, pem
-from garrison.adapters.sentinel.tenure import Tenure, Turn, turn
+from garrison.adapters.sentinel import succession
+from garrison.adapters.sentinel.certificates import Signer, new_authority, pem
+from garrison.adapters.sentinel.succession import Data
 from garrison.api.meta import LABEL_MANAGED_BY, MANAGED_BY, SECRET
 from garrison.errors import AlreadyExistsError, InvalidSpecError
 from garrison.ports.clock import Clock
@@ -27,20 +28,32 @@ from garrison.ports.kube import Kube, Object
 
 OPERATOR_CA = "garrison-operator-ca"
 LEASE_CA = "garrison-lease-ca"
+OVERLAP = "-overlap"
+"""Ends the name of the Secret with what a given one held."""
 RELOAD = timedelta(minutes=10)
+MAX_TRUSTED = 7
+"""A sentinel takes eight, and its operator's own certificate is one of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """Who signs now, and every certificate to trust, PEM."""
+    """Who signs now, and every certificate to trust, PEM.
+
+    ``chain`` leads from the signer towards a root; it is empty for one that is a root itself.
+    """
 
     signer: Signer
     trusted: tuple[str, ...]
+    chain: tuple[str, ...] = ()
 
     @property
     def bundle(self) -> str:
         """Return the certificates to trust as one PEM."""
         return "".join(self.trusted)
+
+    def presented(self, certificate: x509.Certificate) -> str:
+        """Return what a holder of a certificate of this authority presents, PEM."""
+        return "".join((pem(certificate), *self.chain))
 
 
 class AuthorityStore:
@@ -73,53 +86,52 @@ class AuthorityStore:
 
     async def _loaded(self, now: datetime) -> Authority:
         raw = await self._kube.get(SECRET, self._namespace, self._name)
-        if raw is None:
-            raw = await self._made(now)
-        data = _decoded(raw)
-        if _is_ours(raw):
-            data = await self._turned(raw, data, now)
-        return self._parsed(data)
+        kept = await self._kube.get(SECRET, self._namespace, self._name + OVERLAP)
+        if raw is None and kept is None:
+            raw = await self._created(self._name, succession.first(self._fresh(now)))
+        if raw is not None and _is_ours(raw):
+            return self._parsed(await self._renewed(raw, now), now)
+        return self._parsed(await self._followed(raw, kept, now), now)
 
-    async def _made(self, now: datetime) -> Object:
-        signer = new_authority(self._common_name, now, permitted=self._permitted)
-        data = _entry("tls", signer) | {"ca.crt": pem(signer.certificate)}
+    async def _created(self, name: str, data: Mapping[str, str]) -> Object:
         try:
-            return await self._kube.create(SECRET, self._body(data))
+            return await self._kube.create(SECRET, self._body(name, data))
         except AlreadyExistsError:
-            found = await self._kube.get(SECRET, self._namespace, self._name)
+            found = await self._kube.get(SECRET, self._namespace, name)
             if found is None:
                 raise
             return found
 
-    async def _turned(self, raw: Object, data: dict[str, str], now: datetime) -> dict[str, str]:
-        signs = _certificate(data["tls.crt"])
-        waits = _certificate(data["next.crt"]) if "next.crt" in data else None
-        since = waits.not_valid_before_utc if waits is not None else None
-        match turn(Tenure(until=signs.not_valid_after_utc, successor_since=since), now):
-            case Turn.KEEP:
-                return data
-            case Turn.PREPARE:
-                successor = new_authority(self._common_name, now, permitted=self._permitted)
-                fresh = data | _entry("next", successor)
-                fresh["ca.crt"] = data["ca.crt"] + pem(successor.certificate)
-            case Turn.PROMOTE:
-                kept = {key: text for key, text in data.items() if not key.startswith("next.")}
-                fresh = kept | {"tls.crt": data["next.crt"], "tls.key": data["next.key"]}
-                fresh["ca.crt"] = "".join(
-                    pem(each)
-                    for each in _certificates(data["ca.crt"])
-                    if each.not_valid_after_utc > now
-                )
-        body = self._body(fresh)
+    def _fresh(self, now: datetime) -> Signer:
+        return new_authority(self._common_name, now, permitted=self._permitted)
+
+    async def _renewed(self, raw: Object, now: datetime) -> Data:
+        data = _decoded(raw)
+        return await self._written(raw, succession.renewed(data, lambda: self._fresh(now), now))
+
+    async def _followed(self, given: Object | None, kept: Object | None, now: datetime) -> Data:
+        """What is in force while ``given`` holds what it does; missing, it changes nothing."""
+        data = _decoded(given) if given is not None else None
+        if data is not None:
+            self._parsed(data, now)
+        if kept is None:
+            assert data is not None  # noqa: S101 - one of the two is there
+            kept = await self._created(self._name + OVERLAP, succession.taken(data))
+        return await self._written(kept, succession.followed(_decoded(kept), data, now))
+
+    async def _written(self, raw: Object, data: Data) -> Data:
+        if data == _decoded(raw):
+            return data
+        body = self._body(raw["metadata"]["name"], data)
         body["metadata"]["resourceVersion"] = raw["metadata"]["resourceVersion"]
         return _decoded(await self._kube.apply(SECRET, body))
 
-    def _body(self, data: Mapping[str, str]) -> Object:
+    def _body(self, name: str, data: Mapping[str, str]) -> Object:
         return {
             "apiVersion": SECRET.api_version,
             "kind": SECRET.kind,
             "metadata": {
-                "name": self._name,
+                "name": name,
                 "namespace": self._namespace,
                 "labels": {LABEL_MANAGED_BY: MANAGED_BY},
             },
@@ -127,10 +139,10 @@ class AuthorityStore:
             "data": {key: base64.b64encode(text.encode()).decode() for key, text in data.items()},
         }
 
-    def _parsed(self, data: Mapping[str, str]) -> Authority:
+    def _parsed(self, data: Mapping[str, str], now: datetime) -> Authority:
         try:
             key = serialization.load_pem_private_key(data["tls.key"].encode(), password=None)
-            certificate = _certificate(data["tls.crt"])
+            certificate, *issuers = _certificates(data["tls.crt"])
             trusted = _certificates(data.get("ca.crt") or data["tls.crt"])
         except (KeyError, ValueError, TypeError) as error:
             raise InvalidSpecError(
@@ -142,10 +154,19 @@ class AuthorityStore:
                 f"the key in Secret {self._namespace}/{self._name} is not P-256; issue the authority "
                 "with an ECDSA key of 256 bits"
             )
-        roots = [certificate, *(each for each in trusted if each != certificate)]
+        if certificate.not_valid_after_utc <= now:
+            raise InvalidSpecError(
+                f"the authority in Secret {self._namespace}/{self._name} ended at "
+                f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC; renew it there"
+            )
+        others = [
+            each for each in trusted if each != certificate and each.not_valid_after_utc > now
+        ]
+        is_root = certificate.issuer == certificate.subject
         return Authority(
             signer=Signer(certificate=certificate, key=key),
-            trusted=tuple(pem(each) for each in roots),
+            trusted=tuple(pem(each) for each in (certificate, *others))[:MAX_TRUSTED],
+            chain=() if is_root else tuple(pem(each) for each in (certificate, *issuers)),
         )
 
 
@@ -175,10 +196,6 @@ def authorities(
     return operator, leases
 
 
-def _entry(name: str, signer: Signer) -> dict[str, str]:
-    return {f"{name}.crt": pem(signer.certificate), f"{name}.key": key_pem(signer.key)}
-
-
 def _is_ours(raw: Object) -> bool:
     labels = raw["metadata"].get("labels") or {}
     return bool(labels.get(LABEL_MANAGED_BY) == MANAGED_BY)
@@ -187,10 +204,6 @@ def _is_ours(raw: Object) -> bool:
 def _decoded(raw: Mapping[str, Any]) -> dict[str, str]:
     data = raw.get("data") or {}
     return {key: base64.b64decode(text).decode("utf-8", "replace") for key, text in data.items()}
-
-
-def _certificate(text: str) -> x509.Certificate:
-    return x509.load_pem_x509_certificate(text.encode())
 
 
 def _certificates(text: str) -> list[x509.Certificate]:

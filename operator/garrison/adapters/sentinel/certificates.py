@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -17,6 +17,8 @@ from garrison.errors import AuthError
 
 BACKDATED = timedelta(minutes=5)
 """Clocks of rented machines run ahead and behind."""
+NO_END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""No well-defined end of validity (RFC 5280, 4.1.2.5)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,24 @@ def server_certificate(
     return _leaf(signer, key, subject, now, ExtendedKeyUsageOID.SERVER_AUTH)
 
 
+def pinned_client(key: ec.EllipticCurvePrivateKey, uri: str, now: datetime) -> x509.Certificate:
+    """Return a client certificate by its own key and without an end, for whoever knows just it."""
+    return _pinned(key, uri, now, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+
+def pinned_server(key: ec.EllipticCurvePrivateKey, uri: str, now: datetime) -> x509.Certificate:
+    """Return the same for a server."""
+    return _pinned(key, uri, now, ExtendedKeyUsageOID.SERVER_AUTH)
+
+
+def _pinned(
+    key: ec.EllipticCurvePrivateKey, uri: str, now: datetime, usage: x509.ObjectIdentifier
+) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, uri.rpartition("/")[2][:64])])
+    dated = _dated(name, name, key.public_key(), now, NO_END)
+    return _described(dated, Subject(uri=uri, until=NO_END), key, usage)
+
+
 def _leaf(
     signer: Signer,
     key: ec.EllipticCurvePublicKey,
@@ -85,21 +105,29 @@ def _leaf(
     usage: x509.ObjectIdentifier,
 ) -> x509.Certificate:
     issuer = signer.certificate
+    until = min(subject.until, issuer.not_valid_after_utc)
+    dated = _dated(x509.Name([]), issuer.subject, key, now, until)
+    return _described(dated, subject, signer.key, usage)
+
+
+def _described(
+    dated: x509.CertificateBuilder,
+    subject: Subject,
+    signer: ec.EllipticCurvePrivateKey,
+    usage: x509.ObjectIdentifier,
+) -> x509.Certificate:
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(subject.uri)]
     names += [x509.DNSName(each) for each in subject.dns]
-    until = min(subject.until, issuer.not_valid_after_utc)
     builder = (
-        _dated(x509.Name([]), issuer.subject, key, now, until)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        dated.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key()),
-            critical=False,
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
         )
         .add_extension(x509.SubjectAlternativeName(names), critical=True)
     )
-    return builder.sign(signer.key, hashes.SHA256())
+    return builder.sign(signer, hashes.SHA256())
 
 
 def _dated(

@@ -18,15 +18,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from garrison.adapters.sentinel.answers import egress_view, evidence_of, view_of
 from garrison.adapters.sentinel.authority import AuthorityStore
+from garrison.adapters.sentinel.bootstrap import Pins
 from garrison.adapters.sentinel.certificates import (
     Subject,
     fingerprint,
     is_signed,
-    pem,
     server_certificate,
 )
 from garrison.adapters.sentinel.channel import Channel
-from garrison.adapters.sentinel.identities import CertificateIdentities
 from garrison.adapters.sentinel.page import samples_of
 from garrison.adapters.sentinel.relayed import relayed_of
 from garrison.adapters.sentinel.request import request_digest, requested_key
@@ -34,7 +33,7 @@ from garrison.api.egress import SPEC_ADAPTER, EgressPolicySpec
 from garrison.api.parsing import dump
 from garrison.errors import AuthError, GarrisonError, UnavailableError
 from garrison.ports.clock import Clock
-from garrison.ports.identity import lease_dns, lease_id
+from garrison.ports.identity import ClientIdentity, lease_dns, lease_id
 from garrison.ports.samples import Samples
 from garrison.ports.sentinel import (
     Delivery,
@@ -58,14 +57,14 @@ class SentinelClient:
     def __init__(
         self,
         *,
-        identities: CertificateIdentities,
+        pins: Callable[[str], Pins],
         operator: AuthorityStore,
         leases: AuthorityStore,
         clock: Clock,
         domain: str,
         nonce: Callable[[], str] = lambda: secrets.token_hex(32),
     ) -> None:
-        self._identities = identities
+        self._pins = pins
         self._operator = operator
         self._leases = leases
         self._clock = clock
@@ -110,7 +109,15 @@ class SentinelClient:
         return ()
 
     async def _opened(self, door: Door) -> Channel:
-        return Channel(door, await self._identities.operator(), self._domain)
+        """Open the way as whom the container's bootstrap names, to whoever has that bootstrap or more."""
+        pins = self._pins(door.bootstrap)
+        leases = await self._leases.current()
+        identity = ClientIdentity(
+            certificate=pins.certificate,
+            key=pins.key,
+            lease_authorities=leases.bundle + pins.bootstrap,
+        )
+        return Channel(door, identity, self._domain)
 
     async def _seen(self, door: Door, channel: Channel) -> View:
         hello = await self._greeted(door, channel)
@@ -155,9 +162,10 @@ class SentinelClient:
         hello = await self._greeted(door, channel)
         instance = _hex(hello, "instance")
         csr = await self._request(door, channel, instance)
-        certificate = await self._signed(door, csr)
+        certificate, chain = await self._signed(door, csr)
+        own = self._pins(door.bootstrap).certificate
         operator = await self._operator.current()
-        body = {"certificate": pem(certificate), "operatorCAs": list(operator.trusted)}
+        body = {"certificate": chain, "operatorCAs": [own, *operator.trusted]}
         await channel.call("PUT", "/v1/certificate", body)
         return Enrolment(
             instance=instance,
@@ -196,8 +204,10 @@ class SentinelClient:
             return None
         return key
 
-    async def _signed(self, door: Door, csr: x509.CertificateSigningRequest) -> x509.Certificate:
-        """The names are ours: of the request only the key is taken."""
+    async def _signed(
+        self, door: Door, csr: x509.CertificateSigningRequest
+    ) -> tuple[x509.Certificate, str]:
+        """Return the certificate, and the chain to present. The names are ours: of the request only the key is taken."""
         now = self._clock.now()
         authority = await self._leases.current()
         subject = Subject(
@@ -205,7 +215,8 @@ class SentinelClient:
             dns=(lease_dns(door.lease),),
             until=now + CERTIFICATE_LIFE,
         )
-        return server_certificate(authority.signer, requested_key(csr), subject, now)
+        certificate = server_certificate(authority.signer, requested_key(csr), subject, now)
+        return certificate, authority.presented(certificate)
 
     async def set_egress(self, door: Door, version: int, policy: EgressPolicySpec) -> EgressView:
         """Put a version of the policy in force."""

@@ -16,7 +16,6 @@ from garrison.adapters.sentinel.certificates import (
     fingerprint,
     key_pem,
     new_key,
-    pem,
     public_key,
     uris,
 )
@@ -30,7 +29,6 @@ from garrison.ports.identity import (
     client_until,
     console_id,
     lease_id,
-    operator_id,
 )
 
 LIFE = timedelta(hours=24)
@@ -39,7 +37,7 @@ MEMORY = 10_000
 
 
 class CertificateIdentities:
-    """Implements ``Identities``; the operator's own identity is renewed three times in its life."""
+    """Implements ``Identities``; contexts are renewed three times in their certificate's life."""
 
     def __init__(
         self, *, operator: AuthorityStore, leases: AuthorityStore, clock: Clock, domain: str
@@ -48,7 +46,6 @@ class CertificateIdentities:
         self._leases = leases
         self._clock = clock
         self._domain = domain
-        self._own: tuple[datetime, ClientIdentity] | None = None
         self._contexts: dict[Peer, tuple[datetime, ssl.SSLContext]] = {}
 
     async def client(self, namespace: str, workload: str, turn: int) -> ClientIdentity:
@@ -60,13 +57,6 @@ class CertificateIdentities:
         """Return the same for a person who looks inside."""
         uri = console_id(self._domain, namespace, workload)
         return await self._issued(uri, client_until(turn))
-
-    async def operator(self) -> ClientIdentity:
-        """Return the identity that control ports accept."""
-        now = self._clock.now()
-        if self._own is None or now - self._own[0] >= RENEW_AFTER:
-            self._own = (now, await self._issued(operator_id(self._domain), now + LIFE))
-        return self._own[1]
 
     async def context(self, peer: Peer) -> ssl.SSLContext:
         """Return a context that speaks as the workload's client and accepts only the peer."""
@@ -89,7 +79,9 @@ class CertificateIdentities:
             authority.signer, key.public_key(), Subject(uri=uri, until=until), self._clock.now()
         )
         return ClientIdentity(
-            certificate=pem(certificate), key=key_pem(key), lease_authorities=trusted.bundle
+            certificate=authority.presented(certificate),
+            key=key_pem(key),
+            lease_authorities=trusted.bundle,
         )
 
 

@@ -10,6 +10,8 @@ LIFE = timedelta(days=730)
 PREPARE_BEFORE_END = timedelta(days=240)
 OVERLAP = timedelta(days=2)
 """From being trusted to signing: longer than any certificate or client identity waits for renewal."""
+LAST = timedelta(days=1)
+"""An authority that ends sooner cannot sign for as long as certificates live: no waiting then."""
 
 
 class Turn(StrEnum):
@@ -31,6 +33,6 @@ class Tenure:
 def turn(tenure: Tenure, now: datetime) -> Turn:
     """Return what to do about an authority now."""
     if tenure.successor_since is not None:
-        ripe = now - tenure.successor_since >= OVERLAP
+        ripe = now - tenure.successor_since >= OVERLAP or tenure.until - now < LAST
         return Turn.PROMOTE if ripe else Turn.KEEP
     return Turn.PREPARE if tenure.until - now < PREPARE_BEFORE_END else Turn.KEEP

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
 
 from garrison.adapters.sentinel.certificates import (
     Signer,
@@ -20,9 +21,14 @@ from garrison.adapters.sentinel.certificates import (
     new_authority,
     new_key,
     pem,
+    pinned_client,
+    pinned_server,
+    public_key,
     server_certificate,
 )
+from garrison.adapters.sentinel.channel import Channel
 from garrison.adapters.sentinel.identities import context_of, domain_of
+from garrison.errors import AuthError
 from garrison.ports.identity import (
     ClientIdentity,
     LeaseIdentity,
@@ -32,7 +38,10 @@ from garrison.ports.identity import (
     client_turn,
     lease_dns,
     lease_id,
+    operator_id,
 )
+from garrison.ports.probe import Destination
+from garrison.ports.sentinel import Door
 from tests.unit.adapters.sentinel.trust import DOMAIN, LEASE, OTHER, Trust, trust
 
 
@@ -170,3 +179,44 @@ async def test_an_identity_from_a_secret_knows_its_trust_domain() -> None:
     identity = await found.identities.client("prod", "chat", client_turn(found.clock.now()))
     assert domain_of(identity) == DOMAIN
     assert identity.key not in repr(identity)
+
+
+async def spoken(found: Trust, port: int, certificate: str) -> None:
+    """What the operator asks of a control port; ``certificate`` is the bootstrap's. Raises."""
+    own = new_key()
+    identity = ClientIdentity(
+        certificate=pem(pinned_client(own, operator_id(DOMAIN), found.clock.now())),
+        key=key_pem(own),
+        lease_authorities=(await found.leases.current()).bundle + certificate,
+    )
+    door = Door(
+        lease=LEASE,
+        destination=Destination(host="p.example", address="127.0.0.1", port=port),
+        bootstrap=fingerprint(public_key(x509.load_pem_x509_certificate(certificate.encode()))),
+        digest="",
+    )
+    async with Channel(door, identity, DOMAIN) as channel:
+        await channel.call("GET", "/v1/status")
+
+
+@pytest.mark.parametrize("uri", [lease_id(DOMAIN, LEASE), bootstrap_id(DOMAIN, LEASE)])
+async def test_a_bootstrap_s_key_signs_nothing(uri: str) -> None:
+    found = trust()
+    now, key = found.clock.now(), new_key()
+    bootstrap = pinned_server(key, bootstrap_id(DOMAIN, LEASE), now)
+    signer = Signer(certificate=bootstrap, key=key)
+    forged, forged_key, _ = signed(signer, Subject(uri=uri, until=now + timedelta(hours=1)))
+    async with server(forged, forged_key, pem(bootstrap)) as port:
+        with pytest.raises(AuthError, match="invalid CA certificate"):
+            await spoken(found, port, pem(bootstrap))
+
+
+async def test_a_bootstrap_is_taken_as_itself_only() -> None:
+    found = trust()
+    now, key, other = found.clock.now(), new_key(), new_key()
+    mine, another = (
+        pem(pinned_server(each, bootstrap_id(DOMAIN, LEASE), now)) for each in (key, other)
+    )
+    async with server(mine, key_pem(key), mine) as port:
+        with pytest.raises(AuthError, match="self-signed"):
+            await spoken(found, port, another)
