@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 
 from garrison.api.lease import parse_lease
 from garrison.api.meta import LABEL_WORKLOAD, LEASE
-from garrison.core.traffic import Backend, backends
+from garrison.core.traffic import Backend, backends, standing
 from garrison.errors import GarrisonError
+from garrison.ports.identity import Peer
 from garrison.ports.kube import Kube
 
 log = logging.getLogger("garrison.connect")
@@ -28,12 +29,17 @@ class Follower:
         self._workload = workload
         self._changed = changed
         self._known: tuple[Backend, ...] | None = None
+        self._standing: frozenset[tuple[str, Peer | None]] = frozenset()
         self._others: list[Callable[[], Awaitable[None]]] = []
 
     @property
     def ready(self) -> tuple[Backend, ...]:
         """The backends that take new requests."""
         return tuple(each for each in self._known or () if not each.draining)
+
+    def stands(self, backend: Backend) -> bool:
+        """Return whether a backend of before may finish its answers."""
+        return (backend.lease, backend.peer) in self._standing
 
     def also(self, refresh: Callable[[], Awaitable[None]]) -> None:
         """Refresh something else each time, too."""
@@ -44,7 +50,9 @@ class Follower:
         raws = await self._kube.list(
             LEASE, namespace=self._namespace, labels={LABEL_WORKLOAD: self._workload}
         )
-        found = backends(parse_lease(raw) for raw in raws)
+        leases = [parse_lease(raw) for raw in raws]
+        self._standing = standing(leases)
+        found = backends(leases)
         if found != self._known:
             self._known = found
             self._changed(self.told())

@@ -66,7 +66,8 @@ def connect(
     """Open a local HTTP port whose requests go to WORKLOAD's Ready replicas.
 
     Each request goes to the next Ready replica; one that breaks before the first byte of its
-    answer goes to another. Ctrl-C lets the requests in flight finish.
+    answer goes to another. When a lease ends, the way to its provider is cut. Ctrl-C lets the requests
+    in flight finish.
 
     The way to a replica is mutual TLS that ends inside its container: the client identity is read
     from the Secret that the workload's status.client names, so you need the right to read it. A workload
@@ -99,9 +100,10 @@ async def _connect(
         await follower.refresh()
         passport = Passport(kube, target.namespace, target.name)
         await passport.refresh()
-        follower.also(passport.refresh)
         ways = _ways(NetScreen(), passport, allow_private=private)
         proxy = Proxy(lambda: follower.ready, ways)
+        follower.also(lambda: _cut(proxy, follower))
+        follower.also(passport.refresh)
         bound = await stack.enter_async_context(_serving(proxy, port))
         following = asyncio.create_task(follower.follow())
         stack.callback(following.cancel)
@@ -110,6 +112,10 @@ async def _connect(
         click.echo("letting the requests in flight finish", err=True)
         if not await proxy.drained(DRAIN_SECONDS):
             click.echo("some did not finish in time", err=True)
+
+
+async def _cut(proxy: Proxy, follower: Follower) -> None:
+    proxy.cut(follower.stands)
 
 
 async def _account_allows_private(kube: KubeClient, target: Target) -> bool:

@@ -1,11 +1,13 @@
 """An HTTP/1.1 proxy on a local port: each request goes to a Ready replica, answers are streamed.
 
 A request that got no byte of an answer is sent to another replica: inference has no side effects.
+The way to a replica whose lease has ended is cut, also in the middle of an answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -66,6 +68,7 @@ class Proxy:
         self._idle = asyncio.Event()
         self._idle.set()
         self._session: aiohttp.ClientSession | None = None
+        self._open: dict[asyncio.Timeout, Backend] = {}
 
     def application(self) -> web.Application:
         """Return the proxy as an application."""
@@ -94,6 +97,23 @@ class Proxy:
             return False
         return True
 
+    def cut(self, stands: Callable[[Backend], bool]) -> None:
+        """End every exchange with a backend that does not stand any more."""
+        now = asyncio.get_running_loop().time()
+        for limit, backend in self._open.items():
+            if not stands(backend):
+                limit.reschedule(now)
+
+    @contextlib.asynccontextmanager
+    async def _way_to(self, backend: Backend) -> AsyncIterator[None]:
+        """An exchange with a backend. Raises TimeoutError when it is cut."""
+        async with asyncio.timeout(None) as limit:
+            self._open[limit] = backend
+            try:
+                yield
+            finally:
+                del self._open[limit]
+
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self._busy += 1
         self._idle.clear()
@@ -116,11 +136,12 @@ class Proxy:
                 continue
             tried.add(backend.lease)
             try:
-                answer, first = await self._asked(request, body, backend)
+                async with self._way_to(backend):
+                    answer, first = await self._asked(request, body, backend)
             except (aiohttp.ClientError, TimeoutError, OSError, GarrisonError) as error:
                 failure = f"{backend.lease}: {error or type(error).__name__}"
             else:
-                return await _passed_on(request, backend, answer, first)
+                return await self._passed_on(request, backend, answer, first)
         return web.Response(status=503, text=f"garrison connect: {failure}\n")
 
     def _pick(self, tried: set[str]) -> Backend | None:
@@ -150,26 +171,32 @@ class Proxy:
             answer.close()
             raise
 
-
-async def _passed_on(
-    request: web.Request, backend: Backend, answer: aiohttp.ClientResponse, first: bytes
-) -> web.StreamResponse:
-    """From here on the client has seen bytes: a break on either side ends both, and repeats nothing."""
-    response = web.StreamResponse(status=answer.status, headers=_end_to_end(answer.headers.items()))
-    response.headers["x-garrison-replica"] = backend.lease
-    try:
-        await response.prepare(request)
-        chunk = first
-        while chunk:
-            await response.write(chunk)
-            chunk = await answer.content.readany()
-        await response.write_eof()
-    except (aiohttp.ClientError, OSError):
-        if request.transport is not None:
-            request.transport.abort()  # a clean end would say that the answer is whole
-    finally:
-        answer.close()
-    return response
+    async def _passed_on(
+        self,
+        request: web.Request,
+        backend: Backend,
+        answer: aiohttp.ClientResponse,
+        first: bytes,
+    ) -> web.StreamResponse:
+        """From here on the client has seen bytes: a break on either side ends both, and repeats nothing."""
+        response = web.StreamResponse(
+            status=answer.status, headers=_end_to_end(answer.headers.items())
+        )
+        response.headers["x-garrison-replica"] = backend.lease
+        try:
+            async with self._way_to(backend):
+                await response.prepare(request)
+                chunk = first
+                while chunk:
+                    await response.write(chunk)
+                    chunk = await answer.content.readany()
+                await response.write_eof()
+        except (aiohttp.ClientError, OSError):
+            if request.transport is not None:
+                request.transport.abort()  # a clean end would say that the answer is whole
+        finally:
+            answer.close()
+        return response
 
 
 def _end_to_end(headers: object) -> list[tuple[str, str]]:

@@ -9,6 +9,8 @@ from garrison.api.lease import Lease
 from garrison.core.identity import peer_of
 from garrison.ports.identity import Peer
 
+ENDED = frozenset({"Closing", "Closed", "Failed"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
@@ -48,3 +50,13 @@ def backends(leases: Iterable[Lease]) -> tuple[Backend, ...]:
             )
         )
     return tuple(sorted(found, key=lambda each: each.lease))
+
+
+def standing(leases: Iterable[Lease]) -> frozenset[tuple[str, Peer | None]]:
+    """Return who may finish an answer, by lease name and key; the way to anybody else is cut.
+
+    What a provider keeps running after its lease has ended is no replica, whatever certificate it shows.
+    """
+    return frozenset(
+        (lease.meta.name, peer_of(lease)) for lease in leases if lease.status.phase not in ENDED
+    )
