@@ -27,7 +27,7 @@ from sentinel.guard.policy import Policy
 from sentinel.guard.probe import probe
 from sentinel.guard.program import notify_program, plain_program
 from sentinel.guard.questions import Questions
-from sentinel.guard.resolver import Resolver, hosts_entries, system_resolvers
+from sentinel.guard.resolver import Resolver, system_resolvers
 from sentinel.guard.selftest import forked, self_test
 from sentinel.guard.sockets import Sockets
 from sentinel.guard.tracee import Tracees
@@ -165,9 +165,6 @@ class Guard:
         upstream = Upstream(self._loop, resolvers)
         resolver = Resolver(self._loop, self._decider, self._audit, upstream)
         resolver.serve(*sockets)
-        for address, name in hosts_entries():
-            if self._decider.policy.ports_of(name):
-                self._decider.pin_forever(address, name)
         return resolver, resolvers
 
     def _resolvers(self) -> list[tuple[str, int]]:

@@ -203,21 +203,3 @@ def system_resolvers(path: str = "/etc/resolv.conf") -> list[tuple[str, int]]:
         for each in words
         if len(each) > 1 and each[0] == "nameserver"
     ]
-
-
-def hosts_entries(path: str = "/etc/hosts") -> list[tuple[bytes, str]]:
-    """Return packed addresses and names of the hosts file."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            words = [line.partition("#")[0].split() for line in file]
-    except OSError:
-        return []
-    entries = []
-    for address, *names in (each for each in words if each):
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        try:
-            packed = fold(socket.inet_pton(family, address))
-        except OSError:
-            continue
-        entries += [(packed, name.lower()) for name in names]
-    return entries

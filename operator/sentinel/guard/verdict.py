@@ -62,10 +62,6 @@ class Decider:
         self._cache.clear()
         return True
 
-    def pin_forever(self, address: bytes, name: str) -> None:
-        """Take an entry of the hosts file, which whoever runs the container wrote."""
-        self._pins.setdefault(address, {})[name] = float("inf")
-
     def decide(self, address: bytes, port: int) -> Verdict:
         """Return whether TCP to the folded address and port is allowed, and by what."""
         if is_loopback(address):

@@ -123,7 +123,7 @@ def test_made_up_names_of_one_address_fill_no_memory() -> None:
     policy = parse_policy({"allow": [{"host": "*.hf.co"}, {"host": "hub.example"}]})
     decider = Decider(policy, lambda: now[0])
     address = packed("203.0.113.9")
-    decider.pin_forever(address, "hub.example")
+    assert decider.pin(address, "hub.example", 86400)
     for number in range(5000):
         now[0] += 0.001
         assert decider.pin(address, f"n{number}.hf.co", 60)
