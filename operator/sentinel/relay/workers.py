@@ -7,6 +7,7 @@ any time. Agent, master and workers talk in messages over socket pairs; each one
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -16,6 +17,7 @@ import socket
 from contextlib import suppress
 from typing import Any, Dict  # noqa: UP035 -- evaluated at run time on Python 3.9
 
+from sentinel.guard.kernel import return_memory
 from sentinel.relay.counters import Counters, Totals
 from sentinel.relay.settings import Identity, Limits, Settings
 
@@ -130,7 +132,7 @@ class _Master:
             self._settings = self._settings._replace(identity=identity)
 
     def _open(self, settings: Settings) -> None:
-        importlib.import_module("sentinel.relay.loop")  # the agent starts without it
+        _load()
         self._close()
         self._settings, self._draining = settings, False
         try:
@@ -187,6 +189,15 @@ class _Master:
             os.waitpid(pid, 0)
             self._shared.reset_gauges(worker)
         self._workers.clear()
+
+
+def _load() -> None:
+    """Load what the workers run: the agent starts without it, and they share it."""
+    gc.disable()
+    importlib.import_module("sentinel.relay.loop")
+    gc.freeze()  # no collection of a worker touches it, and so copies it
+    gc.enable()
+    return_memory()
 
 
 def _work(master: socket.socket, settings: Settings, shared: Counters, worker: int) -> None:
