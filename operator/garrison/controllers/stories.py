@@ -11,6 +11,7 @@ from garrison.api.meta import ACCOUNT, LEASE, WORKLOAD, Condition, Key, Meta, co
 from garrison.api.workload import Blame, Workload, WorkloadStatus
 from garrison.controllers.mining import mining_notes
 from garrison.core.benchmark import miss_reason, remedy
+from garrison.core.egress import still_connected
 from garrison.core.treasury import FUNDED
 from garrison.core.winding import RELEASED
 from garrison.ports.kube import Note
@@ -48,6 +49,7 @@ def lease_notes(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
         *_busy(lease, after),
         *_mining(lease, after),
         *_entered(lease, after),
+        *_connected(lease, after),
         *_inside(lease.meta, before, after),
         *_reclaimed(lease, after),
         *_remeasured(lease, after),
@@ -97,6 +99,23 @@ def _entered(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
         f"garrison shell iw/{lease.spec.workload}, which is under the guard"
     )
     return (_note(LEASE.kind, lease.meta, "Warning", "EnteredFromOutside", message),)
+
+
+def _connected(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:
+    """The Event when connections begin to live on that the policy denies, and when they are gone."""
+    before, now = still_connected(lease.status.egress), still_connected(after.egress)
+    if bool(before) == bool(now):
+        return ()
+    if not now:
+        message = "every connection that the egress policy denies is closed"
+        return (_note(LEASE.kind, lease.meta, "Normal", "ConnectionsClosed", message),)
+    message = (
+        f"{now}: the guard at {after.provider} cannot reach the sockets, as when a program sends one "
+        "to another and it has not been received; it tries again every second. If that lasts, look at "
+        f"what runs there by garrison shell iw/{lease.spec.workload}, and delete lease "
+        f"{lease.meta.name} to get another replica"
+    )
+    return (_note(LEASE.kind, lease.meta, "Warning", "StillConnected", message),)
 
 
 def _money(lease: Lease, after: LeaseStatus) -> tuple[Note, ...]:

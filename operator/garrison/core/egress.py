@@ -17,6 +17,8 @@ from garrison.ports.sentinel import EgressView
 COUNT_PERIOD = timedelta(minutes=1)
 """How often counters that move by themselves are written to a status, at most."""
 MAX_DENIED = 50
+STILL_CONNECTED = "still connected though denied:"
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,16 +88,29 @@ def in_force(record: LeaseEgress, view: EgressView, entered: Sequence[str] = ())
     """
     current = view.version == record.version
     leaks = [f"{each} was started from outside the container" for each in entered]
+    if view.remaining:
+        leaks.insert(0, f"{STILL_CONNECTED} {_some(view.remaining)}")
     return replace(
         record,
         in_force=view.version,
         in_force_generation=record.generation if current else record.in_force_generation,
-        level="BestEffort" if entered and view.level == "Enforced" else view.level,
+        level="BestEffort" if leaks and view.level == "Enforced" else view.level,
         rung=view.rung[:64],
         mode=view.mode[:16],
         leaks=tuple(each[:253] for each in (*leaks, *view.leaks)[:16]),
         limits=tuple(each[:253] for each in view.limits[:16]),
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def still_connected(record: LeaseEgress | None) -> str:
+    """Return what of a replica's leaks is a connection that the policy denies, "" for none."""
+    leaks = record.leaks if record is not None else ()
+    return next((each for each in leaks if each.startswith(STILL_CONNECTED)), "")
 
 
 def acknowledged(
@@ -138,8 +153,14 @@ def _counted(
 
 
 def shortfall(spec: EgressPolicySpec, view: EgressView) -> str:
-    """Return why a replica's guard is not enough for the policy, "" when it is."""
+    """Return why a replica's guard is not enough for the policy, "" when it is.
+
+    Connections that live on through a change of policy are no fault of the machine: the replica
+    stays, and its status names them.
+    """
     if spec.mode == "Audit" or not spec.require_enforced or view.level == "Enforced":
+        return ""
+    if view.level == "BestEffort" and view.remaining and not view.leaks:
         return ""
     leaks = "; ".join(view.leaks) or "it did not say what leaks"
     return (

@@ -160,6 +160,11 @@ FAMILIES: tuple[Family, ...] = (
         limit=MAX_DESTINATIONS,
     ),
     Family(
+        name="egress_remaining_destinations",
+        kind="gauge",
+        text="Destinations that a changed policy denies and that are still connected.",
+    ),
+    Family(
         name="egress_connections",
         kind="gauge",
         text="Open connections outwards by destination.",

@@ -80,7 +80,9 @@ class EgressView:
     """What the guard enforces now.
 
     ``leaks`` says what a BestEffort rung lets through, ``limits`` what any rung does otherwise than a
-    person may expect, such as that it cannot close a connection which a new policy denies.
+    person may expect, such as that it tells a server late that its client closed the connection.
+    ``remaining`` are destinations that a changed policy denies and that could not be closed yet:
+    while there are any, the level is not Enforced.
     """
 
     version: int
@@ -89,6 +91,7 @@ class EgressView:
     mode: str = "Enforce"
     leaks: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
+    remaining: tuple[str, ...] = ()
     denied_total: int = 0
     denied: tuple[Denied, ...] = ()
 

@@ -50,15 +50,25 @@ class Guarding:
     # -- the level
 
     def level(self) -> dict[str, Any]:
-        """Return how far the policy is enforced, as ``status`` shows it."""
+        """Return how far the policy is enforced, as ``status`` shows it.
+
+        ``remaining``: where connections lead that a changed policy denies and that live on. While
+        there are any, the level is not Enforced, whatever the rung: see ``demand`` for that.
+        """
+        level, remaining = self._start["level"], self.remaining()
         return {
-            "level": self._start["level"],
+            "level": ladder.BEST_EFFORT if remaining and level == ladder.ENFORCED else level,
+            "remaining": list(remaining[:_SHOWN]),
             "rung": self._start["rung"],
             "mode": self.policy.mode,
             "leaks": self._start["leaks"],
             "limits": self._start.get("limits", []),
             "selfTest": self._self_test(),
         }
+
+    def remaining(self) -> tuple[str, ...]:
+        """Return where connections lead that the policy denies and that could not be ended yet."""
+        return self._guard.remaining() if self._guard else ()
 
     def _self_test(self) -> str:
         if self._failure:
@@ -67,7 +77,7 @@ class Guarding:
         return "passed" if tested else "not run"
 
     def demand(self) -> Guard:
-        """Return the guard. Raises Refusal unless the policy is enforced as far as it asks."""
+        """Return the guard. Raises Refusal unless its rung enforces as far as the policy asks."""
         short = self.policy.enforces and self.policy.require_enforced
         if self._guard is None or (short and self._start["level"] != ladder.ENFORCED):
             why = self._failure or f"the level is {self._start['level']}"

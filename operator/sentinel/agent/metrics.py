@@ -171,7 +171,7 @@ class Sampler:
             gpus = self._read_gpus() if self._began() else []
             _workload(page, self._cpu, self._memory, self._count, self._busy)
         _relay(page, totals)
-        _egress(page, self._guarding.totals(), denied)
+        _egress(page, self._guarding.totals(), denied, len(self._guarding.remaining()))
         _gpus(page, gpus)
         return page.text()
 
@@ -200,7 +200,10 @@ def _relay(page: Page, totals: Totals) -> None:
     page.histogram("relay_request_seconds", totals.total)
 
 
-def _egress(page: Page, totals: dict[str, int], denied: Iterable[dict[str, Any]]) -> None:
+def _egress(
+    page: Page, totals: dict[str, int], denied: Iterable[dict[str, Any]], remaining: int
+) -> None:
+    page.add("egress_remaining_destinations", "gauge", ((), remaining))
     page.add("egress_allowed_total", "counter", ((), totals["allowed"]))
     page.add("egress_denied_total", "counter", ((), totals["denied"] + totals["namesDenied"]))
     page.add("egress_mining_total", "counter", ((), totals["mining"]))

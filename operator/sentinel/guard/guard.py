@@ -17,6 +17,7 @@ from sentinel.guard.addresses import packed
 from sentinel.guard.annex import Annex, fork_annex
 from sentinel.guard.audit import FLUSH_SECONDS, Audit, Destination, Record
 from sentinel.guard.connects import Connects
+from sentinel.guard.ending import Ending
 from sentinel.guard.errors import CannotEnforce
 from sentinel.guard.handover import done_by
 from sentinel.guard.launch import ChildSpec, FilteredThread, launch
@@ -96,6 +97,7 @@ class Guard:
         self._relay: Relay | None = None
         self._sockets: Sockets | None = None
         self._connects: Connects | None = None
+        self._ending: Ending | None = None
         self._tracees = Tracees(threads=options.modern)
 
     # -- start and end
@@ -205,6 +207,9 @@ class Guard:
         )
         self._connects.resolver_port = self._resolver.port
         self._connects.redirects = {(packed(address), port) for address, port in resolvers}
+        self._ending = Ending(
+            self._loop, self._audit, self._connects.outbound, self._decider, self._copies()
+        )
         questions = Questions(
             self._loop,
             self._listener,
@@ -341,8 +346,9 @@ class Guard:
 
         Sockets that lead out are known by inode. With copies of descriptors (rungs strict to
         emulated-tcp) each is shut down through a copy of its process's own, on the addfd rungs
-        through the guard's; the relay resets its own. What has no copy is named. Raises
-        CannotEnforce when the rung cannot hold the policy, and keeps the old one.
+        through the guard's; the relay resets its own. What has no copy is named, and tried again
+        about every second (``remaining``). Raises CannotEnforce when the rung cannot hold the
+        policy, and keeps the old one.
         """
         rung = self._rung
         if rung is None or policy.enforces != self._decider.policy.enforces:
@@ -359,11 +365,15 @@ class Guard:
         if self._relay:
             self._relay.admit(policy)
             done = self._relay.end_denied()
-        elif self._connects and policy.enforces:
+        elif self._connects and self._ending and policy.enforces:
             self._connects.end_denied_waits()
-            done = self._connects.outbound.end_denied(self._decider, self._copies())
+            done = self._ending.end_denied()
         self._audit.record("replaced", closed=done.closed, remaining=list(done.remaining))
         return done
+
+    def remaining(self) -> tuple[str, ...]:
+        """Return where connections lead that the policy in force denies and that live on."""
+        return self._ending.remaining if self._ending else ()
 
     def _copies(self) -> Copies:
         if self._sockets and self._rung and self._rung.connect == ladder.OWN:

@@ -24,7 +24,7 @@ Copies = Callable[[Set[int]], Iterable[tuple[int, int]]]
 
 
 class Replaced(NamedTuple):
-    """What a change of policy did: connections ended, and those that live on."""
+    """What a change of policy did: connections ended, and where those that live on lead."""
 
     closed: int = 0
     remaining: tuple[str, ...] = ()
@@ -35,6 +35,7 @@ class Outbound:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[bytes, int]] = {}
+        self._left: dict[int, tuple[bytes, int]] = {}
         self._limit = _FIRST_LIMIT
 
     def remember(self, inode: int, address: bytes, port: int) -> None:
@@ -54,21 +55,32 @@ class Outbound:
 
     def end_denied(self, decider: Decider, copies: Copies) -> Replaced:
         """End connections that are denied now, made or being made; the others are named."""
+        return self._ended(self._known, decider, copies)
+
+    def end_left(self, decider: Decider, copies: Copies) -> Replaced:
+        """Try again what could not be ended, and name what still cannot.
+
+        A socket on its way through a Unix socket (SCM_RIGHTS) is in no process's hands: it is found
+        once it comes out. What was closed, or connected to another place, is named no more.
+        """
+        left = {inode: to for inode, to in self._left.items() if self._known.get(inode) == to}
+        return self._ended(left, decider, copies)
+
+    def _ended(
+        self, known: dict[int, tuple[bytes, int]], decider: Decider, copies: Copies
+    ) -> Replaced:
         live = _live_inodes()
         denied = {
             inode: to
-            for inode, to in self._known.items()
+            for inode, to in known.items()
             if inode in live and not decider.decide(*to).allowed
         }
         ended = _shut_down(denied, copies) if denied else set()
-        left = tuple(
-            f"{shown(address)}:{port}"
-            for inode, (address, port) in denied.items()
-            if inode not in ended
-        )
+        self._left = {inode: to for inode, to in denied.items() if inode not in ended}
         for inode in ended:
             del self._known[inode]
-        return Replaced(len(ended), left)
+        left = sorted({f"{shown(address)}:{port}" for address, port in self._left.values()})
+        return Replaced(len(ended), tuple(left))
 
 
 def _live_inodes() -> set[int]:

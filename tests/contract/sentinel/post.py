@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -56,6 +57,21 @@ with socket.socket() as dialled:
 time.sleep(600)
 """
 
+CLING = """
+import os, socket, sys, time
+
+ours, theirs = socket.socketpair()
+with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as one:
+    socket.send_fds(ours, [b"x"], [one.fileno()])
+held = sys.argv[3] + "/held"
+open(held, "w").close()
+while os.path.exists(held):
+    time.sleep(0.02)
+ours.close()
+theirs.close()
+time.sleep(600)
+"""
+
 
 class Post(Protocol):
     """One lease's container, and what speaks to it."""
@@ -75,6 +91,15 @@ class Post(Protocol):
 
     def seeks(self, address: str, port: int) -> Launch:
         """Return one that dials an address."""
+
+    def clings(self, address: str, port: int) -> Launch:
+        """Return one that connects, and holds the connection where nothing can close it."""
+
+    async def clinging(self) -> None:
+        """Wait until it does."""
+
+    def let_go(self) -> None:
+        """Have it close the connection."""
 
     async def restart(self) -> None:
         """Restart the container: it comes back sealed."""
@@ -166,6 +191,8 @@ class RealPost:
         self._processes: list[asyncio.subprocess.Process] = []
         self.ports = SentinelPorts(data=free_port(), control=free_port())
         self._serving = free_port()
+        self._folder = tempfile.TemporaryDirectory(prefix="post-")
+        self._word = self._folder.name
 
     async def open(self) -> None:
         """Make the bootstrap, and start the container."""
@@ -211,6 +238,23 @@ class RealPost:
         argv = (sys.executable, "-c", DIAL, address, str(port))
         return Launch(argv=argv, port=self._serving)
 
+    def clings(self, address: str, port: int) -> Launch:
+        argv = (sys.executable, "-c", CLING, address, str(port), self._word)
+        return Launch(argv=argv, port=self._serving)
+
+    def _is_clinging(self) -> bool:
+        return Path(f"{self._word}/held").exists()
+
+    async def clinging(self) -> None:
+        for _ in range(1000):
+            if self._is_clinging():
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError("the workload did not connect")
+
+    def let_go(self) -> None:
+        Path(f"{self._word}/held").unlink()
+
     async def restart(self) -> None:
         await self._ended()
         await self._started(self.ports)
@@ -247,6 +291,7 @@ class RealPost:
         await self._client.close()
         await self._ended()
         await self._pipe.close()
+        self._folder.cleanup()
 
 
 async def _listening(port: int) -> None:
@@ -333,6 +378,16 @@ class MemoryPost:
             ),
         )
         return self.launch()
+
+    def clings(self, address: str, port: int) -> Launch:
+        self._memory.clinging["p1"] = ((address, port),)
+        return self.launch()
+
+    async def clinging(self) -> None:
+        """It does at once."""
+
+    def let_go(self) -> None:
+        self._memory.clinging.clear()
 
     async def restart(self) -> None:
         self._memory.restart(self._deployment)

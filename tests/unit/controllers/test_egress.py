@@ -142,6 +142,31 @@ async def test_who_enters_from_outside_lowers_the_level_and_is_told_and_the_repl
     assert "/usr/bin/bash at p0" in note
 
 
+async def test_connections_that_live_on_through_a_change_are_told_until_they_are_gone(
+    cluster: Cluster,
+) -> None:
+    await serves_under(cluster)
+    await cluster.says(WORKLOAD, "chat", "EgressEnforced", "Enforced")
+    (before,) = await cluster.leases()
+    cluster.sentinel.clinging["p0"] = (("203.0.113.7", 443),)
+    await cluster.edit(EGRESS, "hub", allow=[{"host": "other.example", "ports": [443]}])
+    message = await cluster.says(WORKLOAD, "chat", "EgressEnforced", "BestEffort")
+    assert "still connected though denied: 203.0.113.7:443" in message
+
+    async def shows(level: str) -> bool:
+        (replica,) = (await cluster.get(EGRESS, "hub"))["status"]["replicas"]
+        return bool(replica["level"] == level)
+
+    await cluster.until(lambda: shows("BestEffort"), "the policy's own status says so")
+    cluster.sentinel.clinging.clear()
+    await cluster.says(WORKLOAD, "chat", "EgressEnforced", "Enforced")
+    await cluster.until(lambda: shows("Enforced"), "the policy's own status says so")
+    (after,) = await cluster.leases()
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert len(await told(cluster, after["metadata"]["name"], "StillConnected")) == 1
+    assert len(await told(cluster, after["metadata"]["name"], "ConnectionsClosed")) == 1
+
+
 async def test_a_machine_that_cannot_enforce_is_left_and_blamed(cluster: Cluster) -> None:
     """``requireEnforced`` is the default, also of a workload without a policy."""
     cluster.sentinel.weak.add("p0")

@@ -29,8 +29,10 @@ from garrison.controllers.stories import (
     workload_notes,
 )
 from garrison.core.benchmark import SERVES_ON
+from garrison.core.egress import in_force
 from garrison.core.fleet import TERMINAL
 from garrison.core.winding import RELEASED
+from garrison.ports.sentinel import EgressView
 from tests.builders import NOW, account, at, lease, workload
 
 BUSY = BusyStatus(since=NOW, message="4.0 cores and the GPU at 0%")
@@ -117,6 +119,26 @@ def test_each_program_from_outside_is_told_once_with_what_to_do() -> None:
     assert told(entered("/bin/sh"), entered("/bin/sh", "/tmp/x")) == ["EnteredFromOutside"]
     (note,) = lease_notes(replace(lease("Ready"), status=entered()), entered("/bin/sh"))
     assert note.message.startswith("/bin/sh at p1 was started from outside")
+    assert "garrison shell iw/chat" in note.message
+
+
+def connected(*destinations: str) -> LeaseStatus:
+    record = LeaseEgress(digest="", version=1)
+    view = EgressView(version=1, level="Enforced", remaining=destinations)
+    return LeaseStatus(phase="Ready", egress=in_force(record, view), provider="p1")
+
+
+def test_connections_that_live_on_are_told_once_and_so_is_their_end() -> None:
+    assert told(LeaseStatus(phase="Ready"), connected()) == []
+    assert told(connected(), connected("203.0.113.7:443")) == ["StillConnected"]
+    assert told(connected("203.0.113.7:443"), connected("203.0.113.8:443")) == []
+    (closed,) = lease_notes(
+        replace(lease("Ready"), status=connected("203.0.113.8:443")), connected()
+    )
+    assert (closed.type, closed.reason) == ("Normal", "ConnectionsClosed")
+    after = connected("203.0.113.7:443")
+    (note,) = lease_notes(replace(lease("Ready"), status=connected()), after)
+    assert "203.0.113.7:443" in note.message
     assert "garrison shell iw/chat" in note.message
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from garrison.api.egress import Level
+from garrison.api.egress import EgressPolicySpec, Level
 from garrison.api.lease import LeaseEgress
-from garrison.core.egress import MAX_DENIED, acknowledged, in_force
+from garrison.core.egress import (
+    MAX_DENIED,
+    acknowledged,
+    in_force,
+    shortfall,
+    still_connected,
+)
 from garrison.ports.sentinel import Denied, EgressView
 from tests.builders import NOW, at
 
@@ -71,6 +78,34 @@ def test_who_came_in_beside_the_guard_lowers_the_level(level: Level, shown: str)
     assert found.level == shown
     assert found.leaks == ("/bin/sh was started from outside the container", "udp")
     assert in_force(RECORD, view).level == level
+
+
+def test_connections_that_live_on_lower_the_level_and_are_named() -> None:
+    many = tuple(f"203.0.113.{number}:443" for number in range(7))
+    for level in ("Enforced", "BestEffort"):
+        found = in_force(RECORD, replace(VIEW, level=level, remaining=many), ("/bin/sh",))
+        assert found.level == "BestEffort"
+        assert found.leaks[0] == still_connected(found)
+        assert found.leaks[0].endswith("203.0.113.4:443 and 2 more")
+    assert still_connected(in_force(RECORD, VIEW)) == ""
+    assert still_connected(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "enough"),
+    [
+        ({}, True),
+        ({"level": "BestEffort", "remaining": ("203.0.113.7:443",)}, True),
+        ({"level": "BestEffort", "remaining": ("203.0.113.7:443",), "leaks": ("udp",)}, False),
+        ({"level": "BestEffort"}, False),
+        ({"level": "DeclaredOnly", "remaining": ("203.0.113.7:443",)}, False),
+        ({"level": "Refused"}, False),
+    ],
+)
+def test_a_machine_is_left_for_what_it_cannot_do_and_not_for_what_a_program_holds_on_to(
+    changes: dict[str, Any], *, enough: bool
+) -> None:
+    assert (shortfall(EgressPolicySpec(), replace(VIEW, **changes)) == "") is enough
 
 
 def test_what_a_rung_does_not_do_is_kept() -> None:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
 from typing import TypeVar
 
 from garrison.adapters.memory.bootstraps import BOOTSTRAP, DIGEST
@@ -14,7 +15,7 @@ from garrison.adapters.memory.gateway import MemoryGateway
 from garrison.adapters.memory.market import MemoryMarket
 from garrison.adapters.memory.records import LeaseRecord
 from garrison.adapters.memory.registry import INTERPRETER, LIBRARY, PROGRAM, files_of
-from garrison.api.egress import DENY_ALL, EgressPolicySpec
+from garrison.api.egress import DENY_ALL, EgressPolicySpec, Level
 from garrison.api.glob import matcher
 from garrison.errors import AuthError, ConflictError, RejectedError, UnavailableError
 from garrison.ports.identity import Peer
@@ -66,7 +67,8 @@ class MemorySentinel:
     the original, ``foreign`` those where something else answers, ``altered`` those that run another agent, ``stale`` those that repeat an old
     answer about what is inside, ``mining`` those where the CPUs are busy whatever is asked. ``swapped`` are deployments whose program was overwritten, ``invaded``
     those with a process that nobody started; a restart clears them. ``sought`` is by provider what the
-    workload there asks for in vain (in Audit: would), ``entered`` what was started from outside. ``started`` are all instances
+    workload there asks for in vain (in Audit: would), ``entered`` what was started from outside, ``clinging``
+    addresses and ports of connections that no change of policy closes. ``started`` are all instances
     that were ever told to start: the truth, for checks.
     """
 
@@ -87,6 +89,7 @@ class MemorySentinel:
         self.mining: set[str] = set()
         self.sought: dict[str, tuple[Denied, ...]] = {}
         self.entered: dict[str, tuple[str, ...]] = {}
+        self.clinging: dict[str, tuple[tuple[str, int], ...]] = {}
         self.limits: tuple[str, ...] = ()
 
     def restart(self, deployment: str) -> None:
@@ -336,15 +339,24 @@ class MemorySentinel:
         audit = found.policy.mode == "Audit"
         running = found.state is SentinelState.RUNNING
         sought = self.sought.get(lease.provider, ()) if running else ()
+        clinging = self.clinging.get(lease.provider, ()) if running and not audit else ()
+        remaining = tuple(f"{to}:{at}" for to, at in clinging if not _allows(found.policy, to, at))
+        full: Level = "BestEffort" if remaining else "Enforced"
         return EgressView(
             version=found.version,
-            level="DeclaredOnly" if audit else "Refused" if weak else "Enforced",
+            level="DeclaredOnly" if audit else "Refused" if weak else full,
             rung="none" if weak else "memory",
             mode=found.policy.mode,
             limits=self.limits,
+            remaining=remaining,
             denied_total=sum(each.count for each in sought),
             denied=sought,
         )
+
+
+def _allows(policy: EgressPolicySpec, address: str, port: int) -> bool:
+    networks = (each.cidr for each in policy.allow if each.cidr is not None and port in each.ports)
+    return any(ip_address(address) in ip_network(each) for each in networks)
 
 
 def _named(text: str, door: Door) -> str:

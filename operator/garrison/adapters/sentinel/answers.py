@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -46,6 +47,7 @@ class LevelAnswer:
     mode: Literal["Enforce", "Audit"] = "Enforce"
     leaks: Annotated[tuple[Text, ...], Field(max_length=64)] = ()
     limits: Annotated[tuple[Text, ...], Field(max_length=64)] = ()
+    remaining: Annotated[tuple[Text, ...], Field(max_length=128)] = ()
     self_test: Text = ""
 
 
@@ -183,6 +185,7 @@ def _view(answer: EgressAnswer) -> EgressView:
         mode=level.mode,
         leaks=level.leaks if tested else (*level.leaks, f"self-test {level.self_test}"),
         limits=level.limits,
+        remaining=level.remaining,
     )
 
 
@@ -191,13 +194,8 @@ def _egress(found: StatusAnswer) -> EgressView | None:
         return None
     base = _view(found.egress)
     seen = found.observed if base.mode == "Audit" else found.denied
-    return EgressView(
-        version=base.version,
-        level=base.level,
-        rung=base.rung,
-        mode=base.mode,
-        leaks=base.leaks,
-        limits=base.limits,
+    return replace(
+        base,
         denied_total=found.denied_total,
         denied=tuple(
             Denied(
