@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import pairwise
@@ -274,6 +274,14 @@ class Invariants:
             for each in objects(self._store, "InferenceWorkload")
         )
 
+    def on_credentials(
+        self, before: Mapping[str, Any] | None, body: Mapping[str, Any], live: Collection[str]
+    ) -> Iterator[str]:
+        """Yield the credentials that are listed no more, and so count as revoked, and are valid."""
+        for key in sorted(_credentials(before or {}) - _credentials(body)):
+            if key in live:
+                yield f"credential {key} counts as revoked, and is still valid"
+
     def serving_with_dead_secrets(self, dead: list[tuple[str, str]]) -> Iterator[str]:
         """Yield the replicas that serve while a credential in their container is revoked.
 
@@ -293,6 +301,12 @@ class Invariants:
         ready = any(each["conditions"]["ready"] for each in body["endpoints"])
         if ready and name not in ever_ready:
             yield f"replica {name} gets traffic and was never Ready"
+
+
+def _credentials(secret: Mapping[str, Any]) -> set[str]:
+    """Return the keys of what a RotatingSecret's status lists."""
+    listed = (secret.get("status") or {}).get("credentials", ())
+    return {f"{secret['metadata']['uid']}/{each['holder']}/{each['version']}" for each in listed}
 
 
 def _ledger(body: Mapping[str, Any]) -> set[str]:

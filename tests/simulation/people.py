@@ -27,6 +27,7 @@ from tests.simulation.scenario import (
     NAMESPACE,
     NEWER,
     Deed,
+    sources,
     workload,
 )
 from tests.simulation.world import World
@@ -246,6 +247,12 @@ class People:
         kind = self._world.store.resource(ROTATING.group, ROTATING.version, ROTATING.plural)
         asked = {"metadata": {"annotations": {ANNOTATION_ROTATE: str(draw)}}}
         self._world.store.merge(kind, asked, NAMESPACE, "own" if draw < 0.7 else "shared")
+
+    async def _move_source(self, draw: float) -> None:
+        kind = self._world.store.resource(ROTATING.group, ROTATING.version, ROTATING.plural)
+        name = "own" if draw < 0.7 else "shared"
+        source = self._pick(sources(name), draw * 7919 % 1)
+        self._world.store.merge(kind, {"spec": {"source": source}}, NAMESPACE, name)
 
     async def _change_source(self, draw: float) -> None:
         self._world.ports.issuer.content = str(draw)

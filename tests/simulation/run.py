@@ -26,6 +26,7 @@ from tests.simulation.scenario import (
     WARNING_HOURS,
     Deed,
     adoptions,
+    moves,
     script,
     slowdowns,
 )
@@ -77,7 +78,7 @@ async def _run(seed: int, say: Callable[[str], None]) -> Story:
     world.new_operator()
     await people.act(Deed(at=0.0, what="create workload", draw=0.0))
     deeds = script(random.Random(seed + 1_000_003), CHAOS)
-    deeds += adoptions(seed, CHAOS) + slowdowns(seed, CHAOS)
+    deeds += adoptions(seed, CHAOS) + slowdowns(seed, CHAOS) + moves(seed, CHAOS)
     await _chaos(people, sorted(deeds, key=lambda each: each.at))
     everything_works(world)
     world.say("calm")

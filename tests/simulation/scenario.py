@@ -28,6 +28,8 @@ MEASURED = {"api": "OpenAI", "minTokensPerSecond": 20, "repeatEverySeconds": 600
 """what every workload is measured by, unless somebody edits it"""
 SLOW_SEED, STRICT_SEED = 2, 0
 """which seed of eight has a machine that becomes slow in the calm, and a threshold that nothing meets"""
+MOVING_SEED = 3
+"""which seed of eight has the sources of its secrets edited"""
 MAX_LEASES = 5
 MAX_NEW = 12
 MAX_PRICE = MicroUSD(20_000_000)
@@ -134,6 +136,22 @@ def rotating_secrets() -> list[Object]:
         }
         for name, spec in specs.items()
     ]
+
+
+def sources(name: str) -> tuple[Object, ...]:
+    """Return where a secret may come from, as edits of its source, which is one of them."""
+    bare: Object = {"generate": None, "secretRef": None, "webhook": None}
+    made_up: Object = bare | {"type": "Generate"}
+    if name == "own":
+        urls = [{"url": f"https://mint{number}.example/v1"} for number in range(2)]
+        return (made_up, *(bare | {"type": "Webhook", "webhook": each} for each in urls))
+    return (
+        made_up,
+        *(
+            bare | {"type": "SecretRef", "secretRef": {"name": each, "key": "key"}}
+            for each in ("given", "given2")
+        ),
+    )
 
 
 def workload(name: str, chance: random.Random) -> Object:
@@ -265,6 +283,15 @@ def slowdowns(seed: int, seconds: float) -> list[Deed]:
     what = "slow host" if seed % 16 == SLOW_SEED else "raise threshold"
     when = 60 + chance.random() * (seconds / 2)
     return [often, Deed(at=when, what=what, draw=chance.random())]
+
+
+def moves(seed: int, seconds: float) -> list[Deed]:
+    """Return, for one seed in eight, when somebody has secrets come from elsewhere."""
+    chance = random.Random(seed + 4_000_037)
+    if seed % 8 != MOVING_SEED:
+        return []
+    times = sorted(40 + chance.random() * (seconds - 40) for _ in range(chance.randint(2, 4)))
+    return [Deed(at=each, what="move source", draw=chance.random()) for each in times]
 
 
 def script(chance: random.Random, seconds: float) -> list[Deed]:

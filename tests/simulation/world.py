@@ -167,6 +167,9 @@ class World:
             self._watch_lease(change, body)
         if kind == "AkashAccount":
             self._watch_mint(change, body)
+        if kind == "RotatingSecret":
+            for each in self.invariants.on_credentials(change.before, body, self.ports.issuer.live):
+                self._break(each)
         if kind == "EndpointSlice" and change.type != "DELETED":
             for each in self.invariants.on_slice(body, self.ever_ready):
                 self._break(each)

@@ -48,6 +48,11 @@ OBJECT_RULES: Mapping[str, Sequence[tuple[str, str]]] = {
             "(has(self.scope) && self.scope == 'Workload')",
             secret.SHARED_ONLY,
         ),
+        (
+            "(has(self.scope) ? self.scope : 'Lease') == "
+            "(has(oldSelf.scope) ? oldSelf.scope : 'Lease')",
+            secret.FIXED_SCOPE,
+        ),
     ),
     "SecretUse": (
         ("has(self.env) != has(self.file)", container.ONE_WAY),

@@ -26,7 +26,14 @@ SHARED_ONLY = (
     "all of them: set scope: Workload"
 )
 
+FIXED_SCOPE = (
+    "scope cannot change: replicas hold what was made for the old one; create another RotatingSecret and "
+    "refer to that"
+)
+
 Scope: TypeAlias = Literal["Lease", "Workload"]
+SourceType: TypeAlias = Literal["Generate", "SecretRef", "Webhook"]
+MadeUp: TypeAlias = Literal["Password", "APIKey", "Ed25519"]
 State: TypeAlias = Literal["Minting", "Live", "Revoking"]
 
 
@@ -34,7 +41,7 @@ State: TypeAlias = Literal["Minting", "Live", "Revoking"]
 class Generate:
     """A credential that Garrison makes up."""
 
-    kind: Literal["Password", "APIKey", "Ed25519"] = Field(
+    kind: MadeUp = Field(
         default="Password",
         description="Password: letters and digits; APIKey: URL-safe; Ed25519: a private key, PEM.",
     )
@@ -68,11 +75,9 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=SPEC)
 class Source:
-    """Where a credential comes from."""
+    """Where a credential comes from. After a change the next version comes from there, at once."""
 
-    type: Literal["Generate", "SecretRef", "Webhook"] = Field(
-        default="Generate", description="Which of the following is used."
-    )
+    type: SourceType = Field(default="Generate", description="Which of the following is used.")
     generate: Generate | None = Field(default=None, description="How to make one up.")
     secret_ref: KeyInSecret | None = Field(
         default=None, description="Which Secret holds it; a change there is a new version."
@@ -129,6 +134,40 @@ class RotatingSecretSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
+class CredentialSource:
+    """The source that a credential was asked of: revoked there, whatever the spec says by then."""
+
+    type: SourceType
+    kind: MadeUp | None = None
+    length: int | None = None
+    name: Annotated[str, Field(max_length=253)] | None = None
+    key: Annotated[str, Field(max_length=253)] | None = None
+    url: Annotated[str, Field(max_length=2048)] | None = None
+
+    @classmethod
+    def of(cls, source: Source) -> CredentialSource:
+        """Return the record of a source: the same for two sources that mean the same."""
+        if source.webhook is not None:
+            return cls(type=source.type, url=source.webhook.url)
+        if source.secret_ref is not None:
+            return cls(type=source.type, name=source.secret_ref.name, key=source.secret_ref.key)
+        how = source.generate or Generate()
+        return cls(type=source.type, kind=how.kind, length=how.length)
+
+    def as_source(self) -> Source:
+        """Return the source that this is the record of."""
+        match self:
+            case CredentialSource(url=str(url)):
+                return Source(type=self.type, webhook=Webhook(url=url))
+            case CredentialSource(name=str(name), key=str(key)):
+                return Source(type=self.type, secret_ref=KeyInSecret(name=name, key=key))
+            case CredentialSource(kind=str(kind), length=int(length)):
+                return Source(type=self.type, generate=Generate(kind=kind, length=length))
+            case _:
+                return Source(type=self.type)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)
 class CredentialStatus:
     """One version of the credential for one holder. Written before it is minted, kept until revoked."""
 
@@ -136,6 +175,7 @@ class CredentialStatus:
     name: Annotated[str, Field(max_length=253, description="name of the lease or workload")]
     namespace: Annotated[str, Field(max_length=63)] = ""
     version: int
+    source: CredentialSource
     state: State = "Minting"
     minted_at: AwareDatetime | None = None
     superseded_at: AwareDatetime | None = Field(

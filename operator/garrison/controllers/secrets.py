@@ -23,6 +23,7 @@ from garrison.api.meta import (
 from garrison.api.parsing import dump
 from garrison.api.secret import (
     STATUS_ADAPTER,
+    CredentialSource,
     CredentialStatus,
     RotatingSecret,
     RotatingSecretStatus,
@@ -39,6 +40,7 @@ from garrison.core.rotation import (
     Revoke,
     RotationStep,
     RotationView,
+    Slot,
     acknowledged,
     counted,
     entitled,
@@ -46,6 +48,7 @@ from garrison.core.rotation import (
     may_hold,
     newest,
     settle,
+    slot_of,
     step,
     uses,
 )
@@ -72,6 +75,7 @@ class SecretController:
         self._issuer = issuer
         self._finalizer = Finalizer(kube=kube, cache=cache, kind=ROTATING)
         self._steps: dict[str, RotationStep] = {}
+        self._failed: dict[Key, dict[Slot, datetime]] = {}
 
     @property
     def kind(self) -> Kind:
@@ -95,6 +99,7 @@ class SecretController:
             holders=entitled(secret, workloads, leases),
             digest=await self._digest(secret) if workloads else "",
             in_use=bool(workloads),
+            failed=dict(self._failed.get(_key(secret), {})),
         )
 
     def _users(self, secret: RotatingSecret) -> list[Workload]:
@@ -115,7 +120,7 @@ class SecretController:
         if secret.spec.source.type != "SecretRef":
             return ""
         try:
-            return await self._issuer.digest(_ask(secret, "", "", 0))
+            return await self._issuer.digest(_of_source(secret))
         except GarrisonError:
             return secret.status.digest
 
@@ -142,10 +147,11 @@ class SecretController:
                 await self._finalizer.remove(secret.meta)
             case Mint(credential=credential):
                 await self._must_hold(secret, credential)
+                await self._must_be_asked(secret, credential)
                 await self._issuer.mint(ask_for(secret, credential))
             case Revoke(credential=credential):
                 holder = observed.holders.get(credential.holder)
-                if holder is not None:
+                if holder is not None and credential.minted_at is not None:
                     await self._must_be_replaced(secret, credential, holder)
                 await self._issuer.revoke(ask_for(secret, credential))
             case _:
@@ -159,6 +165,13 @@ class SecretController:
         lease = self._catalog.leases.valid(raw) if raw is not None else None
         if lease is None or lease.meta.uid != credential.holder or not may_hold(lease):
             raise ConflictError(f"lease {credential.name} has ended; nothing is minted for it")
+
+    async def _must_be_asked(self, secret: RotatingSecret, credential: CredentialStatus) -> None:
+        """Nothing is minted that another operator has revoked meanwhile."""
+        raw = await self._kube.get(ROTATING, secret.meta.namespace, secret.meta.name)
+        fresh = parse_rotating_secret(raw).status.credentials if raw is not None else ()
+        if credential not in fresh:
+            raise ConflictError(f"version {credential.version} is not asked for any more")
 
     async def _must_be_replaced(
         self, secret: RotatingSecret, credential: CredentialStatus, holder: Holder
@@ -184,7 +197,9 @@ class SecretController:
         taken = self._steps.pop(observed.secret.meta.uid, None)
         if taken is None or any(isinstance(each.action, Hold | Release) for each in outcomes):
             return Verdict(requeue_after=0.0)
-        done = settle(observed, taken, outcomes[0].error if outcomes else None)
+        error = outcomes[0].error if outcomes else None
+        self._remember(observed, taken, error)
+        done = settle(observed, taken, error)
         status = counted(done.status, observed.secret.meta.generation)
         status = replace(status, conditions=_conditions(observed, status))
         return Verdict(
@@ -192,6 +207,24 @@ class SecretController:
             notes=_notes(observed.secret, status),
             requeue_after=done.requeue,
         )
+
+    def _remember(
+        self, observed: RotationView, taken: RotationStep, error: Exception | None
+    ) -> None:
+        """Keep what failed last and when, so that nothing that goes on failing holds up the rest."""
+        failed = self._failed.setdefault(_key(observed.secret), {})
+        if taken.action is not None:
+            failed.pop(slot := slot_of(taken.action.credential), None)
+            if error is not None:
+                failed[slot] = observed.now
+
+    def forget(self, key: Key) -> None:
+        """Drop what was kept of a secret that is gone."""
+        self._failed.pop(key, None)
+
+
+def _key(secret: RotatingSecret) -> Key:
+    return Key(kind=ROTATING.kind, namespace=secret.meta.namespace, name=secret.meta.name)
 
 
 def _conditions(view: RotationView, status: RotatingSecretStatus) -> tuple[Condition, ...]:
@@ -228,7 +261,7 @@ def _ready(view: RotationView, status: RotatingSecretStatus) -> tuple[ConditionS
 def _notes(secret: RotatingSecret, after: RotatingSecretStatus) -> tuple[Note, ...]:
     before = secret.status
     meta = secret.meta
-    about = Key(kind=ROTATING.kind, namespace=meta.namespace, name=meta.name)
+    about = _key(secret)
     found = []
     if after.version != before.version and before.version:
         message = f"rotating to version {after.version}; the old one is revoked once all have it"
@@ -248,21 +281,25 @@ def _notes(secret: RotatingSecret, after: RotatingSecretStatus) -> tuple[Note, .
     return tuple(found)
 
 
-def _ask(secret: RotatingSecret, holder: str, name: str, version: int) -> CredentialAsk:
+def ask_for(secret: RotatingSecret, credential: CredentialStatus) -> CredentialAsk:
+    """Return the ask of a credential: the same in every try, of the source that it was first asked of."""
     return CredentialAsk(
         secret=secret.meta.uid,
         namespace=secret.meta.namespace,
         name=secret.meta.name,
-        holder=holder,
-        holder_name=name,
-        version=version,
-        spec=secret.spec,
+        holder=credential.holder,
+        holder_name=credential.name,
+        version=credential.version,
+        source=credential.source.as_source(),
+        scope=secret.spec.scope,
+        every_seconds=secret.spec.rotation.every_seconds,
     )
 
 
-def ask_for(secret: RotatingSecret, credential: CredentialStatus) -> CredentialAsk:
-    """Return the ask of a credential: the same in every try."""
-    return _ask(secret, credential.holder, credential.name, credential.version)
+def _of_source(secret: RotatingSecret) -> CredentialAsk:
+    """The ask that is for nobody: about the source as it is now."""
+    source = CredentialSource.of(secret.spec.source)
+    return ask_for(secret, CredentialStatus(holder="", name="", version=0, source=source))
 
 
 class Deliveries:

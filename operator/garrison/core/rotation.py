@@ -2,7 +2,8 @@
 predecessor revoked.
 
 One pass does one thing to one credential, and the status that names it was written in an earlier pass:
-a credential is in the list before it may exist, and leaves the list only when it is revoked.
+a credential is in the list before it may exist, and leaves the list only when it is revoked: where it was
+asked for, whatever the spec names by then.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ from typing import TypeAlias
 from garrison.api.container import SecretUse
 from garrison.api.lease import Lease
 from garrison.api.meta import ANNOTATION_ROTATE
-from garrison.api.secret import CredentialStatus, RotatingSecret, RotatingSecretStatus
+from garrison.api.secret import (
+    CredentialSource,
+    CredentialStatus,
+    RotatingSecret,
+    RotatingSecretStatus,
+)
 from garrison.api.workload import Workload
 
 HOLDING = frozenset({"Enrolling", "Verifying", "Benchmarking", "Ready", "Draining"})
@@ -24,6 +30,9 @@ HOLDING = frozenset({"Enrolling", "Verifying", "Benchmarking", "Ready", "Drainin
 MAX_CREDENTIALS = 200
 ACKNOWLEDGE = timedelta(minutes=5)
 """How long a replica may take to acknowledge a version before it is replaced."""
+
+Slot: TypeAlias = tuple[str, int]
+"""A credential of a secret: its holder's uid, and its version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +55,8 @@ class RotationView:
     digest: str = ""
     """of what a SecretRef holds now; "" for other sources"""
     in_use: bool = False
+    failed: Mapping[Slot, datetime] = field(default_factory=dict)
+    """when the last try of what has not succeeded yet was"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,13 +116,16 @@ def uses(workload: Workload, name: str) -> bool:
 
 
 def step(view: RotationView) -> RotationStep:
-    """Return the next step: revoke what nobody may hold, finish what was begun, then rotate."""
+    """Return the next step: note what is to be revoked and minted, then do it, one at a time.
+
+    What fails waits behind the rest: a source that is gone for good holds up nobody else's credential.
+    """
     status = _asked(view)
     return (
-        _revoking(view, status)
-        or _minting(status)
+        _unneeded(view, status)
         or _superseded(view, status)
         or _missing(view, status)
+        or _begun(view, status)
         or RotationStep(status=status, requeue=_wait(view, status))
     )
 
@@ -130,7 +144,14 @@ def settle(view: RotationView, taken: RotationStep, error: Exception | None) -> 
             revoked = replace(status, revoked=status.revoked + 1, last_error="")
             return RotationStep(status=revoked, requeue=0.0)
         case _:
-            return replace(taken, status=replace(taken.status, last_error=str(error)[:1024]))
+            return RotationStep(status=replace(taken.status, last_error=_told(taken, str(error))))
+
+
+def _told(taken: RotationStep, message: str) -> str:
+    """The error of the first in the list, so that two that fail do not take turns in the status."""
+    first = next((each for each in taken.status.credentials if each.state != "Live"), None)
+    is_first = taken.action is not None and first == taken.action.credential
+    return message[:1024] if is_first else taken.status.last_error or message[:1024]
 
 
 def counted(status: RotatingSecretStatus, generation: int) -> RotatingSecretStatus:
@@ -155,14 +176,19 @@ def overdue(since: datetime | None, now: datetime) -> bool:
     return since is not None and now - since > ACKNOWLEDGE
 
 
+def slot_of(credential: CredentialStatus) -> Slot:
+    """Return what tells a secret's credentials apart."""
+    return credential.holder, credential.version
+
+
 def _asked(view: RotationView) -> RotatingSecretStatus:
     """The status with a higher version where a rotation is due: by time, by a person, by its source."""
     status, secret = view.secret.status, view.secret
     request = secret.meta.annotations.get(ANNOTATION_ROTATE, "")[:253]
     first = status.version == 0
     by_person = bool(request) and request != status.last_handled_rotate_request
-    by_source = bool(view.digest) and view.digest != status.digest
-    timed = secret.spec.source.type != "SecretRef"
+    by_source = _is_moved(view) or (bool(view.digest) and view.digest != status.digest)
+    timed = _is_timed(view)
     by_time = timed and status.next_rotation_at is not None and view.now >= status.next_rotation_at
     if not (first or by_person or by_source or by_time):
         return status
@@ -175,6 +201,18 @@ def _asked(view: RotationView) -> RotatingSecretStatus:
     )
 
 
+def _is_timed(view: RotationView) -> bool:
+    return view.secret.spec.source.type != "SecretRef"
+
+
+def _is_moved(view: RotationView) -> bool:
+    """Whether the spec names another source than the one that the newest version is asked of."""
+    status, source = view.secret.status, CredentialSource.of(view.secret.spec.source)
+    return any(
+        each.version == status.version and each.source != source for each in status.credentials
+    )
+
+
 def _next(view: RotationView) -> datetime:
     """Earlier by a fraction of the jitter that is the secret's own, so that not all rotate at once."""
     rotation = view.secret.spec.rotation
@@ -184,12 +222,14 @@ def _next(view: RotationView) -> datetime:
     return (view.now + wait).replace(microsecond=0)
 
 
-def _revoking(view: RotationView, status: RotatingSecretStatus) -> RotationStep | None:
+def _unneeded(view: RotationView, status: RotatingSecretStatus) -> RotationStep | None:
+    """Mark for revocation what nobody may hold, what was replaced, and what has lost its source."""
+    source = CredentialSource.of(view.secret.spec.source)
     for each in status.credentials:
         if each.state == "Revoking":
-            return RotationStep(status=status, action=Revoke(credential=each), requeue=0.0)
-    for each in status.credentials:
-        if each.holder not in view.holders or _is_ripe(view, each):
+            continue
+        lost = each.state == "Minting" and each.source != source
+        if lost or each.holder not in view.holders or _is_ripe(view, each):
             marked = _with(status, each, replace(each, state="Revoking"))
             return RotationStep(status=marked, requeue=0.0)
     return None
@@ -203,11 +243,16 @@ def _is_ripe(view: RotationView, credential: CredentialStatus) -> bool:
     return view.now - credential.superseded_at >= grace
 
 
-def _minting(status: RotatingSecretStatus) -> RotationStep | None:
-    for each in status.credentials:
-        if each.state == "Minting":
-            return RotationStep(status=status, action=Mint(credential=each), requeue=0.0)
-    return None
+def _begun(view: RotationView, status: RotatingSecretStatus) -> RotationStep | None:
+    """Mint or revoke: first what has not failed, then what failed longest ago."""
+    waiting = [each for each in status.credentials if each.state != "Live"]
+    if not waiting:
+        return None
+    never = datetime.min.replace(tzinfo=view.now.tzinfo)
+    chosen = min(waiting, key=lambda each: view.failed.get(slot_of(each), never))
+    minting = chosen.state == "Minting"
+    action = Mint(credential=chosen) if minting else Revoke(credential=chosen)
+    return RotationStep(status=status, action=action, requeue=0.0)
 
 
 def _superseded(view: RotationView, status: RotatingSecretStatus) -> RotationStep | None:
@@ -243,7 +288,11 @@ def _missing(view: RotationView, status: RotatingSecretStatus) -> RotationStep |
         if max(mine, default=0) >= status.version or len(status.credentials) >= MAX_CREDENTIALS:
             continue
         new = CredentialStatus(
-            holder=uid, name=holder.name, namespace=holder.namespace, version=status.version
+            holder=uid,
+            name=holder.name,
+            namespace=holder.namespace,
+            version=status.version,
+            source=CredentialSource.of(view.secret.spec.source),
         )
         added = replace(status, credentials=(*status.credentials, new))
         return RotationStep(status=added, requeue=0.0)
@@ -252,7 +301,7 @@ def _missing(view: RotationView, status: RotatingSecretStatus) -> RotationStep |
 
 def _wait(view: RotationView, status: RotatingSecretStatus) -> float:
     moments = [view.now + timedelta(seconds=60)]
-    if status.next_rotation_at is not None:
+    if _is_timed(view) and status.next_rotation_at is not None:
         moments.append(status.next_rotation_at)
     grace = timedelta(seconds=view.secret.spec.rotation.grace_seconds)
     moments += [each.superseded_at + grace for each in status.credentials if each.superseded_at]
@@ -262,11 +311,11 @@ def _wait(view: RotationView, status: RotatingSecretStatus) -> float:
 def _with(
     status: RotatingSecretStatus, old: CredentialStatus, new: CredentialStatus | None
 ) -> RotatingSecretStatus:
-    slot = (old.holder, old.version)
+    slot = slot_of(old)
     kept = [
-        new if (each.holder, each.version) == slot else each
+        new if slot_of(each) == slot else each
         for each in status.credentials
-        if new is not None or (each.holder, each.version) != slot
+        if new is not None or slot_of(each) != slot
     ]
     return replace(status, credentials=tuple(each for each in kept if each is not None))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from garrison.api.secret import RotatingSecretSpec
+from garrison.api.secret import Scope, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,10 @@ class CredentialAsk:
     holder: str
     holder_name: str
     version: int
-    spec: RotatingSecretSpec
+    source: Source
+    """where it is made, and revoked"""
+    scope: Scope
+    every_seconds: int
 
     @property
     def key(self) -> str:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from garrison.adapters.kube.client import KubeClient
-from garrison.api.meta import LEASE, WORKLOAD
+from garrison.api.meta import LEASE, ROTATING, WORKLOAD
 from garrison.api.parsing import parse
 from garrison.api.schema import DEFINITIONS, Definition
 from garrison.api.workload import NAME_REMEDY
@@ -76,6 +76,17 @@ def test_a_lease_cannot_change(kubectl: Kubectl) -> None:
     lease["spec"]["account"] = "other"
     with pytest.raises(AssertionError, match="the operator makes a new lease instead"):
         kubectl("apply", "-f", "-", stdin=_yaml(lease))
+
+
+def test_a_secret_keeps_its_scope_and_may_change_its_source(kubectl: Kubectl) -> None:
+    secret = body(ROTATING, {"source": {"type": "Generate"}}, "fixed-scope")
+    kubectl("create", "-f", "-", stdin=_yaml(secret))
+    for url in ("https://old.example/v1", "https://new.example/v1"):
+        secret["spec"] = {"source": {"type": "Webhook", "webhook": {"url": url}}, "scope": "Lease"}
+        kubectl("apply", "-f", "-", stdin=_yaml(secret))
+    secret["spec"]["scope"] = "Workload"
+    with pytest.raises(AssertionError, match="create another RotatingSecret and refer to that"):
+        kubectl("apply", "-f", "-", stdin=_yaml(secret))
 
 
 def test_an_unknown_field_is_refused_by_name(kubectl: Kubectl) -> None:

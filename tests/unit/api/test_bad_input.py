@@ -12,6 +12,7 @@ from garrison.api.form import INT_OR_STRING
 from garrison.api.meta import PROVIDER, WORKLOAD
 from garrison.api.parsing import parse
 from garrison.api.schema import DEFINITIONS, Definition, spec_schema
+from garrison.api.secret import FIXED_SCOPE
 from garrison.api.structure import Schema
 from garrison.api.workload import NAME_REMEDY, parse_workload
 from garrison.errors import InvalidSpecError
@@ -19,7 +20,11 @@ from tests.unit.api.cases import ACCEPTED, NAMES, RULED, Case, derived, fields, 
 from tests.unit.api.specs import FULL, MINIMAL, body, definition_of, full_for
 
 DERIVED = tuple(derived())
-SERVER_ONLY = {"the spec of an AkashLease cannot change: the operator makes a new lease instead"}
+SERVER_ONLY = {
+    "the spec of an AkashLease cannot change: the operator makes a new lease instead",
+    FIXED_SCOPE,
+}
+"""about what changes: tests/e2e/schema has them"""
 
 
 def refusal_of(case: Case) -> str:

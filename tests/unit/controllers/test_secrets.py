@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -26,6 +27,10 @@ async def status(cluster: Cluster) -> Object:
 
 async def versions(cluster: Cluster) -> list[int]:
     return sorted(each.version for each in cluster.issuer.live.values())
+
+
+def webhook(host: str) -> Object:
+    return {"type": "Webhook", "webhook": {"url": f"https://{host}/v1"}, "generate": None}
 
 
 async def serving(cluster: Cluster, **spec: Any) -> None:
@@ -159,3 +164,81 @@ async def test_a_lease_is_gone_only_when_its_credential_is_revoked(cluster: Clus
     await cluster.until(is_gone, "the lease is gone")
     assert cluster.issuer.live == {}
     assert (await status(cluster))["revoked"] == 1
+
+
+async def test_a_source_that_moves_gives_a_new_version_and_the_old_one_is_revoked_where_it_was_made(
+    cluster: Cluster,
+) -> None:
+    await cluster.create(rotating(source=webhook("old.example")))
+    await cluster.create(user(replicas=2))
+    await cluster.serves()
+    await cluster.edit(ROTATING, "token", source=webhook("new.example"))
+    await replaced(cluster, 2, 2)
+    hosts = {str(each.source.webhook) for each in cluster.issuer.live.values()}
+    assert all("new.example" in each for each in hosts)
+    assert "2 versions revoked" in await cluster.says(ROTATING, "token", "Ready", "Current")
+
+
+@pytest.mark.parametrize(
+    "fresh", [{"type": "Generate"}, {"type": "Generate", "generate": {"length": 64}}]
+)
+async def test_another_kind_of_source_leaves_nothing_valid_at_the_old_one(
+    cluster: Cluster, fresh: Object
+) -> None:
+    await cluster.create(rotating(source=webhook("old.example")))
+    await cluster.create(user())
+    await cluster.serves()
+    await cluster.edit(ROTATING, "token", source={"webhook": None, **fresh})
+    await replaced(cluster, 2)
+    (found,) = cluster.issuer.live.values()
+    assert found.source.type == "Generate"
+    assert (await status(cluster))["nextRotationAt"]
+
+
+async def test_a_lease_that_ends_after_its_source_moved_is_revoked_where_it_was_made(
+    cluster: Cluster,
+) -> None:
+    await cluster.create(rotating(source=webhook("old.example")))
+    await cluster.create(user())
+    await cluster.serves()
+    cluster.issuer.silent.add("https://new.example/v1")
+    await cluster.edit(ROTATING, "token", source=webhook("new.example"))
+    await cluster.says(ROTATING, "token", "Ready", "SourceFailed")
+    assert await versions(cluster) == [1], "the old version holds until there is a new one"
+    await cluster.delete(WORKLOAD, "chat")
+    await replaced(cluster)
+
+
+async def test_a_source_that_is_gone_for_good_holds_up_nobody_else_and_is_counted_by_nobody(
+    cluster: Cluster,
+) -> None:
+    await cluster.create(rotating(source=webhook("old.example")))
+    await cluster.create(user())
+    await cluster.serves()
+    cluster.issuer.silent.add("https://old.example/v1")
+    await cluster.edit(ROTATING, "token", source=webhook("new.example"))
+    await replaced(cluster, 1, 2)
+    assert "old.example" in await cluster.says(ROTATING, "token", "Ready", "SourceFailed")
+    await cluster.edit(WORKLOAD, "chat", replicas=2)
+    await cluster.serves()
+    assert await versions(cluster) == [1, 2, 2]
+    assert (await status(cluster))["revoked"] == 0
+    calls = cluster.calls.count("issuer.revoke")
+    await asyncio.sleep(600)
+    assert cluster.calls.count("issuer.revoke") - calls < 60, "it is asked again with pauses"
+    cluster.issuer.silent.clear()
+    await replaced(cluster, 2, 2)
+
+
+async def test_what_a_broken_source_never_made_is_given_up_for_the_new_one(
+    cluster: Cluster,
+) -> None:
+    cluster.issuer.silent.add("https://old.example/v1")
+    await cluster.create(rotating(source=webhook("old.example")))
+    await cluster.create(user())
+    await cluster.says(ROTATING, "token", "Ready", "SourceFailed")
+    await cluster.edit(ROTATING, "token", source=webhook("new.example"))
+    await cluster.serves()
+    assert await versions(cluster) == [2]
+    listed = (await status(cluster))["credentials"]
+    assert [(each["version"], each["state"]) for each in listed] == [(1, "Revoking"), (2, "Live")]

@@ -30,7 +30,7 @@ class KubeIssuer:
             await self._vault.put(ask.key, await self._made(ask))
 
     async def _made(self, ask: CredentialAsk) -> bytes:
-        source = ask.spec.source
+        source = ask.source
         match source.type:
             case "Generate":
                 return generated(source.generate or Generate())
@@ -42,7 +42,7 @@ class KubeIssuer:
                 assert_never(source.type)
 
     async def _referenced(self, ask: CredentialAsk) -> bytes:
-        reference = ask.spec.source.secret_ref
+        reference = ask.source.secret_ref
         if reference is None:
             raise RejectedError("spec.source.secretRef is not set")
         where = f"Secret {ask.namespace}/{reference.name}"
@@ -64,12 +64,12 @@ class KubeIssuer:
 
     async def revoke(self, ask: CredentialAsk) -> None:
         """Revoke at the source first, then forget the value: a crash between repeats the first."""
-        if ask.spec.source.type == "Webhook":
+        if ask.source.type == "Webhook":
             await self._webhook.revoke(ask)
         await self._vault.drop(ask.key)
 
     async def digest(self, ask: CredentialAsk) -> str:
         """Return the SHA-256 of what a SecretRef holds now, hex; "" for other sources."""
-        if ask.spec.source.type != "SecretRef":
+        if ask.source.type != "SecretRef":
             return ""
         return hashlib.sha256(await self._referenced(ask)).hexdigest()

@@ -143,9 +143,9 @@ def _body(ask: CredentialAsk, action: str) -> dict[str, Any]:
         "action": action,
         "key": ask.key,
         "secret": {"namespace": ask.namespace, "name": ask.name},
-        "holder": {"uid": ask.holder, "name": ask.holder_name, "scope": ask.spec.scope},
+        "holder": {"uid": ask.holder, "name": ask.holder_name, "scope": ask.scope},
         "version": ask.version,
-        "everySeconds": ask.spec.rotation.every_seconds,
+        "everySeconds": ask.every_seconds,
     }
 
 
@@ -170,7 +170,7 @@ def _answer(ask: CredentialAsk, raw: bytes) -> Mapping[str, Any]:
 
 
 def _url(ask: CredentialAsk) -> URL:
-    webhook = ask.spec.source.webhook
+    webhook = ask.source.webhook
     if webhook is None:
         raise RejectedError("spec.source.webhook is not set")
     try:

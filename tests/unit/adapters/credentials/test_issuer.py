@@ -32,7 +32,7 @@ from garrison.adapters.memory.kube import MemoryKube
 from garrison.adapters.net.screen import NetScreen
 from garrison.adapters.sentinel.certificates import key_pem, new_key, pem
 from garrison.api.meta import SECRET
-from garrison.api.secret import Generate, KeyInSecret, RotatingSecretSpec, Source, Webhook
+from garrison.api.secret import Generate, KeyInSecret, Source, Webhook
 from garrison.errors import AuthError, GarrisonError, RejectedError, UnavailableError
 from garrison.ports.credentials import CredentialAsk
 from tests.unit.adapters.sentinel.trust import SYSTEM, cluster
@@ -49,7 +49,9 @@ def ask(source: Source, version: int = 1) -> CredentialAsk:
         holder="lease-1",
         holder_name="chat-1",
         version=version,
-        spec=RotatingSecretSpec(source=source, scope="Workload"),
+        source=source,
+        scope="Workload",
+        every_seconds=3600,
     )
 
 
