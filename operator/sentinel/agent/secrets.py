@@ -125,32 +125,33 @@ class Secrets:
             os.mkdir(folder, 0o700)
             self._folder = folder
             self._lock = _locked(self._folder)
-            self._own(self._folder)
+            self._own(self._lock)
         except OSError as error:
             raise Refusal(409, "NoSecretFolder", f"{place}: {error.strerror}") from error
         for secret in self._held.values():
             if secret.file:
                 self._write(secret)
 
-    def _own(self, path: str) -> None:
+    def _own(self, fd: int) -> None:
         if self._owner != (os.geteuid(), os.getegid()):
-            os.chown(path, *self._owner)
+            os.fchown(fd, *self._owner)
 
     def _write(self, secret: Secret) -> None:
-        target = f"{self._folder}/{secret.file}"
-        temporary = f"{self._folder}/..{secret.name}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        """Write by descriptors only: the folder is the workload's, which may put links there."""
+        folder, temporary, name = self._lock, f"..{secret.name}", secret.file or ""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             with suppress(FileNotFoundError):
-                os.unlink(temporary)
-            fd = os.open(temporary, flags | os.O_EXCL, 0o400)
+                os.unlink(temporary, dir_fd=folder)
+            fd = os.open(temporary, flags, 0o400, dir_fd=folder)
             try:
+                self._own(fd)
                 _write_all(fd, secret.value)
             finally:
                 os.close(fd)
-            self._own(temporary)
-            os.replace(temporary, target)
+            os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError as error:
+            target = f"{self._folder}/{name}"
             raise Refusal(409, "SecretNotWritten", f"{target}: {error.strerror}") from error
 
     def late(self, secret: Secret) -> None:

@@ -53,6 +53,53 @@ def test_another_users_file(enrolled: AgentProcess) -> None:
     until(lambda: _logs(enrolled) == [f"{CANARY}65534"])
 
 
+@pytest.fixture
+def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> secrets.Secrets:
+    """Secrets whose folder is below ``tmp_path`` and belongs to another user, where that can be."""
+    monkeypatch.setattr(secrets, "memory_place", lambda: str(tmp_path))
+    held = secrets.Secrets()
+    held.put(secrets.parse("hf-token", _body(1, CANARY)))
+    held.settle(*((65534, 65534) if os.geteuid() == 0 else (os.geteuid(), os.getegid())))
+    return held
+
+
+def test_a_link_in_place_of_the_file_gives_nothing_away(
+    held: secrets.Secrets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workload owns the folder, and may be quicker than the next step of the agent."""
+    (folder,) = tmp_path.iterdir()
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    owner = victim.stat().st_uid
+    write = secrets._write_all
+
+    def slow(fd: int, data: bytes) -> None:
+        write(fd, data)
+        (temporary,) = folder.glob("..*")
+        temporary.unlink()
+        temporary.symlink_to(victim)
+
+    monkeypatch.setattr(secrets, "_write_all", slow)
+    held.put(secrets.parse("hf-token", _body(2, "new")))
+    assert victim.read_text() == "untouched"
+    assert victim.stat().st_uid == owner
+    held.forget()
+    assert victim.exists()
+
+
+def test_a_link_in_place_of_the_folder_leads_nowhere(held: secrets.Secrets, tmp_path: Path) -> None:
+    (folder,) = tmp_path.iterdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    moved = folder.rename(tmp_path / "moved")
+    folder.symlink_to(elsewhere)
+    held.put(secrets.parse("hf-token", _body(2, "new")))
+    assert list(elsewhere.iterdir()) == []
+    assert (moved / "token.txt").read_text() == "new"
+    held.forget()
+    assert elsewhere.exists()
+
+
 def _logs(agent: AgentProcess) -> list[str]:
     with agent.lines("/v1/logs") as lines:
         return [line["line"] for line in lines]
