@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import NamedTuple
 
+ESCAPE = "\\"
+"""Stands in a name only where a label has a byte that no host name has, among them the dot."""
 A, CNAME, PTR, AAAA, SRV, SVCB, HTTPS = 1, 5, 12, 28, 33, 64, 65
 PASSED = frozenset({A, CNAME, PTR, AAAA, SRV, SVCB, HTTPS})
 """Types that are asked upstream; TXT and others carry more out than a program needs."""
 _NO_NAME, _SERVER_FAILURE = 3, 2
 _RESPONSE, _RECURSION_DESIRED, _RECURSION_AVAILABLE, _TRUNCATED = 0x8000, 0x0100, 0x0080, 0x0200
 _HEADER = 12
+_PLAIN = re.compile(rb"[!-\-/-\[\]-~]+")
+"""What is printed, but for the space, the dot and the backslash."""
 _POINTER = 0xC0
 _MAX_POINTERS = 20
 
@@ -101,6 +106,19 @@ def _records(response: bytes, query: Query) -> tuple[dict[str, str], list[tuple[
     return aliases, found
 
 
+def _text(label: bytes) -> str:
+    """Return a label as it stands in a name. Source: RFC 1035, section 5.1 (``\\DDD``).
+
+    Without the escapes a label with a dot would read like two, and pass for another name.
+    """
+    if _PLAIN.fullmatch(label):
+        return label.decode("ascii").lower()
+    return "".join(
+        chr(each).lower() if _PLAIN.fullmatch(bytes([each])) else f"{ESCAPE}{each:03}"
+        for each in label
+    )
+
+
 def _read_name(message: bytes, place: int, *, pointers: bool = True) -> tuple[str, int]:
     labels: list[str] = []
     end = jumps = 0
@@ -112,6 +130,6 @@ def _read_name(message: bytes, place: int, *, pointers: bool = True) -> tuple[st
             continue
         if length > 63 or place + length + 1 >= len(message):
             raise ValueError("a label is too long")
-        labels.append(message[place + 1 : place + 1 + length].decode("ascii", "replace").lower())
+        labels.append(_text(message[place + 1 : place + 1 + length]))
         place += length + 1
     return ".".join(labels), end or place + 1

@@ -10,7 +10,7 @@ from typing import Any
 from sentinel.guard.addresses import fold, shown
 from sentinel.guard.audit import Audit
 from sentinel.guard.loop import READ, Loop
-from sentinel.guard.message import PASSED, Query, addresses, failure, read_query, refusal
+from sentinel.guard.message import ESCAPE, PASSED, Query, addresses, failure, read_query, refusal
 from sentinel.guard.upstream import Upstream
 from sentinel.guard.verdict import Decider
 
@@ -110,6 +110,8 @@ class Resolver:
         self._upstream.ask(message, query, done, stream=stream)
 
     def _objection(self, query: Query) -> str:
+        if ESCAPE in query.name:
+            return "no-host-name"
         if not self._decider.policy.ports_of(query.name):
             return "name-not-allowed"
         return "" if query.type in PASSED else f"record-type-{query.type}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sentinel.guard.message import addresses, answers_to, read_query, refusal
+from sentinel.guard.message import ESCAPE, addresses, answers_to, read_query, refusal
 
 QUESTION = (
     struct.pack(">HHHHHH", 7, 0x0100, 1, 0, 0, 0) + b"\3www\2Hf\2co\0" + struct.pack(">HH", 1, 1)
@@ -16,6 +18,11 @@ QUESTION = (
 
 def record(name: bytes, kind: int, data: bytes, seconds: int = 60) -> bytes:
     return name + struct.pack(">HHIH", kind, 1, seconds, len(data)) + data
+
+
+def asking(labels: Iterable[bytes]) -> bytes:
+    name = b"".join(bytes([len(each)]) + each for each in labels) + b"\0"
+    return QUESTION[:12] + name + struct.pack(">HH", 1, 1)
 
 
 def response(*records: bytes) -> bytes:
@@ -49,6 +56,61 @@ def test_a_refusal_says_no_such_name() -> None:
     assert refused[:2] == QUESTION[:2]
     assert refused[3] & 0x0F == 3
     assert refused[12:] == QUESTION[12:]
+
+
+@pytest.mark.parametrize(
+    ("labels", "name"),
+    [
+        ((b"www", b"Hf", b"co"), "www.hf.co"),
+        ((b"_dns", b"a-b"), "_dns.a-b"),
+        ((b"www.hf.co",), r"www\046hf\046co"),
+        ((b"secret.www", b"hf", b"co"), r"secret\046www.hf.co"),
+        ((b"a b", b"co"), r"a\032b.co"),
+        ((b"a\0", b"co"), r"a\000.co"),
+        ((b"a\\046b", b"co"), r"a\092046b.co"),
+        ((b"\xc3\xa4", b"co"), r"\195\164.co"),
+        ((b"A\x7f", b"co"), r"a\127.co"),
+    ],
+)
+def test_a_label_with_what_no_host_name_has_is_escaped(
+    labels: tuple[bytes, ...], name: str
+) -> None:
+    query = read_query(asking(labels))
+    assert query is not None
+    assert query.name == name
+    assert (ESCAPE in name) is (name not in {"www.hf.co", "_dns.a-b"})
+
+
+LABELS = st.lists(st.binary(min_size=1, max_size=63), min_size=1, max_size=4)
+
+
+@given(LABELS, LABELS)
+def test_two_names_read_alike_only_when_they_are_the_same(
+    one: list[bytes], other: list[bytes]
+) -> None:
+    first, second = read_query(asking(one)), read_query(asking(other))
+    assert first is not None
+    assert second is not None
+    assert first.name.isascii()
+    assert first.name.isprintable()
+    same = [each.lower() for each in one] == [each.lower() for each in other]
+    assert (first.name == second.name) is same
+
+
+@given(LABELS)
+def test_a_plain_name_has_as_many_labels_as_were_sent(labels: list[bytes]) -> None:
+    query = read_query(asking(labels))
+    assert query is not None
+    if ESCAPE not in query.name:
+        assert query.name.split(".") == [each.decode().lower() for each in labels]
+
+
+def test_an_alias_with_a_dot_in_a_label_leads_nowhere() -> None:
+    query = read_query(QUESTION)
+    assert query is not None
+    forged = b"\x0bcdn.example\0"
+    got = response(record(b"\xc0\x0c", 5, b"\3cdn\7example\0"), record(forged, 1, b"\1\2\3\4"))
+    assert addresses(got, query) == []
 
 
 @given(st.binary(max_size=64))

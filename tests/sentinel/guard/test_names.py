@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.sentinel.guard.conftest import Runner
-from tests.sentinel.guard.netns import FORBIDDEN, Wire
+from tests.sentinel.guard.netns import FORBIDDEN, RESOLVER, Wire
 
 DIAL = """
 import socket
@@ -40,3 +40,32 @@ def test_an_entry_of_the_hosts_file_allows_nothing(
     command = [*argv, guarded.python, "-c", DIAL]
     assert dialled(clean, tmp_path / "hosts", *command) == "PermissionError"
     assert clean.forbidden() == []
+
+
+ASK = """
+import socket, struct, sys
+labels = [b"carried.out.allowed", b"example"] if sys.argv[2] == "odd" else [b"allowed", b"example"]
+name = b"".join(bytes([len(each)]) + each for each in labels) + b"\\0"
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+    one.settimeout(5)
+    one.connect((sys.argv[1], 53))
+    one.send(struct.pack(">HHHHHH", 7, 0x100, 1, 0, 0, 0) + name + struct.pack(">HH", 1, 1))
+    print(one.recv(512)[3] & 15)
+"""
+ZONE = {"allow": [{"host": "*.allowed.example", "ports": [80]}, {"host": "allowed.example"}]}
+
+
+def test_unguarded_a_label_with_a_dot_is_asked(clean: Wire, python: str) -> None:
+    assert clean.run([python, "-c", ASK, RESOLVER, "odd"]).stdout.strip() == "3"
+    assert clean.questions == ["carried.out.allowed.example"]
+
+
+def test_a_label_with_a_dot_is_no_such_name_and_never_asked(clean: Wire, guarded: Runner) -> None:
+    script = ("-c", ASK, RESOLVER)
+    odd = guarded(guarded.python, *script, "odd", policy=ZONE, on=clean)
+    assert odd.output.strip() == "3"
+    assert clean.questions == []
+    assert (r"carried\046out\046allowed.example", 53, "no-host-name") in odd.denied()
+    fine = guarded(guarded.python, *script, "fine", policy=ZONE, on=clean)
+    assert fine.output.strip() == "0"
+    assert clean.questions == ["allowed.example"]
