@@ -6,6 +6,7 @@ import errno
 import os
 import select
 import socket
+import warnings
 from collections.abc import Callable
 
 from sentinel.guard import kernel
@@ -48,7 +49,11 @@ def _attempt(allowed: tuple[str, int], denied: tuple[str, int]) -> bytes:
 def forked(action: Callable[[], bytes]) -> bytes:
     """Run ``action`` in a forked child of this thread; returns its answer, empty when it hangs."""
     read, write = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        # Since 3.12 Python warns, because such a child may wait for a lock whose thread it has not.
+        # This one only makes system calls; should it hang, it is killed and the test has failed.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
         try:
             kernel.set_dumpable(1)  # as every program is after exec

@@ -88,6 +88,7 @@ class AgentProcess:
         egress: Mapping[str, Any] | None = None,
         options: tuple[str, ...] = (),
         python: str = PYTHON,
+        flags: tuple[str, ...] = (),
         environment: tuple[str, ...] = (),
     ) -> None:
         self.folder = folder
@@ -110,7 +111,7 @@ class AgentProcess:
         self.archive.write_bytes(archive())
         self.digest = hashlib.sha256(archive()).hexdigest()
         self._options = "--listen", "127.0.0.1", *options
-        self._python = python
+        self._python = python, *flags
         self._environment = ("PATH", *environment)
         self.stderr = folder / "stderr.txt"
 
@@ -118,7 +119,7 @@ class AgentProcess:
         encoded = base64.b64encode(json.dumps(self.bootstrap).encode()).decode()
         with self.stderr.open("wb") as log:
             self.process = subprocess.Popen(
-                [self._python, "-I", "-S", str(self.archive), "run", *self._options],
+                [*self._python, "-I", "-S", str(self.archive), "run", *self._options],
                 env={
                     **{name: os.environ[name] for name in self._environment},
                     "GARRISON_BOOTSTRAP": encoded,

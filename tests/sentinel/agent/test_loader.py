@@ -134,7 +134,7 @@ def test_a_broken_bootstrap_is_named(tmp_path: Path, text: str, said: str) -> No
 
 def test_without_memfd(tmp_path: Path) -> None:
     """A Python built against an old C library has none: an unnamed file in memory serves."""
-    text = f"import os\ndel os.memfd_create\n{loader.LOADER}"
+    text = f"import os\nvars(os).pop('memfd_create', None)\n{loader.LOADER}"
     env = {
         "PATH": os.environ["PATH"],
         **loader.environment(archive(), AgentProcess(tmp_path).digest),

@@ -12,7 +12,8 @@ from tests.sentinel.pythons import OTHERS, python_or_skip
 
 @pytest.mark.parametrize("version", OTHERS)
 def test_other_pythons_hold_a_container(version: str, tmp_path: Path) -> None:
-    with AgentProcess(tmp_path, python=python_or_skip(version)) as agent:
+    python = python_or_skip(version)
+    with AgentProcess(tmp_path, python=python, flags=("-W", "always")) as agent:
         agent.enrol()
         body = {"version": 1, "value": "c2VjcmV0", "file": "token.txt", "onRotate": "Restart"}
         agent.call("PUT", "/v1/secrets/token", body)
