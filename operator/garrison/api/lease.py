@@ -196,6 +196,10 @@ class SentinelStatus:
         default=(),
         description="Programs that were started from outside the container, beside the guard.",
     )
+    resolvers: Annotated[tuple[Short, ...], Field(max_length=8)] | None = Field(
+        default=None,
+        description="What the first instance asks for names; one that asks others is not started.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STATUS)

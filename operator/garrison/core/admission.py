@@ -94,18 +94,23 @@ def told(o: Observation) -> LeaseStatus:
     record = o.status.egress
     if view is None or view.egress is None or record is None:
         return o.status
-    status = _entered(o.status, view)
+    status = _seen(o.status, view)
     stated = acknowledged(record, view.egress, o.now, view.entered)
     return status if stated == record else replace(status, egress=stated)
 
 
-def _entered(status: LeaseStatus, view: View) -> LeaseStatus:
-    """The status with who came in beside the guard, for as long as this instance lives."""
+def _seen(status: LeaseStatus, view: View) -> LeaseStatus:
+    """The status with who came in beside the guard, for as long as this instance lives.
+
+    And with the resolvers of the lease's first instance, for good.
+    """
     known = status.sentinel
-    entered = tuple(each[:253] for each in view.entered[:MAX_ENTERED])
-    if known is None or known.instance != view.instance or known.entered == entered:
+    if known is None or known.instance != view.instance:
         return status
-    return replace(status, sentinel=replace(known, entered=entered))
+    entered = tuple(each[:253] for each in view.entered[:MAX_ENTERED])
+    resolvers = view.resolvers if known.resolvers is None else known.resolvers
+    seen = replace(known, entered=entered, resolvers=resolvers)
+    return status if seen == known else replace(status, sentinel=seen)
 
 
 def enrolled(o: Observation, status: LeaseStatus, value: object) -> LeaseStatus:
@@ -124,6 +129,7 @@ def enrolled(o: Observation, status: LeaseStatus, value: object) -> LeaseStatus:
             enrolled_at=known.enrolled_at if renewed and known is not None else o.now,
             restarts=restarts,
             entered=known.entered if renewed and known is not None else (),
+            resolvers=known.resolvers if known is not None else None,
         ),
     )
 
@@ -170,9 +176,26 @@ def _trouble(o: Observation) -> Step | None:
             "injected",
             "Provider",
         )
+    if view is not None and _asks_others(o.status, view):
+        return _fail(o, "ResolversChanged", _other_resolvers(o, view), "Undecided")
     if view is not None and view.sealed_because:
         return _fail(o, "SentinelSealed", view.sealed_because, "Undecided")
     return _silence(o)
+
+
+def _asks_others(status: LeaseStatus, view: View) -> bool:
+    """Whoever answers for names decides what an allowed name is: a workload may have put itself there."""
+    first = status.sentinel.resolvers if status.sentinel is not None else None
+    return first is not None and view.resolvers is not None and view.resolvers != first
+
+
+def _other_resolvers(o: Observation, view: View) -> str:
+    first = o.status.sentinel.resolvers if o.status.sentinel is not None else None
+    return (
+        f"the container at {o.status.provider} was restarted, and its /etc/resolv.conf names other "
+        f"resolvers ({', '.join(view.resolvers or ()) or 'none'}) than at first "
+        f"({', '.join(first or ()) or 'none'}), as an intruder may have it; it is not started"
+    )
 
 
 def _expected_digest(o: Observation) -> str:

@@ -120,6 +120,8 @@ class View:
     sealed_because: str = ""
     entered: tuple[str, ...] = ()
     """programs that were started from outside the container, beside the guard, since this instance began"""
+    resolvers: tuple[str, ...] | None = None
+    """addresses of the resolvers that the guard asks, as the container had them when this instance began"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

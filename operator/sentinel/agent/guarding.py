@@ -36,6 +36,7 @@ class Guarding:
         self._about: dict[tuple[str, str, int, str], Record] = {}
         self._guard: Guard | None = Guard(self.policy, self._heard, options, annex)
         self._failure = ""
+        self.resolvers = [address for address, _ in self._guard.resolvers]
         try:
             self._start: Record = self._guard.start()
         except CannotEnforce as error:

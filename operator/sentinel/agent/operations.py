@@ -141,6 +141,7 @@ class Operations:
             if enrolled
             else None,
             "egress": agent.guarding.status(),
+            "resolvers": agent.guarding.resolvers,
             "secrets": self._secrets.versions(),
             "workload": agent.workload.view() if agent.workload else None,
             "relay": {

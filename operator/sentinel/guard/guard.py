@@ -81,6 +81,9 @@ class Guard:
                 "socket.setdefaulttimeout changes the workload's sockets too: unset it"
             )
         self._options = options
+        given = options.resolvers
+        self.resolvers = list(system_resolvers() if given is None else given)
+        """What allowed names are asked of: read once, before anything could have changed it."""
         self._audit = Audit(on_record)
         self._audit.enforces = policy.enforces
         self._decider = Decider(policy, time.monotonic)
@@ -162,21 +165,16 @@ class Guard:
             self._thread.start()
             self._filter(lambda: kernel.install_filter(plain_program(rung), 0))
 
-    def _resolve(self, sockets: Sequence[socket.socket]) -> tuple[Resolver, list[tuple[str, int]]]:
-        resolvers = self._resolvers()
-        upstream = Upstream(self._loop, resolvers)
+    def _resolve(self, sockets: Sequence[socket.socket]) -> Resolver:
+        upstream = Upstream(self._loop, self.resolvers)
         resolver = Resolver(self._loop, self._decider, self._audit, upstream)
         resolver.serve(*sockets)
-        return resolver, resolvers
-
-    def _resolvers(self) -> list[tuple[str, int]]:
-        given = self._options.resolvers
-        return list(system_resolvers() if given is None else given)
+        return resolver
 
     def _bound_inside(self, kinds: Sequence[int]) -> list[socket.socket]:
         """Return sockets inside the namespace on the resolvers' addresses."""
         made = []
-        for address, port in self._resolvers():
+        for address, port in self.resolvers:
             if self._annex:
                 if not address.startswith("127."):
                     self._annex.add_address(address, 128 if ":" in address else 32)
@@ -185,7 +183,7 @@ class Guard:
 
     def _notify(self, rung: ladder.Rung) -> None:
         inside = self._bound_inside([socket.SOCK_DGRAM]) if rung.udp == ladder.UDP_NETNS else []
-        self._resolver, resolvers = self._resolve(inside)
+        self._resolver = self._resolve(inside)
         kernel_unix = bool(self._facts[ladder.LANDLOCK])
         guard_pid = os.getpid() if os.getpid() > 1 else 0
         program = notify_program(rung, emulate_unix=not kernel_unix, guard_pid=guard_pid)
@@ -206,7 +204,7 @@ class Guard:
             kernel_unix=kernel_unix,
         )
         self._connects.resolver_port = self._resolver.port
-        self._connects.redirects = {(packed(address), port) for address, port in resolvers}
+        self._connects.redirects = {(packed(address), port) for address, port in self.resolvers}
         self._ending = Ending(
             self._loop, self._audit, self._connects.outbound, self._decider, self._copies()
         )
@@ -242,7 +240,7 @@ class Guard:
         if self._annex is None:
             raise CannotEnforce("no namespace")
         inside = self._bound_inside([socket.SOCK_DGRAM, socket.SOCK_STREAM])
-        self._resolver, _ = self._resolve(inside)
+        self._resolver = self._resolve(inside)
         self._relay = Relay(self._loop, self._annex, self._decider, self._audit)
         self._relay.admit(self._decider.policy)
         self._resolver.pinned = self._relay.pinned

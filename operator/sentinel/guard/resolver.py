@@ -15,6 +15,7 @@ from sentinel.guard.upstream import Upstream
 from sentinel.guard.verdict import Decider
 
 PORT = 53
+_MAX_RESOLVERS, _LONGEST_ADDRESS = 8, 64
 _BATCH = 32
 _MAX_QUERY = 4096
 _MAX_STREAMS = 256
@@ -194,14 +195,11 @@ class _Stream:
 
 
 def system_resolvers(path: str = "/etc/resolv.conf") -> list[tuple[str, int]]:
-    """Return the resolvers of the file, without scopes; empty when it cannot be read."""
+    """Return the first resolvers of the file, without scopes; empty when it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             words = [line.split() for line in file]
     except OSError:
         return []
-    return [
-        (each[1].partition("%")[0], PORT)
-        for each in words
-        if len(each) > 1 and each[0] == "nameserver"
-    ]
+    named = [each[1] for each in words if len(each) > 1 and each[0] == "nameserver"]
+    return [(each.partition("%")[0][:_LONGEST_ADDRESS], PORT) for each in named[:_MAX_RESOLVERS]]

@@ -191,6 +191,8 @@ async def test_a_restarted_container_is_sealed_and_another_instance(post: Post) 
     assert after.instance != before.instance
     assert after.key is None
     assert after.secrets == {}
+    assert after.resolvers == before.resolvers
+    assert before.resolvers is not None
 
 
 async def test_a_copy_beside_the_original_is_seen_and_both_can_be_sealed(post: Post) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sentinel.guard.resolver import PORT, system_resolvers
 from tests.sentinel.guard.conftest import Runner
 from tests.sentinel.guard.netns import FORBIDDEN, RESOLVER, Wire
 
@@ -69,3 +70,13 @@ def test_a_label_with_a_dot_is_no_such_name_and_never_asked(clean: Wire, guarded
     fine = guarded(guarded.python, *script, "fine", policy=ZONE, on=clean)
     assert fine.output.strip() == "0"
     assert clean.questions == ["allowed.example"]
+
+
+def test_the_first_resolvers_of_the_file_are_asked(tmp_path: Path) -> None:
+    file = tmp_path / "resolv.conf"
+    more = "".join(f"nameserver 10.0.0.{number}\n" for number in range(20))
+    file.write_text(f"search example\nnameserver\nnameserver fe80::1%eth0\n{more}")
+    found = system_resolvers(str(file))
+    assert found[:2] == [("fe80::1", PORT), ("10.0.0.0", PORT)]
+    assert len(found) == 8
+    assert system_resolvers(str(tmp_path / "none")) == []

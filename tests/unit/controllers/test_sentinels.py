@@ -48,6 +48,31 @@ async def test_an_agent_that_is_exchanged_while_it_serves_is_told_as_condition_a
     assert notes == {LEASE.kind: found["message"]}
 
 
+async def test_a_container_that_comes_back_with_another_resolver_is_not_started(
+    cluster: Cluster,
+) -> None:
+    await cluster.create(workload(trust="Verified"))
+    await cluster.serves()
+    (first,) = await cluster.leases()
+    assert first["status"]["sentinel"]["resolvers"] == ["10.96.0.10"]
+    cluster.sentinel.resolvers = ("198.51.100.9",)
+    cluster.sentinel.restart(first["status"]["deployment"]["id"])
+
+    async def is_replaced() -> bool:
+        names = [each["metadata"]["name"] for each in await cluster.leases()]
+        return bool(names) and first["metadata"]["name"] not in names
+
+    await cluster.until(is_replaced, "another lease")
+    await cluster.serves()
+    assert len(cluster.sentinel.started) == 2
+    (note,) = {
+        each["note"]
+        for each in await cluster.kube.list(EVENT)
+        if each["reason"] == "ResolversChanged"
+    }
+    assert "names other resolvers (198.51.100.9) than at first (10.96.0.10)" in note
+
+
 async def test_a_workload_may_drain_as_long_as_its_spec_says(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ IN_FORCE = LeaseEgress(
 ENROLLED = SentinelStatus(
     instance="one", key="key-one", certificate_until=NOW + timedelta(hours=12), enrolled_at=NOW
 )
+KNOWN = replace(ENROLLED, resolvers=("10.96.0.10",))
 TIMING = Timing()
 SECRET = WantedSecret(name="token", version=4)
 TAKEN = SecretStatus(name="token", version=4, wanted=4)
@@ -160,6 +161,20 @@ def test_a_policy_and_an_offer_are_on_record_before_they_are_sent() -> None:
             see(view(digest="e" * 64)), ("SentinelChanged", "Provider"), id="another sentinel"
         ),
         pytest.param(
+            see(view(resolvers=("198.51.100.9",)), status={"sentinel": KNOWN}),
+            ("ResolversChanged", "Undecided"),
+            id="other resolvers than at first",
+        ),
+        pytest.param(
+            see(
+                view(SentinelState.SEALED, instance="two", key=None, resolvers=()),
+                status={"sentinel": KNOWN},
+                phase="Enrolling",
+            ),
+            ("ResolversChanged", "Undecided"),
+            id="none after a restart",
+        ),
+        pytest.param(
             see(view(sealed_because="ControlLost")),
             ("SentinelSealed", "Undecided"),
             id="it sealed itself",
@@ -268,6 +283,19 @@ def test_restarts_are_counted_and_renewals_are_not(
     after = enrolled(o, o.status, value).sentinel
     assert after is not None
     assert (after.restarts, after.enrolled_at, after.instance) == (restarts, since, instance)
+
+
+def test_the_resolvers_of_the_first_instance_are_kept_before_it_is_started() -> None:
+    starting = admitting(see(view(resolvers=("10.96.0.10",))))
+    assert starting is not None
+    assert isinstance(starting.action, StartWorkload)
+    assert starting.status.sentinel == KNOWN
+    again = see(view(instance="two", resolvers=("10.96.0.10",)), status={"sentinel": KNOWN})
+    value = Enrolment(instance="two", key="key-two", certificate_until=at(43_200.0))
+    after = enrolled(again, again.status, value).sentinel
+    assert after is not None
+    assert after.resolvers == ("10.96.0.10",)
+    assert enrolling(again).status.failure is None
 
 
 WORDS = st.lists(st.sampled_from(["a", "b"]), max_size=2).map(tuple)

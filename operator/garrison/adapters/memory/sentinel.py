@@ -91,6 +91,7 @@ class MemorySentinel:
         self.entered: dict[str, tuple[str, ...]] = {}
         self.clinging: dict[str, tuple[tuple[str, int], ...]] = {}
         self.limits: tuple[str, ...] = ()
+        self.resolvers: tuple[str, ...] = ("10.96.0.10",)
 
     def restart(self, deployment: str) -> None:
         """Restart a container: it comes back sealed, as another instance."""
@@ -332,6 +333,7 @@ class MemorySentinel:
             process=ProcessView(running=True) if running else None,
             sealed_because=found.sealed_because,
             entered=self.entered.get(lease.provider, ()),
+            resolvers=self.resolvers,
         )
 
     def _guard(self, found: Instance, lease: LeaseRecord) -> EgressView:

@@ -95,6 +95,7 @@ class StatusAnswer:
     denied_total: Count = 0
     sealed_because: Text | None = None
     entered: Annotated[tuple[Text, ...], Field(max_length=20)] = ()
+    resolvers: Annotated[tuple[Text, ...], Field(max_length=8)] | None = None
 
 
 File = Annotated[str, Field(max_length=4200)]
@@ -142,6 +143,7 @@ def view_of(answer: Mapping[str, Any], *, digest: str, key: str | None) -> View:
         process=_process(found.workload),
         sealed_because=found.sealed_because or "",
         entered=found.entered,
+        resolvers=found.resolvers,
     )
 
 
