@@ -1,4 +1,4 @@
-"""``make bench``: the operator's own time, the demo's cold start, and GuideLLM beside our benchmark.
+"""``make bench``: the operator's own time, a change of a policy, the demo's cold start, and GuideLLM beside ours.
 
 For the operator's own time the market answers at once and containers are synthetic, so what is left
 is Garrison, the API server and the market's HTTP. Figures are printed, and gate nothing.
@@ -19,6 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from devenv.bench_policy import policy_times
 from devenv.bench_processes import begin
 from devenv.demo import prepared
 from devenv.demo_board import Board
@@ -156,6 +157,7 @@ async def cold_start(folder: Path) -> None:
 async def measure(folder: Path) -> None:
     """Measure everything, one after the other."""
     await operator_times(folder / "operator")
+    await policy_times(folder / "policy")
     await cold_start(folder / "demo")
     for contest in await compare():
         show_contest(contest, Console())

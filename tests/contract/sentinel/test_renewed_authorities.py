@@ -12,9 +12,10 @@ import pytest
 from garrison.adapters.sentinel.authority import LEASE_CA, OPERATOR_CA
 from garrison.adapters.sentinel.tenure import LIFE, OVERLAP, PREPARE_BEFORE_END
 from garrison.api.egress import EgressPolicySpec
+from garrison.errors import UnavailableError
 from garrison.ports.identity import Peer
 from garrison.ports.sentinel import SentinelState
-from tests.contract.sentinel.post import RealPost, enrolled
+from tests.contract.sentinel.post import SECRET, RealPost, enrolled
 from tests.unit.adapters.sentinel.given import issued, put
 from tests.unit.adapters.sentinel.trust import LEASE, Hand, Trust, trust
 
@@ -83,3 +84,16 @@ async def test_a_container_that_restarts_is_enrolled_and_serves(case: str) -> No
         writer.write(b"GET / HTTP/1.0\r\n\r\n")
         assert b" 200 " in await reader.readline()
         writer.close()
+
+
+async def test_a_bootstrap_enrols_nobody_once_it_was_discarded() -> None:
+    post = RealPost()
+    try:
+        await post.open()
+        door = await post.door()
+        await post.sentinel.look(door)
+        await post.bootstraps.discard(SECRET)
+        with pytest.raises(UnavailableError, match="closed"):
+            await post.sentinel.enrol(door)
+    finally:
+        await post.close()
