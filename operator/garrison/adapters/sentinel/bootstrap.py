@@ -38,6 +38,7 @@ from garrison.ports.sentinel import Injection, KeptBootstrap, SentinelPorts
 
 KEY = "bootstrap.json"
 OPERATOR_CERTIFICATE, OPERATOR_KEY = "operator.crt", "operator.key"
+ENTRIES = {KEY, OPERATOR_CERTIFICATE, OPERATOR_KEY}
 TYPE = "garrison.dev/bootstrap"
 CHUNK = 120_000
 """Linux refuses a single string of the environment from 128 KiB on (MAX_ARG_STRLEN)."""
@@ -162,7 +163,7 @@ class KubeBootstraps:
 
     async def _read(self, name: str) -> dict[str, bytes] | None:
         raw = await self._kube.get(SECRET, self._namespace, name)
-        if raw is None:
+        if raw is None or not raw["data"].keys() >= ENTRIES:
             return None
         return {key: base64.b64decode(text) for key, text in raw["data"].items()}
 
