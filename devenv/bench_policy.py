@@ -114,5 +114,6 @@ async def policy_times(folder: Path) -> None:
         console.print(
             f"change of an EgressPolicy: kubectl apply to in force at {REPLICAS} replicas, "
             f"{ROUNDS} rounds: median {statistics.median(took):.2f} s, max {max(took):.2f} s "
-            f"(goal: {GOAL_SECONDS} s)"
+            f"(goal: {GOAL_SECONDS} s)",
+            soft_wrap=True,
         )
