@@ -58,10 +58,15 @@ class Stage:
         )
         self.stack.callback(server.close)
         replica.port = server.sockets[0].getsockname()[1]
+        await self.ready(made, replica.port, pin)
+        return replica
+
+    async def ready(self, made: Lease, port: int, pin: str) -> None:
+        """Let a lease be Ready at a port, by a key."""
         now = self.trust.clock.now()
         status = replace(
             made.status,
-            endpoint=EndpointStatus(host="127.0.0.1", port=replica.port),
+            endpoint=EndpointStatus(host="127.0.0.1", port=port),
             sentinel=SentinelStatus(
                 instance="0" * 32,
                 key=pin,
@@ -71,7 +76,6 @@ class Stage:
         )
         self.cluster.put(document(replace(made, status=status)))
         await self.follower.refresh()
-        return replica
 
     async def _certified(self, of: Lease) -> tuple[str, str, str]:
         authority, key = await self.trust.leases.current(), new_key()
@@ -176,3 +180,17 @@ async def test_what_drains_finishes_its_answer() -> None:
 async def _text(session: aiohttp.ClientSession, url: str) -> str:
     async with session.get(url) as answer:
         return await answer.text()
+
+
+@pytest.mark.parametrize("uid", ["uid-1", "uid-2"])
+async def test_its_certificate_is_refused_where_another_lease_is_expected(uid: str) -> None:
+    """The provider gets the next lease as well, and lets the old container answer for it."""
+    async with connected() as (url, stage), aiohttp.ClientSession() as session:
+        former = await stage.replica("chat-1", "uid-1", whole)
+        await stage.becomes("chat-1", "Closed")
+        await stage.ready(lease("Ready", name="chat-2", uid=uid), former.port, "0" * 64)
+        successor = await stage.replica("chat-3", "uid-3", whole)
+        for _ in range(4):
+            async with session.get(url) as answer:
+                assert answer.headers["x-garrison-replica"] == "chat-3"
+        assert (former.asked, successor.asked) == (0, 4)
