@@ -162,11 +162,10 @@ def _serve(control: socket.socket, parent: int) -> None:
         control.send(b"{}")
         control.recv(16)
         bring_up("lo")
+        kernel.set_dumpable(0)  # its memory is a copy of its parent's, keys and all
         if program:
             kernel.no_new_privileges()
             kernel.install_filter(program, 0)
-        else:
-            kernel.set_dumpable(0)
         _ignore_signals()
     except OSError as error:
         control.send(_failed(error))

@@ -29,7 +29,11 @@ def below(pid: int) -> list[int]:
     return [pid, *(each for child in found for each in below(child))]
 
 
-@pytest.mark.parametrize("options", [(), ("--rung", "none")], ids=["a rung", "no rung"])
+@pytest.mark.parametrize(
+    "options",
+    [(), ("--rung", "relay"), ("--rung", "none")],
+    ids=["the strongest rung", "relay", "no rung"],
+)
 def test_no_process_of_the_sentinel_can_be_looked_into(
     options: tuple[str, ...], tmp_path: Path
 ) -> None:
