@@ -29,16 +29,24 @@ from garrison.adapters.credentials.vault import Vault
 from garrison.adapters.credentials.webhook import Allowed
 from garrison.adapters.credentials.webhook import Webhook as Caller
 from garrison.adapters.memory.kube import MemoryKube
-from garrison.adapters.net.screen import NetScreen
+from garrison.adapters.net.screen import Lookup, NetScreen
 from garrison.adapters.sentinel.certificates import key_pem, new_key, pem
 from garrison.api.meta import SECRET
 from garrison.api.secret import Generate, KeyInSecret, Source, Webhook
-from garrison.errors import AuthError, GarrisonError, RejectedError, UnavailableError
+from garrison.errors import (
+    AuthError,
+    GarrisonError,
+    RejectedError,
+    UnavailableError,
+    UnsafeDestinationError,
+)
 from garrison.ports.credentials import CredentialAsk
 from tests.unit.adapters.sentinel.trust import SYSTEM, cluster
 
 TOKEN = "planted-token-2f9c"
 HOST = "localhost"
+NOWHERE = "mint.invalid"
+"""a name that no resolver answers for (RFC 2606)"""
 
 
 def ask(source: Source, version: int = 1) -> CredentialAsk:
@@ -55,9 +63,12 @@ def ask(source: Source, version: int = 1) -> CredentialAsk:
     )
 
 
-def issuer(kube: MemoryKube, *hosts: str) -> KubeIssuer:
-    allowed = Allowed(hosts=frozenset(hosts), private=True)
-    caller = Caller(kube=kube, namespace=SYSTEM, screen=NetScreen(), allowed=allowed)
+def issuer(
+    kube: MemoryKube, *hosts: str, private: bool = True, lookup: Lookup | None = None
+) -> KubeIssuer:
+    allowed = Allowed(hosts=frozenset(hosts), private=private)
+    screen = NetScreen(lookup=lookup)
+    caller = Caller(kube=kube, namespace=SYSTEM, screen=screen, allowed=allowed)
     return KubeIssuer(kube=kube, vault=Vault(kube=kube, namespace=SYSTEM), webhook=caller)
 
 
@@ -133,16 +144,16 @@ class Mint:
         found: dict[str, str] = json.loads(self.store.read_text())["valid"]
         return found
 
-    def source(self) -> Source:
-        return Source(type="Webhook", webhook=Webhook(url=f"https://{HOST}:{self.port}/v1"))
+    def source(self, host: str = HOST) -> Source:
+        return Source(type="Webhook", webhook=Webhook(url=f"https://{host}:{self.port}/v1"))
 
 
 def certificate() -> tuple[str, str]:
-    """A certificate for localhost that is its own authority."""
+    """A certificate for localhost, and for a name that is nobody's, that is its own authority."""
     key, now = new_key(), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
     names = x509.SubjectAlternativeName(
-        [x509.DNSName(HOST), x509.IPAddress(IPv4Address("127.0.0.1"))]
+        [x509.DNSName(HOST), x509.DNSName(NOWHERE), x509.IPAddress(IPv4Address("127.0.0.1"))]
     )
     made = (
         x509.CertificateBuilder()
@@ -180,9 +191,9 @@ async def mint(tmp_path: Path) -> AsyncIterator[Mint]:
     await process.communicate()
 
 
-async def administered(mint: Mint, token: str = TOKEN) -> MemoryKube:
+async def administered(mint: Mint, token: str = TOKEN, host: str = HOST) -> MemoryKube:
     kube = cluster()
-    await secret(kube, SYSTEM, f"webhook-{HOST}", token=token, ca_crt=mint.authority)
+    await secret(kube, SYSTEM, f"webhook-{host}", token=token, ca_crt=mint.authority)
     return kube
 
 
@@ -204,8 +215,13 @@ async def test_the_webhook_mints_once_and_revokes_for_good(mint: Mint) -> None:
 
 
 @asynccontextmanager
-async def mint_that_says(tmp_path: Path, *pieces: bytes) -> AsyncIterator[Mint]:
-    """A webhook that answers everything with these pieces, one after the other."""
+async def mint_that_says(
+    tmp_path: Path, *pieces: bytes, status: int = 200, location: str = ""
+) -> AsyncIterator[Mint]:
+    """A webhook that answers everything with these pieces, one after the other.
+
+    With a ``location`` it sends a caller there, which gives a value to whoever comes.
+    """
     text, key = certificate()
     store = tmp_path / "both.pem"
     store.write_text(text + key)
@@ -213,7 +229,8 @@ async def mint_that_says(tmp_path: Path, *pieces: bytes) -> AsyncIterator[Mint]:
     context.load_cert_chain(store)
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
+        headers = {"location": location} if location else {}
+        response = web.StreamResponse(status=status, headers=headers)
         await response.prepare(request)
         for piece in pieces:
             await response.write(piece)
@@ -221,7 +238,12 @@ async def mint_that_says(tmp_path: Path, *pieces: bytes) -> AsyncIterator[Mint]:
         return response
 
     app = web.Application()
+
+    async def give(_request: web.Request) -> web.Response:
+        return web.json_response({"value": "from-elsewhere"})
+
     app.router.add_post("/v1", answer)
+    app.router.add_route("*", "/elsewhere", give)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
@@ -280,3 +302,49 @@ async def test_what_goes_wrong_is_told_without_any_secret(mint: Mint, case: str)
     assert "s3" not in str(caught.value)
     if case == "unknown authority":
         assert f"needs ca.crt (PEM) in Secret webhook-{HOST}" in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed(tmp_path: Path, status: int) -> None:
+    async with mint_that_says(tmp_path, status=status, location="/elsewhere") as mint:
+        found, wanted = issuer(await administered(mint), HOST), ask(mint.source())
+        with pytest.raises(UnavailableError, match=f"answered with {status}"):
+            await found.mint(wanted)
+        with pytest.raises(UnavailableError, match=f"answered with {status}"):
+            await found.revoke(wanted)
+        assert await found.value(wanted) is None
+
+
+async def test_a_listed_host_at_a_private_address_is_never_called(mint: Mint) -> None:
+    found = issuer(await administered(mint), HOST, private=False)
+    with pytest.raises(UnsafeDestinationError):
+        await found.mint(ask(mint.source()))
+    assert not mint.store.exists()
+
+
+async def test_the_address_that_was_looked_at_is_the_one_that_is_called(mint: Mint) -> None:
+    """A name that is looked up again may lead elsewhere by then: this one leads nowhere."""
+    asked: list[str] = []
+
+    async def loopback(host: str, port: int) -> list[str]:
+        del port
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    kube = await administered(mint, host=NOWHERE)
+    found, wanted = issuer(kube, NOWHERE, lookup=loopback), ask(mint.source(NOWHERE))
+    await found.mint(wanted)
+    assert len(mint.valid()) == 1
+    assert asked == [NOWHERE]
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 403, 404, 429, 500])
+async def test_nothing_that_a_webhook_answers_is_shown(tmp_path: Path, status: int) -> None:
+    said = "planted-answer-7d1e"
+    async with mint_that_says(tmp_path, f'["{said}"]'.encode(), status=status) as mint:
+        with pytest.raises(GarrisonError) as caught:
+            await issuer(await administered(mint), HOST).mint(ask(mint.source()))
+    shown: BaseException | None = caught.value
+    while shown is not None:
+        assert said not in f"{shown!r} {shown}"
+        shown = shown.__cause__

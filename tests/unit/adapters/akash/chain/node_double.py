@@ -14,7 +14,7 @@ from aiohttp import web
 
 from garrison.adapters.akash.chain.node import HEIGHT_HEADER, Node
 from garrison.adapters.akash.chain.nodes import LATEST, Nodes
-from garrison.adapters.net.screen import NetScreen
+from garrison.adapters.net.screen import Lookup, NetScreen
 from garrison.adapters.system import SystemClock
 from tests.unit.adapters.serving import Handler, serve_handler
 
@@ -73,10 +73,11 @@ def _json(status: int, body: Any, height: int | None) -> web.Response:
     )
 
 
-def node_at(url: str, patience: float = PATIENCE) -> Node:
+def node_at(url: str, patience: float = PATIENCE, *, lookup: Lookup | None = None) -> Node:
     """Return a client of a node at a URL."""
     timeout = aiohttp.ClientTimeout(total=patience)
-    return Node(url=url, screen=NetScreen(), context=ssl.create_default_context(), timeout=timeout)
+    screen = NetScreen(lookup=lookup)
+    return Node(url=url, screen=screen, context=ssl.create_default_context(), timeout=timeout)
 
 
 @asynccontextmanager

@@ -210,3 +210,31 @@ async def test_a_public_node_without_tls_is_not_dialled() -> None:
             await node.get(LATEST)
     finally:
         await node.close()
+
+
+async def test_the_address_that_was_looked_at_is_the_one_that_is_called() -> None:
+    """A name that is looked up again may lead elsewhere by then: this one leads nowhere."""
+
+    async def loopback(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    async with serve_handler(sound().handle) as port:
+        node = node_at(f"http://node.invalid:{port}", lookup=loopback)
+        try:
+            assert (await node.get(PATH)).status == 200
+        finally:
+            await node.close()
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+async def test_a_node_sends_nobody_elsewhere(status: int) -> None:
+    double = sound()
+    double.answers["/moved"] = answering(status, "{}", {"Location": PATH})
+    async with serve_handler(double.handle) as port:
+        node = node_at(f"http://127.0.0.1:{port}")
+        try:
+            with pytest.raises(UnavailableError, match=str(status)):
+                await node.get("/moved")
+        finally:
+            await node.close()
+    assert double.count(PATH) == 0
