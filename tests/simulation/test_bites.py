@@ -11,16 +11,20 @@ from typing import Any
 import pytest
 
 from garrison.api.lease import Lease
+from garrison.api.secret import CredentialStatus, RotatingSecret
 from garrison.controllers import account as account_controller
 from garrison.controllers import lease as lease_controller
+from garrison.controllers import secrets as secrets_controller
 from garrison.controllers import workload as workload_controller
 from garrison.controllers.mints import Mints
+from garrison.controllers.secrets import SecretController
 from garrison.controllers.writes import Create
 from garrison.core import (
     budget,
     fleet,
     minting,
     proving,
+    rotation,
     serving,
     sweep,
     traffic,
@@ -30,6 +34,7 @@ from garrison.core import (
 from garrison.core.lifecycle import CreateDeployment, DepositEscrow, Observation, Step
 from garrison.core.phase import failed
 from garrison.errors import UnknownOutcomeError
+from garrison.ports.credentials import CredentialAsk
 from tests.safeguards import without_intent
 from tests.simulation.run import LONG_EVERY, LONG_SEED, run_seed
 
@@ -189,6 +194,45 @@ def _hasty_retirement(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(fleet, "views", hasty)
 
 
+def _believed_acknowledgement(patch: pytest.MonkeyPatch) -> None:
+    """Every replica passes for one that has the newest version."""
+    for module in (rotation, secrets_controller):
+        patch.setattr(module, "acknowledged", lambda *_args: True)
+
+
+def _unawaited_acknowledgement(patch: pytest.MonkeyPatch) -> None:
+    """A version is revoked as soon as there is a newer one, whoever has that."""
+
+    def is_ripe(view: rotation.RotationView, credential: CredentialStatus) -> bool:
+        newer = rotation.newest(view.secret.status, credential.holder)
+        return newer is not None and newer.version > credential.version
+
+    async def unasked(*_args: object) -> None:
+        return None
+
+    patch.setattr(rotation, "_is_ripe", is_ripe)
+    patch.setattr(SecretController, "_must_be_replaced", unasked)
+
+
+def _unawaited_revocation(patch: pytest.MonkeyPatch) -> None:
+    """A lease's object goes when its deployment is closed, whatever is still valid for it."""
+
+    async def nothing(*_args: object) -> tuple[str, ...]:
+        return ()
+
+    patch.setattr(secrets_controller.Deliveries, "unrevoked", nothing)
+
+
+def _revoked_at_the_newest_source(patch: pytest.MonkeyPatch) -> None:
+    """A credential is revoked at what the spec names now, not where it was minted."""
+    ask = secrets_controller.ask_for
+
+    def moved(secret: RotatingSecret, credential: CredentialStatus) -> CredentialAsk:
+        return replace(ask(secret, credential), source=secret.spec.source)
+
+    patch.setattr(secrets_controller, "ask_for", moved)
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("patch", "complaint", "lucky"),
@@ -198,7 +242,7 @@ def _hasty_retirement(patch: pytest.MonkeyPatch) -> None:
         pytest.param(_unverified_close, "still paid", 9, id="close not verified"),
         pytest.param(_no_ceilings, "the ceiling is", 9, id="ceilings ignored"),
         pytest.param(_eager_routing, "was never Ready", 6, id="routed before Ready"),
-        pytest.param(_no_look, "nobody has looked inside", 8, id="no look at what runs"),
+        pytest.param(_no_look, "nobody has looked inside", 24, id="no look at what runs"),
         pytest.param(_forgetful_ledger, "is in no ledger", 9, id="ledger after the fact"),
         pytest.param(_forgotten_adoption, "adopted deployments", 1, id="adoption forgotten"),
         pytest.param(_doubled_deposit, "went into deployment", 6, id="deposit doubled"),
@@ -213,6 +257,16 @@ def _hasty_retirement(patch: pytest.MonkeyPatch) -> None:
         pytest.param(_failed_repeat_ends, "served, and failed", 0, id="failed repeat ends"),
         pytest.param(
             _hasty_retirement, "before a successor was Ready", 0, id="successor not awaited"
+        ),
+        pytest.param(
+            _believed_acknowledgement, "with the revoked credential", 8, id="no acknowledgement"
+        ),
+        pytest.param(
+            _unawaited_acknowledgement, "with the revoked credential", 8, id="revoked too early"
+        ),
+        pytest.param(_unawaited_revocation, "are still valid", 25, id="revocation not awaited"),
+        pytest.param(
+            _revoked_at_the_newest_source, "counts as revoked", 99, id="revoked elsewhere"
         ),
         pytest.param(_hasty_deposit, "went into deployment", 3, id="outcome not awaited"),
     ],
