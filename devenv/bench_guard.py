@@ -11,6 +11,7 @@ each connect through: what the kernel takes for asking, whoever answers.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import statistics
@@ -24,14 +25,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from devenv.bench_processes import begin
+from devenv.bench_pythons import Interpreter, begin_with_pythons
 from devenv.sentinel import write
 
-ROUNDS, CONNECTS, MEBIBYTES = 10, 500, 1024
+ROUNDS, CONNECTS, MEBIBYTES = 6, 500, 1024
 PAUSES = {"spaced by 200 µs": 200, "back to back": 0}
 GOAL_MEDIAN_US, GOAL_P99_US = 60, 200
 RUNGS = ("strict", "emulated", "addfd")
 BARE = "bare C"
+_WIDTH = 110
 _CPU_GROUPS = (Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup"))
 SOURCE = Path(__file__).with_suffix(".c")
 
@@ -92,25 +94,32 @@ def nanoseconds(argv: Sequence[str]) -> list[int]:
     return [int(line) for line in done.stdout.split()]
 
 
-def prefixes(zipapp: Path, program: Path) -> dict[str, list[str]]:
-    """Return how each variant is started."""
-    bare = {"raw": [], BARE: [str(program), "supervise"]}
-    guard = [sys.executable, "-I", "-S", str(zipapp), "guard", "--report", "/dev/null"]
-    guarded = {name: [*guard, "--rung", name, "--"] for name in RUNGS}
-    works = {name: words for name, words in guarded.items() if _works(words)}
-    return {**bare, **works}
+def prefixes(zipapp: Path, program: Path, pythons: Sequence[Interpreter]) -> dict[str, list[str]]:
+    """Return how each variant is started: nothing, the bare supervisor, each rung by each Python."""
+    found: dict[str, list[str]] = {"raw": [], BARE: [str(program), "supervise"]}
+    for rung, python in itertools.product(RUNGS, pythons):
+        guard = [str(python.path), "-I", "-S", str(zipapp), "guard", "--report", "/dev/null"]
+        words = [*guard, "--rung", rung, "--"]
+        name = f"{rung} by {python}"
+        if _works(words):
+            found[name if name not in found else f"{rung} by {python.path}"] = words
+    return found
 
 
 def _works(words: Sequence[str]) -> bool:
     return subprocess.run([*words, "true"], check=False, capture_output=True).returncode == 0
 
 
-def measure(folder: Path) -> list[Table]:
-    """Return the tables of connects, one a pause, and of the data path."""
+def measure(folder: Path, pythons: Sequence[Interpreter]) -> list[Table]:
+    """Return the tables of connects, one a pause, and of the data path.
+
+    The data path is measured by the first Python only: none runs in it.
+    """
     program = build(folder)
-    variants = prefixes(write(folder / "sentinel.pyz"), program)
+    variants = prefixes(write(folder / "sentinel.pyz"), program, pythons)
     connects = {pause: {name: list[int]() for name in variants} for pause in PAUSES}
-    sends = {name: list[int]() for name in variants if name != BARE}
+    path = prefixes(folder / "sentinel.pyz", program, pythons[:1])
+    sends = {name: list[int]() for name in path if name != BARE}
     with one_cpu_group() as grouped, serving(program) as port:
         for _ in range(ROUNDS):
             for name, words in variants.items():
@@ -158,10 +167,10 @@ def _summary(values: Sequence[int]) -> tuple[float, float]:
 
 
 def main() -> int:
-    begin("devenv.bench_guard", __doc__)
+    pythons = begin_with_pythons("devenv.bench_guard", __doc__)
     with tempfile.TemporaryDirectory(prefix="garrison-bench-guard-") as folder:
-        for table in measure(Path(folder)):
-            Console().print(table)
+        for table in measure(Path(folder), pythons):
+            Console(width=_WIDTH).print(table)
     return 0
 
 

@@ -18,6 +18,11 @@ _OPEN_SECONDS = 60
 def begin(module: str, text: str | None) -> None:
     """Read a benchmark's command line, and let SIGTERM be Ctrl-C, which stops what was started."""
     no_arguments(module, text)
+    interruptible()
+
+
+def interruptible() -> None:
+    """Let SIGTERM be Ctrl-C."""
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from rich.console import Console
 from rich.table import Table
 
-from devenv.bench_processes import begin, cpu_seconds, free_port, kibibytes, wait_for
+from devenv.bench_processes import cpu_seconds, free_port, kibibytes, wait_for
+from devenv.bench_pythons import Interpreter, begin_with_pythons
 from devenv.sentinel import write
 from garrison.adapters.sentinel import certificates
 from sentinel.agent.integrity import Survey
@@ -66,8 +67,8 @@ class Stage:
         return certificates.pem(issued)
 
     @contextmanager
-    def started(self) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-        """Run the zipapp; its control port is given, and may not be open yet."""
+    def started(self, python: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+        """Run the zipapp by a Python; its control port is given, and may not be open yet."""
         key, ports = certificates.new_key(), (free_port(), free_port())
         bootstrap = {
             "version": 1,
@@ -83,7 +84,7 @@ class Stage:
             "egress": {"version": 0, "spec": {}},
         }
         env = {"GARRISON_BOOTSTRAP": base64.b64encode(json.dumps(bootstrap).encode()).decode()}
-        command = [sys.executable, "-I", "-S", str(self._archive), "run", "--listen", "127.0.0.1"]
+        command = [python, "-I", "-S", str(self._archive), "run", "--listen", "127.0.0.1"]
         with subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL) as process:
             try:
                 yield process, ports[1]
@@ -131,10 +132,10 @@ class Life:
     memory: int
 
 
-def life(stage: Stage) -> Life:
-    """Return what one start and enrolment take."""
+def life(stage: Stage, python: str) -> Life:
+    """Return what one start and enrolment take by a Python."""
     began = time.monotonic()
-    with stage.started() as (process, port):
+    with stage.started(python) as (process, port):
         wait_for(port, process)
         ready = time.monotonic() - began
         cpu = cpu_seconds(process.pid)
@@ -148,11 +149,18 @@ def life(stage: Stage) -> Life:
         )
 
 
-def start(folder: Path) -> Table:
-    """Return the sentinel's start, enrolment and memory."""
+def start(folder: Path, pythons: Sequence[Interpreter]) -> Table:
+    """Return the sentinel's start, enrolment and memory by each Python, in turns."""
     stage = Stage(folder)
-    lives = [life(stage) for _ in range(STARTS)]
-    table = Table("", "median", "most", "goal", title=f"The sentinel's start, {STARTS} times")
+    rounds = [[life(stage, str(each.path)) for each in pythons] for _ in range(STARTS)]
+    title = f"The sentinel's start, {STARTS} times"
+    table = Table("Python", "", "median", "most", "goal", title=title)
+    for python, lives in zip(pythons, zip(*rounds, strict=True), strict=True):
+        _add_lives(table, str(python), lives)
+    return table
+
+
+def _add_lives(table: Table, python: str, lives: Sequence[Life]) -> None:
     for shown, goal, unit, values in (
         ("until ready to enrol", "150 ms", "ms", [each.ready * 1e3 for each in lives]),
         ("CPU until then", "", "ms", [each.ready_cpu * 1e3 for each in lives]),
@@ -160,8 +168,8 @@ def start(folder: Path) -> Table:
         ("memory, all processes", "30 MB", "MB", [each.memory * 1024 / 1e6 for each in lives]),
     ):
         median = statistics.median(values)
-        table.add_row(shown, f"{median:.1f} {unit}", f"{max(values):.1f} {unit}", goal)
-    return table
+        table.add_row(python, shown, f"{median:.1f} {unit}", f"{max(values):.1f} {unit}", goal)
+    table.add_section()
 
 
 def hashing(folder: Path) -> Table | None:
@@ -200,11 +208,11 @@ def _rate(seconds: float) -> float:
 
 
 def main() -> int:
-    begin("devenv.bench_sentinel", __doc__)
+    pythons = begin_with_pythons("devenv.bench_sentinel", __doc__)
     console = Console()
     place = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="garrison-bench-", dir=place) as folder:
-        console.print(start(Path(folder)))
+        console.print(start(Path(folder), pythons))
         if table := hashing(Path(folder)):
             console.print(table)
     return 0
