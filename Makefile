@@ -3,6 +3,8 @@
 PYTHON ?= python3
 SEEDS ?= 0-99
 PYTEST_ARGS ?=
+# One more than the cores that are hoped for: tests that start processes mostly wait for them.
+WORKERS ?= 3
 SVG ?=
 
 VENV := $(shell $(PYTHON) -m devenv.venv path)
@@ -61,7 +63,7 @@ provision-tests: venv
 	@python -m devenv.provision --for-tests
 
 test: static provision-tests ## Everything but the long tests; ends with what was left out and why
-	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m "not long" -n 2 --dist loadgroup $(PYTEST_ARGS)
+	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m "not long" -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 test-long: venv provision-tests ## The long tests, which take long; shows how far it is
 	GARRISON_CONTROLPLANE=$$(python -m devenv.gobuild) pytest -m long \
