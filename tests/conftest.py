@@ -31,7 +31,25 @@ def long_place(item: pytest.Item) -> int:
     return LONG.index(folder) if folder in LONG else -1
 
 
+def shares_a_fixture(item: pytest.Item) -> bool:
+    """Return whether a fixture of these tests is made once for the test's module."""
+    if not isinstance(item, pytest.Function):
+        return False
+    found = [each for made in item._fixtureinfo.name2fixturedefs.values() for each in made]
+    return any(
+        each.scope == "module" and each.func.__module__.startswith("tests.") for each in found
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # before the groups are read, and after those of folders are there
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Continuous integration stops the long tests after some minutes, so their order matters."""
+    """Put in order and in groups.
+
+    Continuous integration stops the long tests after some minutes, so their order matters. Tests that
+    share what takes seconds to make are a group: another worker would make it again.
+    """
     if config.option.markexpr == "long":
         items.sort(key=long_place)
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None and shares_a_fixture(item):
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(HERE))))

@@ -54,6 +54,8 @@ PRICES = {"frost": 3334, "prairie": 2834, "dear": 6667}
 """What the providers at a node ask, in uact per block."""
 CREDENTIAL = SecretKeyRef(name="credential")
 NAMESPACES = Kind(group="", version="v1", kind="Namespace", plural="namespaces", namespaced=False)
+AT_SANDBOX = pytest.mark.xdist_group("market-sandbox")
+"""Tests that share a process run in one worker: another one would start it again."""
 H100 = ProviderGpu(vendor="nvidia", model="h100", memory="80Gi", interface="sxm")
 CONFIG = """
 workloads: {runtime: synthetic, restart_first_seconds: 0.05, restart_greatest_seconds: 0.2}
@@ -102,7 +104,15 @@ def gateways(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield found
 
 
-@pytest.fixture(params=["memory", "console", "console-unsigned", "chain", "node"])
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("console", marks=AT_SANDBOX),
+        pytest.param("console-unsigned", marks=AT_SANDBOX),
+        pytest.param("chain", marks=pytest.mark.xdist_group("market-chain")),
+        pytest.param("node", marks=pytest.mark.xdist_group("market-node")),
+    ]
+)
 async def stall(request: pytest.FixtureRequest) -> AsyncIterator[Stall]:
     """One implementation after the other; whatever a test leaves open is closed."""
     match request.param:
