@@ -34,8 +34,8 @@ _RESTART = 512
 """ERESTARTSYS: the kernel then does what the signal's SA_RESTART says."""
 _POLL_SECONDS = 0.1
 _MAX_LOST = 256
-_IN_PROGRESS = (errno.EINPROGRESS, errno.EALREADY)
-_LET_THROUGH, _WAITS, _GONE = -1, -2, -3
+IN_PROGRESS = (errno.EINPROGRESS, errno.EALREADY)
+_LET_THROUGH, WAITS, _GONE = -1, -2, -3
 """Instead of an errno: the kernel makes the call, the network has not answered, nobody asks now."""
 
 
@@ -98,7 +98,7 @@ class Connects:
         except BaseException:
             os.close(copy)
             raise
-        if code == _WAITS:
+        if code == WAITS:
             return
         # Before the answer: who is answered takes this CPU over, so that what is left to do here
         # stands in the way of its next call, and its own close() is to be the last one.
@@ -126,7 +126,7 @@ class Connects:
     def _decide(self, question: Question, copy: int, raw: bytes) -> tuple[int, int]:
         """Return what to answer, and the inode of the socket where what came of it must be noted.
 
-        With ``_WAITS`` the copy is kept until the network has answered.
+        With ``WAITS`` the copy is kept until the network has answered.
         """
         if not self._listener.waits(question.id):
             return _GONE, 0
@@ -200,14 +200,18 @@ class Connects:
         if not stream or not os.get_blocking(copy):
             return kernel.connect(copy, raw), inode
         code = _connect_now(copy, raw, blocks=True, twice=True)
-        if code not in _IN_PROGRESS:
-            return code, inode
-        inode = inode or os.fstat(copy).st_ino
-        deadline = self._deadline(copy, inode)
-        self._wait(Pending(question, copy, inode, raw, deadline, target))
-        return _WAITS, inode
+        if code in IN_PROGRESS:
+            return self.wait(question, copy, raw, target), inode
+        return code, inode
 
     # -- blocking connects that take time
+
+    def wait(self, question: Question, copy: int, raw: bytes, target: tuple[bytes, int]) -> int:
+        """Answer when the network has, and keep the copy until then; returns ``WAITS``."""
+        inode = os.fstat(copy).st_ino
+        deadline = self._deadline(copy, inode)
+        self._wait(Pending(question, copy, inode, raw, deadline, target))
+        return WAITS
 
     def _deadline(self, copy: int, inode: int) -> float:
         """Return when SO_SNDTIMEO ends the call; a restarted call goes on with the old clock."""
@@ -235,7 +239,7 @@ class Connects:
     def _connected(self, pending: Pending) -> None:
         """Connect a second time: that gives the kernel's own verdict, and the socket's state."""
         code = _connect_now(pending.copy, pending.raw, blocks=os.get_blocking(pending.copy))
-        if code in _IN_PROGRESS:
+        if code in IN_PROGRESS:
             self._loop.rewatch(pending.copy, select.EPOLLOUT | select.EPOLLONESHOT)
             return
         self._drop(pending)
@@ -288,7 +292,8 @@ class Connects:
         elif code != _GONE:
             if inode and self._rung.connect == OWN:
                 self._settle(question, code, inode)
-            if not self._listener.answer(question.id, error=code) and inode:
+            taken = self._listener.answer(question.id, error=code)
+            if not taken and inode and not self._listener.keeps_answers:
                 self._keep_answer(code, inode, raw)
 
     def _settle(self, question: Question, code: int, inode: int) -> None:
@@ -296,7 +301,7 @@ class Connects:
         holder = (question.thread, question.word(0)) if endable else None
         if code == 0:
             self._kept.connected(inode, holder)
-        elif code in _IN_PROGRESS:
+        elif code in IN_PROGRESS:
             self._kept.when_connected(inode, holder)
 
     def _keep_answer(self, code: int, inode: int, raw: bytes) -> None:
@@ -344,7 +349,7 @@ def _connect_now(copy: int, raw: bytes, *, blocks: bool, twice: bool = False) ->
     """Connect without blocking and return the errno; loopback is done at the second call."""
     os.set_blocking(copy, False)
     code = kernel.connect(copy, raw)
-    if twice and code in _IN_PROGRESS:
+    if twice and code in IN_PROGRESS:
         code = kernel.connect(copy, raw)
     os.set_blocking(copy, blocks)
     return code

@@ -19,6 +19,7 @@ from sentinel.guard.audit import FLUSH_SECONDS, Audit, Destination, Record
 from sentinel.guard.connects import Connects
 from sentinel.guard.ending import Ending
 from sentinel.guard.errors import CannotEnforce
+from sentinel.guard.fastpath import FastPath
 from sentinel.guard.handover import done_by
 from sentinel.guard.launch import ChildSpec, FilteredThread, launch
 from sentinel.guard.loop import Loop
@@ -204,10 +205,15 @@ class Guard:
             kernel_unix=kernel_unix,
         )
         self._connects.resolver_port = self._resolver.port
-        self._connects.redirects = {(packed(address), port) for address, port in self.resolvers}
+        self._connects.redirects |= {(packed(address), port) for address, port in self.resolvers}
         self._ending = Ending(
             self._loop, self._audit, self._connects.outbound, self._decider, self._copies()
         )
+        fast = None
+        if rung.connect == ladder.COPY and self._listener.keeps_answers:
+            fast = FastPath(
+                self._listener, self._tracees, self._decider, self._audit, self._connects
+            )
         questions = Questions(
             self._loop,
             self._listener,
@@ -215,6 +221,7 @@ class Guard:
             audit=self._audit,
             sockets=self._sockets,
             connects=self._connects,
+            fast=fast,
         )
         self._loop.watch_directly(self._listener.descriptor, questions.asked)
         if rung.connect == ladder.OWN:

@@ -90,7 +90,7 @@ _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 36, 38, 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _PIDFD_THREAD = os.O_EXCL
-_SO_SNDTIMEO = 21
+_SO_SNDTIMEO, _SO_PROTOCOL = 21, 38
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
@@ -170,11 +170,15 @@ def install_filter(program: bytes, flags: int) -> int:
 # -- other processes
 
 _BUFFER_BYTES = 4096
-_vectors, _two_vectors = (ctypes.c_size_t * 4)(), struct.Struct("=4Q")
+_vectors = (ctypes.c_size_t * 4)()
 _buffer: Any = ctypes.create_string_buffer(_BUFFER_BYTES)
 _buffer_address = ctypes.addressof(_buffer)
-_local_vector = ctypes.byref(_vectors)
-_remote_vector = ctypes.byref(_vectors, 2 * ctypes.sizeof(ctypes.c_size_t))
+_vectors[0] = _buffer_address
+_local_length, _remote_address, _remote_length = (
+    ctypes.c_size_t.from_buffer(_vectors, number * ctypes.sizeof(ctypes.c_size_t))
+    for number in (1, 2, 3)
+)
+_local_vector, _remote_vector = ctypes.byref(_vectors), ctypes.byref(_remote_address)
 _READV, _GETFD = _long(NUMBERS["process_vm_readv"]), _long(NUMBERS["pidfd_getfd"])
 _one_vector, _no_flags = ctypes.c_ulong(1), ctypes.c_ulong(0)
 # Every connect makes these calls: with objects made once, and ints where the kernel takes an int,
@@ -186,7 +190,7 @@ def read_memory(thread: int, address: int, length: int) -> bytes:
 
     One buffer serves all calls: only the guard's thread reads.
     """
-    _two_vectors.pack_into(_vectors, 0, _buffer_address, length, address, length)
+    _remote_address.value, _local_length.value, _remote_length.value = address, length, length
     got = _syscall(
         _READV, thread, _local_vector, _one_vector, _remote_vector, _one_vector, _no_flags
     )
@@ -276,7 +280,18 @@ def take_real_ids(user: int, group: int) -> None:
 
 # -- sockets by number
 
-_connect = _libc["connect"]
+_connect, _getsockopt = _libc["connect"], _libc["getsockopt"]
+_option, _option_size = ctypes.c_int(), ctypes.c_int(ctypes.sizeof(ctypes.c_int))
+_into_option, _into_size = ctypes.byref(_option), ctypes.byref(_option_size)
+
+
+def is_tcp(descriptor: int) -> bool:
+    """Return whether it is a socket whose protocol is TCP's number.
+
+    Netlink has one of that number too (XFRM), but takes no address of another family.
+    """
+    failed = _getsockopt(descriptor, socket.SOL_SOCKET, _SO_PROTOCOL, _into_option, _into_size)
+    return not failed and _option.value == socket.IPPROTO_TCP
 
 
 def socket_kind(descriptor: int) -> tuple[int, int]:

@@ -13,6 +13,8 @@ _ID_VALID = 0x80082102
 """The number of kernels before 5.17, which newer ones still take."""
 _NOTIFICATION = struct.Struct("=QI4xi12x6Q")
 """Without flags, processor and instruction pointer."""
+START = struct.Struct("=QI4xi12x3Q")
+"""The same up to the third argument, for who needs no more."""
 _RESPONSE = struct.Struct("=QqiI")
 _ID = struct.Struct("=Q")
 _ADDITION = struct.Struct("=QIIII")
@@ -40,6 +42,11 @@ class Question(NamedTuple):
         return self[index + _FIRST] & _WORD
 
 
+def question_of(received: bytearray) -> Question:
+    """Return the question that was received."""
+    return Question._make(_NOTIFICATION.unpack(received))
+
+
 class Listener:
     """The guard's end of the filter, for one thread: requests are written into one buffer each.
 
@@ -60,8 +67,8 @@ class Listener:
             return False
         return True
 
-    def receive(self) -> Question | None:
-        """Return the next question, None when its thread is gone."""
+    def receive(self) -> bytearray | None:
+        """Return the next question as the kernel wrote it, None when its thread is gone."""
         try:
             empty = bytearray(_NOTIFICATION.size)  # as the kernel demands
             fcntl.ioctl(self.descriptor, _RECEIVE, empty)
@@ -69,7 +76,7 @@ class Listener:
             if error.errno in (errno.ENOENT, errno.EINTR):
                 return None
             raise
-        return Question._make(_NOTIFICATION.unpack(empty))
+        return empty
 
     def answer(self, question: int, *, value: int = 0, error: int = 0, flags: int = 0) -> bool:
         """Let the call return; False when nobody waits for it any more."""

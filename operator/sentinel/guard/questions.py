@@ -9,8 +9,9 @@ from contextlib import suppress
 from sentinel.guard import kernel
 from sentinel.guard.audit import Audit
 from sentinel.guard.connects import Connects
+from sentinel.guard.fastpath import FastPath
 from sentinel.guard.loop import READ, Loop
-from sentinel.guard.notification import Listener, Question
+from sentinel.guard.notification import Listener, Question, question_of
 from sentinel.guard.sockets import Sockets
 from sentinel.guard.tracee import Tracees
 
@@ -27,8 +28,10 @@ class Questions:
         audit: Audit,
         sockets: Sockets,
         connects: Connects,
+        fast: FastPath | None,
     ) -> None:
         self._loop = loop
+        self._fast = fast
         self._listener = listener
         self._tracees = tracees
         self._audit = audit
@@ -45,16 +48,15 @@ class Questions:
         if not events & READ:  # nobody is left under the filter, and nobody can come
             self._loop.forget(listener.descriptor)
             return
-        question = listener.receive()
-        if question is None:
+        received = listener.receive()
+        if received is None:
             return
         try:
-            self._answers.get(question.number, self._deny)(question)
-        except OSError as error:
-            listener.answer(question.id, error=self._refused(question, error))
+            if self._fast is None or not self._fast.answered(received):
+                question = question_of(received)
+                self._answers.get(question.number, self._deny)(question)
         except Exception as error:  # noqa: BLE001 -- a fault denies; it never lets through
-            self._audit.fault(error)
-            listener.answer(question.id, error=errno.EPERM)
+            self._fail(question_of(received), error)
 
     def _let_listen(self, question: Question) -> None:
         with suppress(OSError):
@@ -72,6 +74,14 @@ class Questions:
             pid=question.thread,
         )
         code = errno.EOPNOTSUPP if fast_open else errno.EAFNOSUPPORT
+        self._listener.answer(question.id, error=code)
+
+    def _fail(self, question: Question, error: Exception) -> None:
+        if isinstance(error, OSError):
+            code = self._refused(question, error)
+        else:
+            self._audit.fault(error)
+            code = errno.EPERM
         self._listener.answer(question.id, error=code)
 
     def _refused(self, question: Question, error: OSError) -> int:

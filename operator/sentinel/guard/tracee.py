@@ -22,6 +22,8 @@ class Tracees:
         self._opener = kernel.PidDescriptors(threads=threads)
         self._open: dict[int, int] = {}
         self._others: dict[int, tuple[int, int]] = {}
+        self.processes: dict[int, int] = {}
+        """Descriptors of threads that were looked at under our own ids."""
 
     def address_and_descriptor(
         self, thread: int, address: int, length: int, number: int
@@ -30,16 +32,13 @@ class Tracees:
 
         Raises OSError, EFAULT and EBADF among others.
         """
-        if thread in self._open and thread not in self._others:  # the way of nearly every connect
-            try:
-                found = kernel.read_memory(thread, address, length)
-                return found, kernel.copy_descriptor(self._open[thread], number)
-            except OSError:  # not suppress(), which costs a microsecond
-                pass
-        return self._looking(
+        found = self._looking(
             thread,
             lambda: (kernel.read_memory(thread, address, length), self._copy(thread, number)),
         )
+        if thread not in self._others:
+            self.processes[thread] = self._open[thread]
+        return found
 
     def address_and_inode(
         self, thread: int, address: int, length: int, number: int
@@ -66,6 +65,7 @@ class Tracees:
         for descriptor in self._open.values():
             os.close(descriptor)
         self._open.clear()
+        self.processes.clear()
 
     def _copy(self, thread: int, number: int) -> int:
         try:
@@ -73,6 +73,7 @@ class Tracees:
         except OSError as error:
             if error.errno != errno.ESRCH:
                 raise
+        self.processes.pop(thread, None)
         os.close(self._open.pop(thread))  # the number went to another thread
         return kernel.copy_descriptor(self._process(thread), number)
 
@@ -102,6 +103,7 @@ class Tracees:
         if len(self._others) >= _MAX_OPEN:
             self._others.clear()
         self._others[thread] = ids
+        self.processes.pop(thread, None)
         return found
 
     def _under(self, ids: tuple[int, int], look: Callable[[], _T]) -> _T:
