@@ -356,6 +356,15 @@ static void aim(const char *four, const char *six, int port) {
     inet_pton(AF_INET6, six, &v6.sin6_addr);
 }
 
+/* The guard has a shorter way for threads that it answered before: let that be attacked. */
+static void become_known(void) {
+    struct sockaddr_in nobody = {.sin_family = AF_INET, .sin_port = htons(1)};
+    inet_pton(AF_INET, "127.0.0.1", &nobody.sin_addr);
+    int one = tcp();
+    connect(one, (void *)&nobody, sizeof nobody);
+    close(one);
+}
+
 int main(int count, char **given) {
     int number = sizeof attempts / sizeof *attempts;
     arguments = given;
@@ -379,6 +388,7 @@ int main(int count, char **given) {
         pid_t child = fork();
         if (!child) {
             alarm(5);
+            become_known();
             _exit(attempts[i].run());
         }
         int status;
