@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from devenv.checkout import ROOT
+from sentinel.guard.ladder import COPY
 from tests.sentinel.guard.conftest import PROGRAMS
 from tests.sentinel.guard.netns import ALLOWED, NEIGHBOUR, SILENT, Wire
 from tests.sentinel.guard.rungs import ENFORCED, options
 
 TCP_CLOSE = "7"
+COPYING = [rung.name for rung in ENFORCED if rung.connect == COPY]
 NAMES = [*(rung.name for rung in ENFORCED if rung.connect != "none"), "addfd-dns"]
 
 
@@ -37,6 +39,7 @@ def test_a_new_policy_ends_what_it_denies(name: str, clean: Wire) -> None:
     assert (told["closed"], told["remaining"]) == (1 if name == "relay" else 2, [])
     assert second in ("end", "BrokenPipeError", "ConnectionResetError")
     assert told["rung"] == name
+    assert (told["short"] >= 2) == (name in COPYING), "the second connect, and the one under way"
     assert told["replacedRecord"]
     assert told["faults"] == []
     assert told["inward"] == "IN"

@@ -12,6 +12,7 @@ import sys
 import threading
 from typing import Any
 
+from sentinel.guard.fastpath import FastPath
 from sentinel.guard.guard import Guard, Options
 from sentinel.guard.launch import ChildSpec
 from sentinel.guard.policy import Policy, parse_policy
@@ -63,6 +64,17 @@ def allowing(*hosts: str) -> Policy:
     return parse_policy({"allow": rules, "requireEnforced": False})
 
 
+def noted(answers: list[bool]) -> None:
+    """Note what the short way did with each question."""
+    answered = FastPath.answered
+
+    def noting(self: FastPath, request: bytearray) -> bool:
+        answers.append(answered(self, request))
+        return answers[-1]
+
+    FastPath.answered = noting  # type: ignore[method-assign]
+
+
 def piped(guard: Guard, script: str, *arguments: str) -> tuple[Any, Any, int]:
     """Start a script under the guard; returns its standard output and input, and its id."""
     (out_read, out_write), (in_read, in_write) = os.pipe(), os.pipe()
@@ -80,6 +92,8 @@ def piped(guard: Guard, script: str, *arguments: str) -> tuple[Any, Any, int]:
 
 def main() -> None:
     records: list[dict[str, Any]] = []
+    short: list[bool] = []
+    noted(short)
     lost = frozenset(filter(None, LOST.split(",")))
     options = Options(rung=RUNG, without=lost)
     guard = Guard(allowing(FIRST, SECOND, SILENT), records.append, options)
@@ -106,6 +120,7 @@ def main() -> None:
         "inward": inward_answer,
         "replacedRecord": any(each["event"] == "replaced" for each in records),
         "faults": [each for each in records if each["event"] == "fault"],
+        "short": short.count(True),
         "threads": [each.name for each in threading.enumerate()],
     }
     guard.close()
