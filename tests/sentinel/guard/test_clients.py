@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sentinel.guard.conftest import NOBODY, PROGRAMS, Runner
+from tests.sentinel.guard.conftest import NOBODY, PROGRAMS, Guarded, Runner
 from tests.sentinel.guard.netns import FORBIDDEN, Wire
 from tests.sentinel.guard.rungs import options
 
@@ -25,6 +25,7 @@ GOOD, BAD_NAME, BAD_ADDRESS = (
 NODE = "http=require('http');http.get(process.argv[1],r=>r.pipe(process.stdout))"
 LIBRARIES = {
     "requests": "import requests,sys; print(requests.get(sys.argv[1], timeout=5).text)",
+    "httpx": "import httpx,sys; print(httpx.get(sys.argv[1], timeout=5).text)",
     "httpx2": "import httpx2,sys; print(httpx2.get(sys.argv[1], timeout=5).text)",
     "aiohttp": (
         "import aiohttp,asyncio,sys\n"
@@ -111,16 +112,30 @@ def test_clients_without_any_right(name: str, guarded: Runner, clean: Wire) -> N
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("rung", ["strict", "addfd"])
+def test_java_without_any_right(rung: str, guarded: Runner, clean: Wire, folder: Path) -> None:
+    source = str(shutil.copy(PROGRAMS / "Fetch.java", folder))  # where everybody may read it
+    check(program("java", source), guarded, clean, rung, NOBODY)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("user", [0, NOBODY], ids=["root", "nobody"])
 @pytest.mark.parametrize("rung", ["strict", "addfd", "relay"])
-def test_static_go(rung: str, go_program: Path, guarded: Runner, clean: Wire) -> None:
-    check(lambda url: [str(go_program), url], guarded, clean, rung)
+def test_static_go(rung: str, user: int, go_program: Path, guarded: Runner, clean: Wire) -> None:
+    check(lambda url: [str(go_program), url], guarded, clean, rung, user)
 
 
-def test_git(guarded: Runner, clean: Wire) -> None:
+@pytest.mark.parametrize("user", [0, NOBODY], ids=["root", "nobody"])
+@pytest.mark.parametrize("rung", ["strict", "addfd"])
+def test_git(rung: str, user: int, guarded: Runner, clean: Wire) -> None:
     """The answer is an empty list of references, which git takes from old servers."""
     listing = program("git", "ls-remote")
-    allowed = guarded(*listing(f"{GOOD}x.git"), policy=POLICY, on=clean)
-    denied = guarded(*listing(f"{BAD_ADDRESS}x.git"), policy=POLICY, on=clean)
+
+    def run(url: str) -> Guarded:
+        how = options(rung)
+        return guarded(*listing(f"{url}x.git"), policy=POLICY, options=how, on=clean, user=user)
+
+    allowed, denied = run(GOOD), run(BAD_ADDRESS)
     assert allowed.code == 0, allowed.errors
     assert denied.code != 0
     assert f"{FORBIDDEN} port 80" in denied.errors
