@@ -224,6 +224,7 @@ def test_labels_are_escaped() -> None:
 
 
 def test_metrics_of_a_running_workload(running: AgentProcess) -> None:
+    until(lambda: running.status()["relay"]["bytesOut"] > 0)  # the relay counts a little later
     text = running.raw("GET", "/v1/metrics")[1].decode()
     lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     assert float(lines["garrison_sentinel_workload_memory_bytes"]) > 1e6
