@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from akash_sandbox.hostility import BOOTSTRAP, StolenBootstrap, stolen
 from devenv.stage import Stage
 from tests.e2e.bodies import Body
 from tests.e2e.hostile.downfall import HAVEN, READER, Downfall, canary
+from tests.spellings import is_held
 
 MINE = "read"
 """The workload at the provider that reads."""
@@ -79,9 +79,8 @@ class Readings:
 
 
 def holding(text: str, found: dict[str, bytes]) -> list[str]:
-    """Return the names of what holds a text, as it is or in base64."""
-    forms = (text.encode(), base64.b64encode(text.encode()).rstrip(b"="))
-    return [name for name, data in found.items() if any(form in data for form in forms)]
+    """Return the names of what holds a text, as it is or encoded."""
+    return [name for name, data in found.items() if is_held(text, data)]
 
 
 def _files(folder: Path) -> Iterator[tuple[str, bytes]]:

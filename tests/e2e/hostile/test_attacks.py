@@ -7,6 +7,7 @@ import pytest
 from tests.e2e.bodies import Body
 from tests.e2e.hostile.attack import ATTACKS, Attack
 from tests.e2e.hostile.downfall import HAVEN, Downfall
+from tests.e2e.hostile.readings import holding
 
 each_attack = pytest.mark.parametrize(
     "attack",
@@ -49,10 +50,9 @@ async def test_no_secret_is_released(downfall: Downfall, attack: Attack) -> None
     """An offer is on record before it is sent, so what has no record was never sent."""
     offered = [each for lease in struck(downfall, attack) for each in lease["status"]["secrets"]]
     assert bool(offered) == attack.releases, offered
-    canary = downfall.outcomes[attack.name].canary.encode()
     seen = await downfall.seen(attack.name)
     assert seen
-    assert [name for name, data in seen.items() if canary in data] == []
+    assert holding(downfall.outcomes[attack.name].canary, seen) == []
 
 
 @each_attack

@@ -25,6 +25,7 @@ from garrison.errors import GarrisonError
 from garrison.ports.market import Exchange
 from kube_light.store import Store
 from tests.builders import account as build_account
+from tests.spellings import is_held
 from tests.unit.adapters.akash.chain.node_double import NodeDouble
 from tests.unit.adapters.akash.chain.test_outbox import terms_node
 from tests.unit.adapters.orders import order
@@ -43,19 +44,16 @@ def secrets_in(text: str) -> list[str]:
     number = int(HEX, 16)
     derived = PrivateKey.from_words(WORDS)._key.private_numbers().private_value
     raw = derived.to_bytes(32, "big")
-    spellings = [
+    plain = [
         "sausage worth",
         "deadbeef",
         "DEADBEEF",
         str(number),
         str(derived),
-        raw.hex(),
-        raw.hex().upper(),
-        base64.b64encode(raw).decode(),
-        base64.b64encode(WORDS.encode()).decode(),
-        base64.b64encode(HEX.encode()).decode(),
     ]
-    return [each for each in spellings if each in text]
+    planted = {"words": WORDS, "hex": HEX, "derived": raw}
+    encoded = [name for name, each in planted.items() if is_held(each, text.encode())]
+    return [*encoded, *(each for each in plain if each in text)]
 
 
 @pytest.fixture(autouse=True)
