@@ -205,6 +205,27 @@ def test_what_the_list_forbids_is_no_failure(serving: AgentProcess) -> None:
     assert result.exit_code == 0
 
 
+def test_without_arguments_it_dials_what_the_list_names_and_no_range(
+    serving: AgentProcess, listening: int
+) -> None:
+    """Wildcards and networks name nothing that could be dialled."""
+    allow = [
+        {"host": "hub.invalid", "ports": [443, 8443]},
+        {"host": "*.models.invalid", "ports": [443]},
+        {"cidr": "127.0.0.1/32", "ports": [listening]},
+        {"cidr": "198.51.100.0/24", "ports": [5432]},
+    ]
+    serving.call("PUT", "/v1/egress", {"version": 2, "spec": {"allow": allow}})
+    result = asked(Cluster(objects(replica(serving))), "connectivity", "-o", "json")
+    found = {(each["host"], each["port"]): each for each in json.loads(result.stdout)}
+    assert set(found) == {("hub.invalid", 443), ("hub.invalid", 8443), ("127.0.0.1", listening)}
+    assert all(each["allowed"] for each in found.values())
+    reached = [place for place, each in found.items() if each["reachable"]]
+    assert reached == [("127.0.0.1", listening)]
+    assert found["hub.invalid", 443]["error"]
+    assert result.exit_code == 1, "a name of the list is not reached"
+
+
 def test_an_empty_list_is_said_to_be_empty(serving: AgentProcess) -> None:
     result = asked(Cluster(objects(replica(serving))), "connectivity")
     assert "the list is empty" in result.stdout
