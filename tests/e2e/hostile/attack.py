@@ -12,7 +12,8 @@ class Attack:
     """One provider's behaviour, on from before the lease or ``once_ready``.
 
     ``reasons``: any of these ends the lease, with ``blame``. ``releases``: the container was
-    given its secret before, rightly. ``is_long``: tried by ``make test-long`` only.
+    given its secret before, rightly. ``is_long``: tried by ``make test-long`` only. ``says``: what the
+    Event names beside its reason, where that alone does not say why.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Attack:
     releases: bool = False
     is_long: bool = False
     blame: str = "Provider"
+    says: str = ""
 
 
 IDENTITY = frozenset({"IdentityRefused"})
@@ -65,6 +67,7 @@ ATTACKS = (
         once_ready=True,
         releases=True,
         blame="Undecided",
+        says="no TLS with the replica",
     ),
     Attack(
         name="cutter",

@@ -41,8 +41,10 @@ async def test_the_lease_fails_for_the_stated_reason(downfall: Downfall, attack:
 @each_attack
 async def test_an_event_says_why(downfall: Downfall, attack: Attack) -> None:
     events = downfall.outcomes[attack.name].events
-    told = {each["reason"] for each in events}
-    assert told & attack.reasons, told
+    told = [f"{each['reason']}: {each['message']}" for each in events]
+    assert [
+        each for each in told if each.partition(":")[0] in attack.reasons and attack.says in each
+    ], told
 
 
 @each_attack

@@ -20,6 +20,8 @@ from garrison.ports.probe import (
 MAX_BODY = 1 << 16
 """What is read of a probe's answer; a health page says everything in its status."""
 
+NO_TLS = "no TLS with the replica, something in its place or on the way answers"
+
 
 class HttpProber:
     """Talks HTTP to the forwarded port at the screened address, by mutual TLS where there is a peer.
@@ -56,6 +58,11 @@ class HttpProber:
             return ProbeResult(
                 outcome=ProbeOutcome.TIMED_OUT,
                 message=f"{where}: no answer within {timeout_seconds:g} s",
+            )
+        except aiohttp.ClientSSLError as error:
+            return ProbeResult(
+                outcome=ProbeOutcome.REFUSED,
+                message=f"{where}: {NO_TLS}: {_line(str(error.os_error))}",
             )
         except (aiohttp.ClientError, OSError, ValueError, GarrisonError) as error:
             return ProbeResult(

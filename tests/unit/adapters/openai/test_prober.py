@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
+from pathlib import Path
+
 import pytest
 from aiohttp import web
 
+from akash_sandbox.tls import Authority
 from garrison.adapters.openai.prober import HttpProber
 from garrison.errors import UnavailableError
+from garrison.ports.identity import ClientIdentity, LeaseIdentity, Peer
 from garrison.ports.probe import BenchmarkAsk, Destination, ProbeOutcome
 from tests.unit.adapters.openai.model_server import ModelServer
 from tests.unit.adapters.serving import (
@@ -49,6 +54,32 @@ async def test_nothing_listens() -> None:
     result = await HttpProber().probe(at(closed_port()), "/health", timeout_seconds=1)
     assert result.outcome is ProbeOutcome.REFUSED
     assert "GET /health at replica.example" in result.message
+
+
+class Trusting:
+    """Client identities that accept what the system trusts."""
+
+    async def context(self, _peer: Peer) -> ssl.SSLContext:
+        return ssl.create_default_context()
+
+    async def client(self, *_details: object) -> ClientIdentity:
+        raise NotImplementedError
+
+    console = client
+
+
+@pytest.mark.parametrize("is_plain", [True, False], ids=["plain HTTP", "another certificate"])
+async def test_what_answers_in_a_replica_s_place_is_told_from_a_sick_one(
+    is_plain: bool, tmp_path: Path
+) -> None:
+    tls = Authority(tmp_path).server_context("other", ["replica.example"])
+    lease = LeaseIdentity(uid="1", namespace="prod", workload="chat")
+    peer = Peer(lease=lease, key="00")
+    async with serve_handler(answering(200, "ok"), None if is_plain else tls) as port:
+        result = await HttpProber(Trusting()).probe(at(port), "/", timeout_seconds=5, peer=peer)
+    assert result.outcome is ProbeOutcome.REFUSED
+    assert "no TLS with the replica" in result.message
+    assert "SSLContext" not in result.message
 
 
 @pytest.mark.parametrize(("path", "seen"), [("/a/b?x=1", "/a/b?x=1"), ("health", "/health")])
