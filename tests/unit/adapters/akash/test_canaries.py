@@ -51,7 +51,7 @@ def secrets_in(text: str) -> list[str]:
         str(number),
         str(derived),
     ]
-    planted = {"words": WORDS, "hex": HEX, "derived": raw}
+    planted: dict[str, str | bytes] = {"words": WORDS, "hex": HEX, "derived": raw}
     encoded = [name for name, each in planted.items() if is_held(each, text.encode())]
     return [*encoded, *(each for each in plain if each in text)]
 
