@@ -36,6 +36,12 @@ async def serve_looked_at(scene: Scene, on_drift: str) -> Body:
     return lease
 
 
+def looked_at(scene: Scene, lease: Body) -> int:
+    """Return how often the operator has looked inside a lease, by its log of every action."""
+    name, log = lease["metadata"]["name"], scene.stage.folder / "operator.log"
+    return sum(name in each and "LookInside" in each for each in log.read_text().splitlines())
+
+
 async def swap(scene: Scene) -> None:
     (paid,) = await scene.paid()
     await scene.admin.swap_file(
@@ -67,17 +73,20 @@ async def test_a_swapped_file_is_told_at_the_next_look_and_the_replica_left_alon
 
 
 @pytest.mark.long
-async def test_a_swapped_file_is_noticed_within_a_period_and_the_provider_left(
+async def test_a_swapped_file_is_noticed_by_the_next_look_and_the_provider_left(
     scene: Scene,
 ) -> None:
-    await serve_looked_at(scene, "Replace")
+    """Looks are a period apart (the simulation holds that), and none passes over what has changed."""
+    lease = await serve_looked_at(scene, "Replace")
     await swap(scene)
+    before = looked_at(scene, lease)
     failed = await eventually(
         "the swapped file noticed",
         lambda: scene.workload("chat"),
         lambda body: bool(body["status"].get("failures")),
         limit_seconds=2 * PERIOD,
     )
+    assert looked_at(scene, lease) == before + 1
     (failure,) = failed["status"]["failures"]
     assert (failure["reason"], failure["blame"]) == ("IntegrityDrift", "Provider")
     assert PROGRAM in failure["message"]
