@@ -71,9 +71,7 @@ class Outbound:
     ) -> Replaced:
         live = _live_inodes()
         denied = {
-            inode: to
-            for inode, to in known.items()
-            if inode in live and not decider.decide(*to).allowed
+            inode: to for inode, to in known.items() if inode in live and not decider.keeps(*to)
         }
         ended = _shut_down(denied, copies) if denied else set()
         self._left = {inode: to for inode, to in denied.items() if inode not in ended}

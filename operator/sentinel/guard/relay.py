@@ -120,11 +120,7 @@ class Relay:
 
     def end_denied(self) -> Replaced:
         """Reset the connections that the policy in force denies."""
-        denied = [
-            pump
-            for pump, target in self._pumps.items()
-            if not self._decider.decide(*target).allowed
-        ]
+        denied = [pump for pump, target in self._pumps.items() if not self._decider.keeps(*target)]
         for pump in denied:
             pump.end(abort=True)
         return Replaced(len(denied))

@@ -25,6 +25,7 @@ class Verdict(NamedTuple):
     name: str = ""
 
 
+_EVER = float("-inf")
 _OPEN, _CLOSED = Verdict(True, "loopback"), Verdict(False, "loopback")
 
 
@@ -75,6 +76,16 @@ class Decider:
         verdict = self._decide(address, port, now)
         self._cache[address, port] = (now + _CACHE_SECONDS, verdict)
         return verdict
+
+    def keeps(self, address: bytes, port: int) -> bool:
+        """Return whether a connection that was allowed once may go on.
+
+        A name that is allowed holds it even when its addresses are others by now: only a policy ends
+        what was let through, and no clock.
+        """
+        if is_loopback(address):
+            return port not in self.closed_loopback_ports
+        return self._decide(address, port, _EVER).allowed
 
     def _decide(self, address: bytes, port: int, now: float) -> Verdict:
         if self._policy.network_allows(address, port):

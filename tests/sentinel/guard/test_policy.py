@@ -150,6 +150,24 @@ def test_a_pin_lasts_an_hour_and_goes_with_its_rule() -> None:
     assert not decider.decide(address, 443).allowed
 
 
+def test_what_was_let_through_is_ended_by_a_policy_and_not_by_a_clock() -> None:
+    now = 0.0
+    decider = Decider(parse_policy(SPEC), lambda: now)
+    address = packed("198.51.100.9")
+    decider.pin(address, "cdn.hf.co", 1)
+    now = 10 * PIN_SECONDS
+    decider.replace(parse_policy(SPEC))
+    assert not decider.decide(address, 443).allowed
+    assert decider.keeps(address, 443)
+    assert not decider.keeps(address, 80)
+    assert not decider.keeps(packed("198.51.100.10"), 443)
+    decider.replace(parse_policy({}))
+    assert not decider.keeps(address, 443)
+    assert decider.keeps(packed("127.0.0.1"), 443)
+    decider.closed_loopback_ports.add(443)
+    assert not decider.keeps(packed("127.0.0.1"), 443)
+
+
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "169.254.169.254", "100.64.0.1", "fd00::1", "::1", "64:ff9b::a00:1"],
