@@ -242,7 +242,7 @@ def _revoked_at_the_newest_source(patch: pytest.MonkeyPatch) -> None:
         pytest.param(_unverified_close, "still paid", 9, id="close not verified"),
         pytest.param(_no_ceilings, "the ceiling is", 9, id="ceilings ignored"),
         pytest.param(_eager_routing, "was never Ready", 6, id="routed before Ready"),
-        pytest.param(_no_look, "nobody has looked inside", 24, id="no look at what runs"),
+        pytest.param(_no_look, "nobody has looked inside", 11, id="no look at what runs"),
         pytest.param(_forgetful_ledger, "is in no ledger", 9, id="ledger after the fact"),
         pytest.param(_forgotten_adoption, "adopted deployments", 1, id="adoption forgotten"),
         pytest.param(_doubled_deposit, "went into deployment", 6, id="deposit doubled"),
