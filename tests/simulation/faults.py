@@ -19,6 +19,8 @@ CRASH = 0.008
 """the chance that an operator dies right after a call"""
 FATAL = 0.2
 """the same for the one operation that is fatal in a seed"""
+SELDOM = {"sentinel.start": 0.8, "sentinel.workload_metrics": 0.8}
+"""the same for those that few seeds call while things go wrong"""
 RARE = {"bootstraps.kept": 0.8, "minter.mint": 0.2, "sentinel.seal": 0.8}
 """where a call is so rare while things go wrong that nobody would ever die of it"""
 LOST = 0.02
@@ -80,7 +82,9 @@ class Weather:
         return Pass()
 
     def _risk(self, name: str) -> float:
-        return RARE.get(name, FATAL if name == self._fatal else CRASH)
+        if name == self._fatal and name not in RARE:
+            return SELDOM.get(name, FATAL)
+        return RARE.get(name, CRASH)
 
     async def _before(self, call: Call, process: Process, name: str) -> Fault:
         await asyncio.sleep(self._chance.random() * LATENCY)
