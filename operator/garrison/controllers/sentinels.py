@@ -219,11 +219,9 @@ def _advanced(known: _Known, result: Result, now: datetime) -> _Known:
     if isinstance(result.value, tuple):
         return _Known(views=result.value, looked_at=now)
     error = result.error
-    if not isinstance(error, GarrisonError):
-        raise error or RuntimeError("a look has no result")
     return _Known(
         looked_at=now,
-        error=str(error),
+        error=str(error) if isinstance(error, GarrisonError) else type(error).__name__,
         refused=isinstance(error, AuthError),
         unsafe=str(error) if isinstance(error, UnsafeDestinationError) else "",
         down_since=known.down_since or now,

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from garrison.api.meta import Key
+from garrison.errors import GarrisonError
+
+log = logging.getLogger("garrison.engine")
 
 PARALLEL = 64
 
@@ -41,7 +45,10 @@ class Jobs:
         try:
             async with self._slots:
                 result = Result(value=await work())
-        except Exception as error:  # noqa: BLE001 - a job's failure is its result
+        except GarrisonError as error:
+            result = Result(error=error)
+        except Exception as error:
+            log.exception("%s: %s crashed; this is a bug in Garrison, please report it", *slot)
             result = Result(error=error)
         if self._tasks.get(slot) is asyncio.current_task():
             del self._tasks[slot]

@@ -9,6 +9,7 @@ import pytest
 
 from garrison.api.meta import EVENT, LEASE, WORKLOAD
 from garrison.ports.kube import Object
+from garrison.ports.sentinel import Door, View
 from tests.unit.controllers.cluster import Cluster, workload
 
 
@@ -89,3 +90,30 @@ def stated(body: Object) -> list[Mapping[str, str]]:
         return []
     found: list[Mapping[str, str]] = (body.get("status") or {}).get("conditions") or []
     return found
+
+
+async def test_a_look_that_breaks_is_a_look_that_failed(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And it is told, as the bug that it is."""
+    await cluster.create(workload(trust="Verified"))
+    await cluster.serves()
+    (first,) = await cluster.leases()
+    looks = cluster.sentinel.look
+
+    async def broken(door: Door) -> tuple[View, ...]:
+        if door.lease.uid == first["metadata"]["uid"]:
+            raise KeyError("what nobody thought of")
+        return await looks(door)
+
+    monkeypatch.setattr(cluster.sentinel, "look", broken)
+
+    async def is_replaced() -> bool:
+        names = [each["metadata"]["name"] for each in await cluster.leases()]
+        return bool(names) and first["metadata"]["name"] not in names
+
+    await cluster.until(is_replaced, "another lease")
+    await cluster.serves()
+    assert "look" in caplog.text
+    assert "this is a bug in Garrison" in caplog.text
+    caplog.clear()

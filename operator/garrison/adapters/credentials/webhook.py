@@ -90,7 +90,7 @@ class Webhook:
                 f"{_shown(ask)}: {type(error).__name__}; one whose certificate is of a private "
                 f"authority needs ca.crt (PEM) in Secret webhook-{host}"
             ) from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError, RecursionError) as error:
             raise UnavailableError(f"{_shown(ask)}: {type(error).__name__}") from None
 
     async def _administered(self, host: str) -> tuple[str, str]:

@@ -28,7 +28,7 @@ from garrison.adapters.sentinel.certificates import (
 from garrison.adapters.sentinel.channel import Channel
 from garrison.adapters.sentinel.page import samples_of
 from garrison.adapters.sentinel.relayed import relayed_of
-from garrison.adapters.sentinel.request import request_digest, requested_key
+from garrison.adapters.sentinel.request import request_digest, request_of, requested_key
 from garrison.api.egress import SPEC_ADAPTER, EgressPolicySpec
 from garrison.api.parsing import dump
 from garrison.errors import AuthError, GarrisonError, UnavailableError
@@ -122,7 +122,7 @@ class SentinelClient:
     async def _seen(self, door: Door, channel: Channel) -> View:
         hello = await self._greeted(door, channel)
         status = await channel.call("GET", "/v1/status")
-        view = view_of(status, digest=str(hello["sentinel"]), key=_key(channel))
+        view = view_of(status, digest=_hex(hello, "sentinel"), key=_key(channel))
         if view.instance != hello["instance"]:
             raise UnavailableError("the sentinel was restarted between two answers; looking again")
         return view
@@ -185,7 +185,7 @@ class SentinelClient:
     ) -> x509.CertificateSigningRequest:
         nonce = self._nonce()
         answer = await channel.call("POST", "/v1/enrol", {"nonce": nonce})
-        csr = x509.load_pem_x509_csr(str(answer.get("csr", "")).encode())
+        csr = request_of(str(answer.get("csr", "")))
         text = f"garrison-enrol-v1\n{door.lease.uid}\n{instance}\n{nonce}\n{request_digest(csr)}"
         key = await self._bootstrap_key(door, channel)
         if key is not None and not is_signed(key, _bytes(answer, "proof"), text):

@@ -62,6 +62,8 @@ def translated(where: str, seconds: float) -> Iterator[None]:
         raise AuthError(f"{where}: {line_of(error)}", reason="IdentityRefused") from None
     except asyncio.IncompleteReadError:
         raise UnavailableError(f"{where}: the connection ended") from None
+    except RecursionError:
+        raise UnavailableError(f"{where}: the answer is JSON that is nested too deep") from None
     except (aiohttp.ClientError, OSError, ValueError, asyncio.LimitOverrunError) as error:
         raise UnavailableError(f"{where}: {line_of(error)}") from None
 

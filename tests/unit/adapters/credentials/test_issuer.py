@@ -268,6 +268,13 @@ async def test_an_endless_answer_is_cut_off(tmp_path: Path) -> None:
             await found.mint(ask(mint.source()))
 
 
+async def test_an_answer_that_is_nested_too_deep_is_no_value(tmp_path: Path) -> None:
+    async with mint_that_says(tmp_path, b"[" * 60_000) as mint:
+        found = issuer(await administered(mint), HOST)
+        with pytest.raises(UnavailableError, match="RecursionError"):
+            await found.mint(ask(mint.source()))
+
+
 async def test_a_credential_of_unknown_outcome_can_be_revoked(mint: Mint) -> None:
     found, wanted = issuer(await administered(mint), HOST), ask(mint.source())
     await found.revoke(wanted)
