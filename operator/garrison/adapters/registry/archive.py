@@ -18,6 +18,8 @@ from garrison.errors import ImageError
 BLOCK = 512
 MAX_HEADER = 1 << 20
 """Of one extended header, bytes."""
+MAX_PATH = 4096
+"""Of one path, characters: no longer one can be named on Linux (PATH_MAX)."""
 
 Feed: TypeAlias = Generator[None, bytes, None]
 
@@ -123,16 +125,16 @@ class Archive:
                 return {}
 
     def _member(self, info: tarfile.TarInfo, extended: dict[str, str]) -> Feed:
-        if info.type == tarfile.GNUTYPE_SPARSE or any("sparse" in each for each in extended):
+        if info.type == tarfile.GNUTYPE_SPARSE or "sparse" in extended:
             raise ImageError("a layer has sparse files, which are not read")
         sort = _SORTS.get(info.type, Sort.OTHER)
         size = _size(info, extended) if sort in {Sort.FILE, Sort.OTHER} else 0
         digest = yield from self._hashed(size)
         self.entries.append(
             Entry(
-                name=extended.get("path", info.name),
+                name=_path(extended.get("path", info.name)),
                 sort=sort,
-                target=extended.get("linkpath", info.linkname),
+                target=_path(extended.get("linkpath", info.linkname)),
                 executable=bool(info.mode & 0o111),
                 digest=digest if sort is Sort.FILE else b"",
             )
@@ -158,6 +160,9 @@ _EXTENSIONS = frozenset(
     }
 )
 
+_TAKEN = frozenset({b"path", b"linkpath", b"size"})
+_LENGTH = len(str(MAX_HEADER)) + 1
+
 
 def _size(info: tarfile.TarInfo, extended: dict[str, str]) -> int:
     text = extended.get("size")
@@ -167,17 +172,28 @@ def _size(info: tarfile.TarInfo, extended: dict[str, str]) -> int:
     return size
 
 
+def _path(text: str) -> str:
+    if len(text) > MAX_PATH:
+        raise ImageError(f"a layer has a path of {len(text)} characters: {text[:200]!r}")
+    return text
+
+
 def _records(raw: bytes) -> dict[str, str]:
-    """The records of a pax header: ``length keyword=value\\n``, the length includes itself."""
+    """The records of a pax header that matter here: ``length keyword=value\\n``, with its own length.
+
+    Others are not kept: any number of headers may come before a file.
+    """
     found: dict[str, str] = {}
-    while raw:
-        length, space, _ = raw.partition(b" ")
-        size = int(length) if length.isdigit() and len(length) < 8 else 0
-        key, equals, value = raw[len(length) + 1 : size].partition(b"=")
+    at = 0
+    while at < len(raw):
+        length, space, _ = raw[at : at + _LENGTH].partition(b" ")
+        end = at + (int(length) if length.isdigit() else 0)
+        key, equals, value = raw[at + len(length) + 1 : end].partition(b"=")
         if not space or not equals or not value.endswith(b"\n"):
             raise ImageError("a layer has a malformed pax header")
-        found[key.decode("utf-8", "surrogateescape")] = value[:-1].decode(
-            "utf-8", "surrogateescape"
-        )
-        raw = raw[size:]
+        if b"sparse" in key:
+            found["sparse"] = ""
+        elif key in _TAKEN:
+            found[key.decode()] = value[:-1].decode("utf-8", "surrogateescape")
+        at = end
     return found

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from garrison.adapters.registry.archive import Archive, Sort
+from garrison.adapters.registry.archive import Archive, Entry, Sort
 from garrison.adapters.registry.inflate import Inflate
 from garrison.adapters.registry.tree import File, Layer, Link, Tree
 from garrison.errors import ImageError
@@ -17,11 +17,15 @@ _PYTHON = re.compile(r"python3(\.\d+)?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What is read of one image at most. ``packed`` and ``unpacked`` in bytes."""
+    """What is read of one image at most. ``packed`` and ``unpacked`` in bytes.
+
+    ``entries`` and folders together, ``names`` in characters, bound what an image takes in memory.
+    """
 
     packed: int = 16 << 30
     unpacked: int = 64 << 30
-    entries: int = 500_000
+    entries: int = 400_000
+    names: int = 64 << 20
     seconds: float = 1200.0
 
 
@@ -32,6 +36,7 @@ class Walk:
         self._bounds = bounds
         self._tree = Tree()
         self._entries = 0
+        self._names = 0
         self._unpacked = 0
         self._begin()
 
@@ -49,11 +54,18 @@ class Walk:
             if self._unpacked > self._bounds.unpacked:
                 raise ImageError(f"its layers unpack to more than {self._bounds.unpacked} bytes")
             for entry in self._archive.feed(piece):
-                self._entries += 1
-                if entry.sort is not Sort.OTHER:
-                    self._layer.add(entry)
-            if self._entries > self._bounds.entries:
-                raise ImageError(f"its layers have more than {self._bounds.entries} entries")
+                self._add(entry)
+
+    def _add(self, entry: Entry) -> None:
+        made = self._layer.made
+        if entry.sort is not Sort.OTHER:
+            self._layer.add(entry)
+        self._entries += 1 + self._layer.made - made
+        if self._entries > self._bounds.entries:
+            raise ImageError(f"its layers have more than {self._bounds.entries} entries")
+        self._names += len(entry.name) + len(entry.target)
+        if self._names > self._bounds.names:
+            raise ImageError(f"its layers have more than {self._bounds.names} characters of names")
 
     def end(self, digest: str) -> None:
         """Take the current layer, once its blob is known to be the one that was asked for."""
@@ -66,8 +78,15 @@ class Walk:
         self._begin()
 
     def files(self, is_named: Callable[[str], bool]) -> Mapping[str, str]:
-        """Return the digests (hex) of what can be run, loaded, or is named."""
-        return {path: file.digest.hex() for path, file in self._tree.files(is_named)}
+        """Return the digests (hex) of what can be run, loaded, or is named. Raises ImageError."""
+        found: dict[str, str] = {}
+        names = 0
+        for path, file in self._tree.files(is_named):
+            names += len(path)
+            if names > self._bounds.names:
+                raise ImageError(f"its paths have more than {self._bounds.names} characters")
+            found[path] = file.digest.hex()
+        return found
 
     def python(self) -> bool | None:
         """Return whether anything is called python3; None when nothing can be run at all."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from garrison.adapters.registry.archive import Entry, Sort
+from garrison.adapters.registry.archive import MAX_PATH, Entry, Sort
 from garrison.errors import ImageError
 
 WHITEOUT = ".wh."
@@ -60,7 +60,7 @@ def resolve(root: Folder, parts: Parts) -> Node:
     while todo:
         name, here = todo.pop(), way[-1]
         if name == "..":
-            way = way[:-1] or [root]
+            del way[max(1, len(way) - 1) :]
         elif name not in {"", "."}:
             node = here.children.get(name) if isinstance(here, Folder) else None
             if isinstance(node, Link):
@@ -71,17 +71,21 @@ def resolve(root: Folder, parts: Parts) -> Node:
                 way.append(node)
         if way[-1] is None or hops > MAX_HOPS or len(todo) > MAX_DEPTH * MAX_HOPS:
             return None
-    return way[-1] if way else root
+    return way[-1]
 
 
 class Layer:
-    """One layer, read entry by entry. ``base`` is what lies under it."""
+    """One layer, read entry by entry. ``base`` is what lies under it.
+
+    ``made`` counts its folders, also those that no entry is for.
+    """
 
     def __init__(self, base: Tree) -> None:
         self._base = base
         self.root = Folder()
-        self.hidden: list[Parts] = []
-        self.emptied: list[Parts] = []
+        self.made = 0
+        self.hidden: list[str] = []
+        self.emptied: list[str] = []
 
     def add(self, entry: Entry) -> None:
         """Take an entry. Raises ImageError for one that makes no sense."""
@@ -90,9 +94,9 @@ class Layer:
             return
         name = parts[-1]
         if name == OPAQUE:
-            self.emptied.append(parts[:-1])
+            self.emptied.append("/".join(parts[:-1]))
         elif name.startswith(WHITEOUT):
-            self.hidden.append([*parts[:-1], name.removeprefix(WHITEOUT)])
+            self.hidden.append("/".join([*parts[:-1], name.removeprefix(WHITEOUT)]))
         elif entry.sort is Sort.FOLDER:
             self._stated(parts)
         else:
@@ -123,7 +127,7 @@ class Layer:
         """A folder takes the place of a link, and is not made where the link leads."""
         parent = self._folder(parts[:-1])
         known = parent.children.get(parts[-1])
-        folder = known if isinstance(known, Folder) else Folder()
+        folder = known if isinstance(known, Folder) else self._made()
         folder.stated = True
         parent.children[parts[-1]] = folder
 
@@ -134,9 +138,13 @@ class Layer:
             if isinstance(node, Link):
                 node = resolve(self.root, parts[:count])
             if not isinstance(node, Folder):
-                node = here.children[name] = Folder()
+                node = here.children[name] = self._made()
             here = node
         return here
+
+    def _made(self) -> Folder:
+        self.made += 1
+        return Folder()
 
 
 class Tree:
@@ -147,33 +155,42 @@ class Tree:
 
     def put(self, layer: Layer) -> None:
         """Put a layer on top: what it hides goes first, then comes what it has."""
-        for parts in layer.hidden:
+        for path in layer.hidden:
+            parts = path.split("/")
             parent = resolve(self.root, parts[:-1])
             if isinstance(parent, Folder):
                 parent.children.pop(parts[-1], None)
-        for parts in layer.emptied:
-            folder = resolve(self.root, parts)
+        for path in layer.emptied:
+            folder = resolve(self.root, path.split("/"))
             if isinstance(folder, Folder):
                 folder.children.clear()
-        self._merge(self.root, layer.root, ())
+        self._merge(layer.root)
 
-    def _merge(self, base: Folder, over: Folder, at: tuple[str, ...]) -> None:
-        for name, node in over.children.items():
-            below = base.children.get(name)
-            if isinstance(below, Link) and isinstance(node, Folder) and not node.stated:
-                below = resolve(self.root, (*at, name))
-            if isinstance(below, Folder) and isinstance(node, Folder):
-                self._merge(below, node, (*at, name))
-            else:
+    def _merge(self, top: Folder) -> None:
+        """Without recursion: links make folders as deep as somebody likes."""
+        inside = [(self.root, iter(top.children.items()), "")]
+        while inside:
+            base, left, at = inside[-1]
+            for name, node in left:
+                below, path = base.children.get(name), f"{at}/{name}"
+                if isinstance(below, Link) and isinstance(node, Folder) and not node.stated:
+                    below = resolve(self.root, path.split("/"))
+                if isinstance(below, Folder) and isinstance(node, Folder):
+                    inside.append((below, iter(node.children.items()), path))
+                    break
                 base.children[name] = node
+            else:
+                inside.pop()
 
     def paths(self) -> Iterator[tuple[str, Node]]:
-        """Yield every path but the root's, and what is there."""
+        """Yield every path but the root's, and what is there. Raises ImageError for one without an end."""
         waiting: list[tuple[str, Folder]] = [("", self.root)]
         while waiting:
             folder, here = waiting.pop()
             for name, node in here.children.items():
                 path = f"{folder}/{name}"
+                if len(path) > MAX_PATH:
+                    raise ImageError(f"its layers have a path beyond {MAX_PATH} characters")
                 yield path, node
                 if isinstance(node, Folder):
                     waiting.append((path, node))

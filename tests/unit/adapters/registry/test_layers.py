@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import sys
 import tarfile
-from collections.abc import Sequence
+import tracemalloc
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -172,6 +173,69 @@ def test_a_header_is_not_read_into_memory_whatever_its_size() -> None:
     info.type, info.size = tarfile.XHDTYPE, 1 << 30
     with pytest.raises(ImageError, match="has a header of"):
         walked(info.tobuf())
+
+
+def extended(records: Mapping[str, str]) -> bytes:
+    """A pax header by itself (POSIX.1-2001, pax: extended header)."""
+    lines = []
+    for key, value in records.items():
+        line = f" {key}={value}\n"
+        size = len(line) + len(str(len(line)))
+        lines.append(f"{size + (len(str(size)) + len(line) > size)}{line}")
+    raw = "".join(lines).encode()
+    info = tarfile.TarInfo("pax")
+    info.type, info.size = tarfile.XHDTYPE, len(raw)
+    return info.tobuf(tarfile.USTAR_FORMAT) + raw + b"\0" * (-len(raw) % 512)
+
+
+def test_headers_without_end_are_not_kept() -> None:
+    walk = Walk(Bounds())
+    tracemalloc.start()
+    for number in range(64):
+        walk.feed(extended({f"key-{number}": "x" * 500_000}))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8 << 20
+
+
+def test_a_header_of_many_records_is_read_in_one_go() -> None:
+    """A copy of what is left for each record would take minutes for a layer of a few KiB."""
+    many = {f"k{number}": "" for number in range(80_000)}
+    layer = extended(many) + extended({"path": "a/x"}) + tar([("y", "one")])
+    assert files(layer) == {"/a/x": sha256("one")}
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ([("n" * 5000, "one")], "a path of 5000 characters"),
+        ([("a", "-> ", "n" * 5000)], "a path of 5000 characters"),
+        ([(f"{number}{'/0' * 100}", "one") for number in range(20)], "more than 1000 entries"),
+        ([(f"{number}{'n' * 100}", "one") for number in range(200)], "10000 characters of names"),
+    ],
+    ids=["name", "target", "folders", "names"],
+)
+def test_what_an_image_takes_in_memory_is_bounded(members: list[Member], says: str) -> None:
+    walk = Walk(Bounds(entries=1000, names=10_000))
+    with pytest.raises(ImageError, match=says):
+        walk.feed(tar(members))
+
+
+def nested(name: str) -> bytes:
+    """Links that lead deeper each, into what the one before led to: 1200 folders, each in the last."""
+    deep = "/".join([name] * 100)
+    members: list[Member] = [("l0", "-> ", deep), (f"{deep}/x", "one")]
+    for number in range(1, 12):
+        before = f"l{number - 1}/{deep}"
+        members += [(f"l{number}", "-> ", before), (f"{before}/x", "one")]
+    return tar(members)
+
+
+def test_folders_of_any_depth_are_read_and_paths_have_an_end() -> None:
+    found = files(nested("d"), nested("d"))
+    assert max(each.count("/") for each in found) == 1201
+    with pytest.raises(ImageError, match="a path beyond 4096 characters"):
+        files(nested("dddd"))
 
 
 @settings(max_examples=200, deadline=None)
