@@ -27,7 +27,7 @@ from garrison.ports.clock import Clock
 from garrison.ports.sentinel import Evidence, SentinelState
 from garrison.runtime.jobs import Jobs, Result
 
-LOOK = "look inside"
+LOOK = "attestation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

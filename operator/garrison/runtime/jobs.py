@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -25,13 +26,17 @@ class Result:
 
 
 class Jobs:
-    """At most one job per key and name; a finished one asks for a look at its key."""
+    """At most one job per key and name; a finished one asks for a look at its key.
+
+    At most ``parallel`` of a sort run at a time, which is their name's first word. So what waits for a
+    stranger's machine or registry holds up its own sort only.
+    """
 
     def __init__(self, wake: Callable[[Key], None], *, parallel: int = PARALLEL) -> None:
         self._wake = wake
         self._tasks: dict[tuple[Key, str], asyncio.Task[None]] = {}
         self._results: dict[tuple[Key, str], Result] = {}
-        self._slots = asyncio.Semaphore(parallel)
+        self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(parallel))
 
     def start(self, key: Key, name: str, work: Callable[[], Awaitable[object]]) -> None:
         """Start a job; its earlier result is dropped."""
@@ -43,7 +48,7 @@ class Jobs:
 
     async def _run(self, slot: tuple[Key, str], work: Callable[[], Awaitable[object]]) -> None:
         try:
-            async with self._slots:
+            async with self._slots[slot[1].partition(" ")[0]]:
                 result = Result(value=await work())
         except GarrisonError as error:
             result = Result(error=error)

@@ -119,6 +119,21 @@ async def test_no_more_than_the_given_number_run_at_a_time() -> None:
     assert all(jobs.take(key(str(number)), "probe") for number in range(10))
 
 
+async def test_jobs_that_never_end_hold_up_their_own_sort_only() -> None:
+    async def stuck() -> None:
+        await asyncio.sleep(3600)
+
+    jobs = Jobs(lambda _: None, parallel=3)
+    for number in range(10):
+        jobs.start(key(str(number)), f"contents {number}", stuck)
+    jobs.start(ONE, "contents", _measured)
+    jobs.start(ONE, "survey", _measured)
+    await asyncio.sleep(6)
+    assert jobs.take(ONE, "survey") is not None
+    assert jobs.running(ONE, "contents")
+    await jobs.stop()
+
+
 async def test_stop_waits_until_every_job_has_cleaned_up() -> None:
     cleaned: list[str] = []
 
