@@ -48,8 +48,8 @@ MAX_MANIFEST = 4 << 20
 MAX_CONFIG = 8 << 20
 MAX_TOKEN = 1 << 17
 MAX_RETRY_AFTER = 3600.0
-WALKS = 2
-"""Images whose layers are read at the same time."""
+WALKS = 3
+"""Images whose layers are read at the same time: with ``Bounds``, what that takes in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

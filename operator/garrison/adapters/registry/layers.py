@@ -24,7 +24,7 @@ class Bounds:
 
     packed: int = 16 << 30
     unpacked: int = 64 << 30
-    entries: int = 400_000
+    entries: int = 300_000
     names: int = 64 << 20
     seconds: float = 1200.0
 
@@ -57,10 +57,11 @@ class Walk:
                 self._add(entry)
 
     def _add(self, entry: Entry) -> None:
-        made = self._layer.made
+        before = self._layer.made
         if entry.sort is not Sort.OTHER:
             self._layer.add(entry)
-        self._entries += 1 + self._layer.made - made
+        made = self._layer.made - before
+        self._entries += max(1, made + (entry.sort is not Sort.FOLDER))
         if self._entries > self._bounds.entries:
             raise ImageError(f"its layers have more than {self._bounds.entries} entries")
         self._names += len(entry.name) + len(entry.target)
