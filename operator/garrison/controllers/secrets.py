@@ -52,7 +52,7 @@ from garrison.core.rotation import (
     step,
     uses,
 )
-from garrison.errors import ConflictError, GarrisonError
+from garrison.errors import AuthError, ConflictError, GarrisonError, RejectedError
 from garrison.ports.clock import Clock
 from garrison.ports.credentials import Credential, CredentialAsk, Issuer
 from garrison.ports.kube import Kube, Note
@@ -93,11 +93,13 @@ class SecretController:
         leases = {
             each.meta.uid: tuple(self._catalog.leases_of(each).values()) for each in workloads
         }
+        digest, problem = await self._digest(secret) if workloads else ("", "")
         return RotationView(
             secret=secret,
             now=self._clock.now(),
             holders=entitled(secret, workloads, leases),
-            digest=await self._digest(secret) if workloads else "",
+            digest=digest,
+            problem=problem,
             in_use=bool(workloads),
             failed=dict(self._failed.get(_key(secret), {})),
         )
@@ -116,13 +118,16 @@ class SecretController:
         leases = self._catalog.leases_of(workload).values()
         return any(record.name == name for each in leases for record in each.status.secrets)
 
-    async def _digest(self, secret: RotatingSecret) -> str:
+    async def _digest(self, secret: RotatingSecret) -> tuple[str, str]:
+        """The digest of what a SecretRef holds, else the last one, and what a person must do."""
         if secret.spec.source.type != "SecretRef":
-            return ""
+            return "", ""
         try:
-            return await self._issuer.digest(_of_source(secret))
+            return await self._issuer.digest(_of_source(secret)), ""
+        except (AuthError, RejectedError) as error:
+            return secret.status.digest, str(error)
         except GarrisonError:
-            return secret.status.digest
+            return secret.status.digest, ""
 
     def plan(self, observed: RotationView, now: datetime) -> Plan[SecretAction]:
         """Return the one action of this step."""
@@ -241,8 +246,8 @@ def _conditions(view: RotationView, status: RotatingSecretStatus) -> tuple[Condi
 
 
 def _ready(view: RotationView, status: RotatingSecretStatus) -> tuple[ConditionStatus, str, str]:
-    if status.last_error:
-        return "False", "SourceFailed", status.last_error
+    if status.last_error or view.problem:
+        return "False", "SourceFailed", status.last_error or view.problem
     if view.secret.meta.deleting and view.in_use:
         message = "a workload still uses it; remove it from spec.secrets there"
         return "False", "InUse", message

@@ -54,6 +54,8 @@ class RotationView:
     holders: Mapping[str, Holder]
     digest: str = ""
     """of what a SecretRef holds now; "" for other sources"""
+    problem: str = ""
+    """why a SecretRef holds nothing now: what is live stays live, and nothing new can come"""
     in_use: bool = False
     failed: Mapping[Slot, datetime] = field(default_factory=dict)
     """when the last try of what has not succeeded yet was"""

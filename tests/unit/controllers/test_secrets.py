@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from garrison.api.meta import ANNOTATION_ROTATE, LEASE, ROTATING, WORKLOAD
-from garrison.errors import UnavailableError
+from garrison.errors import AuthError, UnavailableError
 from garrison.ports.kube import Object
 from kube_light.history import Change
 from tests.unit.controllers.cluster import NAMESPACE, Cluster, rotating, workload
@@ -242,3 +242,38 @@ async def test_what_a_broken_source_never_made_is_given_up_for_the_new_one(
     assert await versions(cluster) == [2]
     listed = (await status(cluster))["credentials"]
     assert [(each["version"], each["state"]) for each in listed] == [(1, "Revoking"), (2, "Live")]
+
+
+async def test_a_secret_that_is_deleted_while_it_is_in_use_is_told(cluster: Cluster) -> None:
+    source = {"type": "SecretRef", "secretRef": {"name": "given"}}
+    await cluster.create(rotating(source=source, scope="Workload"))
+    await cluster.create(user())
+    await cluster.serves()
+    cluster.broken["issuer.digest"] = AuthError("Secret prod/given does not exist; create it")
+    assert "prod/given" in await cluster.says(ROTATING, "token", "Ready", "SourceFailed")
+    assert await versions(cluster) == [1], "what is live stays live"
+    del cluster.broken["issuer.digest"]
+    await cluster.says(ROTATING, "token", "Ready", "Current")
+
+
+async def test_a_person_may_strike_out_what_no_webhook_is_left_to_revoke(cluster: Cluster) -> None:
+    await cluster.create(rotating(source=webhook("old.example")))
+    await cluster.create(user())
+    await cluster.serves()
+    cluster.issuer.silent.add("https://old.example/v1")
+    await cluster.delete(WORKLOAD, "chat")
+    await cluster.says(ROTATING, "token", "Ready", "SourceFailed")
+    assert await cluster.leases()
+    body = await cluster.get(ROTATING, "token")
+    await cluster.kube.replace_status(
+        ROTATING,
+        NAMESPACE,
+        "token",
+        status={**body["status"], "credentials": []},
+        resource_version=body["metadata"]["resourceVersion"],
+    )
+
+    async def is_gone() -> bool:
+        return not await cluster.leases()
+
+    await cluster.until(is_gone, "the lease is gone")
