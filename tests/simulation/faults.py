@@ -43,8 +43,8 @@ CALLER: ContextVar[Process | None] = ContextVar("caller", default=None)
 class Weather:
     """A hook for the ports in memory. Calm, it only takes time; in chaos, everything goes wrong.
 
-    ``crash`` is told which operator dies; ``check`` runs after every call; ``fatal`` is the operation
-    after which operators die often.
+    ``crash`` is told which operator dies; ``check`` runs after every call, and is told whether one
+    has written since it last ran; ``fatal`` is the operation after which operators die often.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Weather:
         chance: random.Random,
         reached: Reached,
         crash: Callable[[Process], None],
-        check: Callable[[], None],
+        check: Callable[[bool], None],
         fatal: str,
     ) -> None:
         self._chance = chance
@@ -60,10 +60,13 @@ class Weather:
         self._crash = crash
         self._check = check
         self._fatal = fatal
+        self._written = False
         self.chaos = True
 
     async def __call__(self, call: Call) -> Fault:
         process = CALLER.get()
+        if call.write and call.stage is Stage.AFTER:
+            self._written = True  # also when nobody hears of it any more
         if process is None:
             return Pass()
         if process.dead:
@@ -72,7 +75,8 @@ class Weather:
         self._reached.operations.add(name)
         if call.stage is Stage.BEFORE:
             return await self._before(call, process, name)
-        self._check()
+        written, self._written = self._written, False
+        self._check(written)
         if self.chaos and self._chance.random() < self._risk(name):
             self._reached.crashed_after.add(name)
             self._crash(process)

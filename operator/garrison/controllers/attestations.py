@@ -22,6 +22,7 @@ from garrison.core.integrity import (
     unrecognised,
 )
 from garrison.core.lifecycle import Observation
+from garrison.core.variant import variant
 from garrison.errors import AuthError, UnavailableError
 from garrison.ports.clock import Clock
 from garrison.ports.sentinel import Evidence, SentinelState
@@ -74,7 +75,7 @@ class Attestations:
         key = _key(o)
         known = self._folded(key)
         reading = self._reading(o, asked)
-        return replace(
+        return variant(
             o,
             integrity=Standing(
                 asked=asked,

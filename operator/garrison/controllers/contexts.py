@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from garrison.api.account import Account
@@ -21,6 +20,7 @@ from garrison.core.order import environment, price_ceiling
 from garrison.core.record import is_recorded
 from garrison.core.rotation import WantedSecret, newest
 from garrison.core.target import target_of
+from garrison.core.variant import variant
 from garrison.core.winding import is_leaving
 from garrison.ports.clock import Chance, Clock
 from garrison.ports.kube import Kube
@@ -85,7 +85,7 @@ class Contexts:
         if o.verified and not leaving:
             o = await self._with_sentinel(o, workload)
         if o.verified and status.closed_at is not None and lease.meta.deleting:
-            o = replace(o, unrevoked=await self._deliveries.unrevoked(lease))
+            o = variant(o, unrevoked=await self._deliveries.unrevoked(lease))
         if status.phase in UNPLACED and not leaving:
             o = self._with_rivals(o, workload)
         return self._with_workload(o, workload) if workload is not None else o
@@ -100,7 +100,7 @@ class Contexts:
 
     async def _with_sentinel(self, o: Observation, workload: Workload | None) -> Observation:
         process = await self._catalog.process(o.lease.meta.namespace, o.lease.spec.revision)
-        return replace(
+        return variant(
             o,
             injection=await self._sentinels.injection(o.lease),
             launch=_launch(o, workload, process) if process is not None else None,
@@ -149,7 +149,7 @@ class Contexts:
         spec = workload.spec
         ref = spec.provider_policy_ref
         policy = self._catalog.policy(workload.meta.namespace, ref.name) if ref else None
-        return replace(
+        return variant(
             o,
             policy=policy.spec if policy is not None else None,
             policy_missing=ref is not None and policy is None,
@@ -171,7 +171,7 @@ class Contexts:
             if name != o.lease.meta.name and each.status.closed_at is None
         ]
         held = sorted({name for each in siblings if (name := _held(each)) is not None})
-        return replace(
+        return variant(
             o,
             providers=self._catalog.providers(),
             taken=frozenset(held),

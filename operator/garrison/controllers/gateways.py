@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from garrison.core.lifecycle import Observation
+from garrison.core.variant import variant
 from garrison.errors import GarrisonError
 from garrison.ports.market import LeaseGateway, LeaseTarget
 
@@ -25,18 +25,18 @@ class Gateways:
         """Return the observation with the service's status, or with why it is not known."""
         uid = o.lease.meta.uid
         if target is None:
-            return replace(o, gateway_error="the provider's host is not known yet")
+            return variant(o, gateway_error="the provider's host is not known yet")
         if not self._is_due(o, uid):
             since = self._down.get(uid)
-            return o if since is None else replace(o, gateway_down_since=since)
+            return o if since is None else variant(o, gateway_down_since=since)
         self._read[uid] = o.now
         try:
             service = await gateway.status(target)
         except GarrisonError as error:
             since = self._down.setdefault(uid, o.now)
-            return replace(o, gateway_error=str(error), gateway_down_since=since)
+            return variant(o, gateway_error=str(error), gateway_down_since=since)
         self._down.pop(uid, None)
-        return replace(o, service=service)
+        return variant(o, service=service)
 
     def _is_due(self, o: Observation, uid: str) -> bool:
         """A serving replica's gateway is read once a minute, and whenever a probe has failed."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
@@ -51,6 +50,7 @@ from garrison.core.replica import finished, settle, step
 from garrison.core.rotation import use_of
 from garrison.core.serving import with_status
 from garrison.core.treasury import is_due
+from garrison.core.variant import variant
 from garrison.core.winding import is_winding
 from garrison.errors import (
     AuthError,
@@ -151,13 +151,13 @@ class LeaseController:
         if is_winding(base) and not owes(lease.status):
             return base
         exchange = await self._exchanges.of(base.account)
-        base = replace(
+        base = variant(
             base, traits=exchange.market.traits, proposed_id=exchange.market.propose_id()
         )
         (read_at, deployment), base = await asyncio.gather(
             self._deployment(exchange.market, base), self._beside(base, exchange)
         )
-        base = replace(base, deployment=deployment, deployment_at=read_at)
+        base = variant(base, deployment=deployment, deployment_at=read_at)
         return await self._phase(await self._with_balance(base, exchange.market), exchange)
 
     async def _beside(self, o: Observation, exchange: Exchange) -> Observation:
@@ -166,7 +166,7 @@ class LeaseController:
             return o
         if o.status.phase in {"Bidding", "Leasing"} and o.status.deployment is not None:
             bids = await exchange.market.bids(o.status.deployment.id)
-            return replace(o, bids=tuple(bids))
+            return variant(o, bids=tuple(bids))
         if o.status.phase == "Deploying":
             return await self._gateways.observe(o, exchange.gateway, self._contexts.target(o))
         return o
@@ -179,7 +179,7 @@ class LeaseController:
             found = await market.balance()
         except (TransientError, AuthError, RejectedError):
             return o
-        return replace(o, balance=found.available)
+        return variant(o, balance=found.available)
 
     def _without_account(self, base: Observation) -> Observation:
         if base.lease.status.deployment is not None or base.lease.status.intent is not None:

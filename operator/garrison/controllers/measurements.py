@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from garrison.api.lease import EndpointStatus
@@ -10,6 +9,7 @@ from garrison.api.meta import LEASE, Key
 from garrison.core.health import Track, advance, counted_from, next_probe
 from garrison.core.identity import peer_of
 from garrison.core.lifecycle import Observation, entered
+from garrison.core.variant import variant
 from garrison.errors import UnsafeDestinationError
 from garrison.ports.clock import Clock
 from garrison.ports.probe import (
@@ -53,7 +53,7 @@ class Measurements:
         if due and not self._jobs.running(key, PROBE):
             self._jobs.start(key, PROBE, lambda: self._probe(o, endpoint))
         figures, error = self._figures(key)
-        return replace(
+        return variant(
             o,
             track=track,
             probing=self._jobs.running(key, PROBE),

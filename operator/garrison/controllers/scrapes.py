@@ -12,6 +12,7 @@ from garrison.api.quantity import parse_millicores
 from garrison.core.anomaly import Reading, Vigil, finding, reading_of, watched
 from garrison.core.benchmark import is_in_use
 from garrison.core.lifecycle import Observation, entered
+from garrison.core.variant import variant
 from garrison.errors import GarrisonError
 from garrison.ports.clock import Clock
 from garrison.ports.samples import Page, Relayed, Replica, Samples
@@ -90,11 +91,10 @@ class Scrapes:
         if self._is_due(key, o) and not self._jobs.running(key, SCRAPE):
             self._tried[key] = o.now
             self._jobs.start(key, SCRAPE, lambda: self._scrape(o))
-        o = replace(o, in_use=self._in_use.get(key))
-        vigil = self._vigils.get(key)
-        if vigil is None or result is None:
-            return o
-        return replace(o, activity=finding(vigil, entered(o.status, "Ready")))
+        vigil, activity = self._vigils.get(key), o.activity
+        if vigil is not None and result is not None:
+            activity = finding(vigil, entered(o.status, "Ready"))
+        return variant(o, in_use=self._in_use.get(key), activity=activity)
 
     def _is_due(self, key: Key, o: Observation) -> bool:
         tried = self._tried.get(key)

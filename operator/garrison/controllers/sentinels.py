@@ -21,6 +21,7 @@ from garrison.core.lifecycle import (
 )
 from garrison.core.mining import NO_POOLS, Pools, marked
 from garrison.core.order import sentinel_ports
+from garrison.core.variant import variant
 from garrison.errors import AuthError, GarrisonError, UnavailableError, UnsafeDestinationError
 from garrison.ports.clock import Clock
 from garrison.ports.probe import Screen
@@ -97,7 +98,7 @@ class Sentinels:
         known = self._folded(key)
         if self._is_due(o, known) and not self._jobs.running(key, LOOK):
             self._jobs.start(key, LOOK, lambda: self._look(o))
-        return replace(
+        return variant(
             o,
             views=known.views,
             sentinel_error=known.error,

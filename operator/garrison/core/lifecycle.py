@@ -91,6 +91,11 @@ class Timing:
     """how long something else may answer in its place, while a port moves"""
 
 
+# What nobody has said anything about: made once, for every pass makes an observation.
+_TIMING, _HEALTH, _BENCHMARK = Timing(), Health(), Benchmark()
+_TRACK, _EGRESS, _STANDING = Track(), WantedEgress(), Standing()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """Everything a step may look at. What was not read in this phase is None or empty."""
@@ -104,13 +109,13 @@ class Observation:
     """whether this process recorded the current intent and has not acted on it"""
     proposed_id: str | None = None
     traits: MarketTraits
-    timing: Timing = field(default_factory=Timing)
+    timing: Timing = _TIMING
     account: Account | None = None
     template: Template | None = None
     policy: PolicySpec | None = None
     policy_missing: bool = False
-    health: Health = field(default_factory=Health)
-    benchmark: Benchmark = field(default_factory=Benchmark)
+    health: Health = _HEALTH
+    benchmark: Benchmark = _BENCHMARK
     spread: str = "None"
     drain_seconds: int = 0
     orphaned: bool = False
@@ -133,7 +138,7 @@ class Observation:
     service: ServiceStatus | None = None
     gateway_error: str = ""
     gateway_down_since: datetime | None = None
-    track: Track = field(default_factory=Track)
+    track: Track = _TRACK
     probing: bool = False
     """whether a probe is on its way: its end wakes the lease up"""
     unsafe: str = ""
@@ -151,9 +156,9 @@ class Observation:
     sentinel_refused: bool = False
     """whether something answers that is not this lease's sentinel"""
     sentinel_down_since: datetime | None = None
-    egress: WantedEgress = field(default_factory=WantedEgress)
+    egress: WantedEgress = _EGRESS
     launch: Launch | None = None
-    integrity: Standing = field(default_factory=Standing)
+    integrity: Standing = _STANDING
     secrets: tuple[WantedSecret, ...] = ()
     activity: Finding | None = None
     """whether the replica works though nobody asks it to, as far as its figures tell"""

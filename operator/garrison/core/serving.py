@@ -13,6 +13,7 @@ from garrison.core.lifecycle import Observation, SendManifest, StartBenchmark, S
 from garrison.core.order import sentinel_ports
 from garrison.core.ordering import order
 from garrison.core.phase import enter, failed
+from garrison.core.variant import variant
 from garrison.ports.market import LeaseState
 
 PROVIDER_REASONS = frozenset({"unstable", "decommission", "unspecified", "manifest_timeout"})
@@ -132,7 +133,7 @@ def enrolling(o: Observation) -> Step:
 
 def with_status(o: Observation, status: LeaseStatus) -> Observation:
     """Return the observation as if this status had been observed."""
-    return o if status is o.status else replace(o, lease=replace(o.lease, status=status))
+    return o if status is o.status else variant(o, lease=replace(o.lease, status=status))
 
 
 def verifying(o: Observation) -> Step:

@@ -70,6 +70,8 @@ class MemoryMarket:
         }
         self.deployments: dict[str, DeploymentRecord] = {}
         self.balance_available = balance
+        self.happened = 0
+        """how much has happened by itself: late effects, and escrows that ran out"""
         self._traits = MarketTraits(chooses_id=chooses_id, outcome_horizon=horizon)
         self._keeps_ids = keeps_ids
         self._ids = 1000
@@ -104,6 +106,7 @@ class MemoryMarket:
         for at, _, effect in self._due(now):
             for record in self.deployments.values():
                 self._exhaust(record, at)
+            self.happened += 1
             try:
                 effect(at)
             except GarrisonError:  # the lost caller never hears of it
@@ -130,6 +133,7 @@ class MemoryMarket:
         held = record.deposited(now)
         lease.closed = record.closed = lease.since + HOUR * held / max(1, lease.price)
         lease.reason = EXHAUSTED
+        self.happened += 1
 
     async def create(self, order: Order, deployment_id: str | None) -> Deployment:
         """Post an order; bids come after each provider's delay."""
