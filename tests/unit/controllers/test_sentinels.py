@@ -8,6 +8,7 @@ from unittest.mock import AsyncMock
 import pytest
 
 from garrison.api.meta import EVENT, LEASE, WORKLOAD
+from garrison.errors import UnsafeDestinationError
 from garrison.ports.kube import Object
 from garrison.ports.sentinel import Door, View
 from tests.unit.controllers.cluster import Cluster, workload
@@ -117,3 +118,18 @@ async def test_a_look_that_breaks_is_a_look_that_failed(
     assert "look" in caplog.text
     assert "this is a bug in Garrison" in caplog.text
     caplog.clear()
+
+
+async def test_an_address_that_must_not_be_dialled_never_is(cluster: Cluster) -> None:
+    """Whatever a provider says of where its lease is reached: neither the sentinel's port nor the model's."""
+    cluster.broken["screen.destination"] = UnsafeDestinationError("10.0.0.1 must not be dialled")
+    await cluster.create(workload(trust="Verified"))
+
+    async def is_left() -> bool:
+        body = await cluster.get(WORKLOAD, "chat")
+        failures = (body.get("status") or {}).get("failures") or ()
+        return any(each["reason"] == "UnsafeDestination" for each in failures)
+
+    await cluster.until(is_left, "UnsafeDestination")
+    dialled = {each for each in cluster.calls if each.startswith(("sentinel.", "prober."))}
+    assert dialled == set()
