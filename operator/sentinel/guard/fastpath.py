@@ -13,7 +13,7 @@ import os
 from sentinel.guard import kernel
 from sentinel.guard.audit import Audit
 from sentinel.guard.connects import IN_PROGRESS, WAITS, Connects, read_address
-from sentinel.guard.kernel import connect, copy_descriptor, is_tcp, read_memory
+from sentinel.guard.kernel import connect, copy_descriptor, is_tcp
 from sentinel.guard.notification import START, Listener, question_of
 from sentinel.guard.tracee import Tracees
 from sentinel.guard.verdict import Decider
@@ -36,7 +36,8 @@ class FastPath:
         connects: Connects,
     ) -> None:
         self._listener = listener
-        self._processes = tracees.processes
+        self._tracees = tracees
+        self._known = tracees.known
         self._decide = decider.decide
         self._audit = audit
         self._connects = connects
@@ -44,19 +45,22 @@ class FastPath:
     def answered(self, request: bytearray) -> bool:
         """Answer the question, or return False when nothing was done yet."""
         question, thread, number, descriptor, address, length = START.unpack_from(request)
-        process = self._processes.get(thread)
-        if process is None or number != _CONNECT or length not in _LENGTHS:
+        tracee = self._known.get(thread)
+        if tracee is None or number != _CONNECT or length not in _LENGTHS:
             return False
         try:
-            raw = read_memory(thread, address, length)
+            raw = os.pread(tracee.memory, length, address)
+            if len(raw) != length:
+                self._tracees.forget(thread)
+                return False
             target = read_address(raw)
             if target is None or target in self._connects.redirects:
                 return False
             verdict = self._decide(*target)
             if not verdict.allowed:
                 return False
-            copy = copy_descriptor(process, descriptor & _WORD)
-        except OSError:  # Connects looks again, and tells
+            copy = copy_descriptor(tracee.process, descriptor & _WORD)
+        except (OSError, OverflowError):  # Connects looks again, and tells
             return False
         if not is_tcp(copy) or not self._listener.waits(question):
             os.close(copy)

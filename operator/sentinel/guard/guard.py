@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import socket
@@ -15,23 +14,19 @@ from sentinel import VERSION
 from sentinel.guard import kernel, ladder
 from sentinel.guard.addresses import packed
 from sentinel.guard.annex import Annex, fork_annex
+from sentinel.guard.asked import Asked
 from sentinel.guard.audit import FLUSH_SECONDS, Audit, Destination, Record
-from sentinel.guard.connects import Connects
-from sentinel.guard.ending import Ending
 from sentinel.guard.errors import CannotEnforce
-from sentinel.guard.fastpath import FastPath
 from sentinel.guard.handover import done_by
 from sentinel.guard.launch import ChildSpec, FilteredThread, launch
 from sentinel.guard.loop import Loop
-from sentinel.guard.notification import Listener
-from sentinel.guard.outbound import Copies, Replaced, copied
+from sentinel.guard.notification import Listener, listening
+from sentinel.guard.outbound import Replaced
 from sentinel.guard.policy import Policy
 from sentinel.guard.probe import probe
 from sentinel.guard.program import notify_program, plain_program
-from sentinel.guard.questions import Questions
 from sentinel.guard.resolver import Resolver, system_resolvers
 from sentinel.guard.selftest import forked, self_test
-from sentinel.guard.sockets import Sockets
 from sentinel.guard.tracee import Tracees
 from sentinel.guard.upstream import Upstream
 from sentinel.guard.verdict import Decider
@@ -41,7 +36,6 @@ if TYPE_CHECKING:
 
     from sentinel.guard.relay import Relay
 
-_SWEEP_SECONDS = 1.0
 _T = TypeVar("_T")
 
 
@@ -66,7 +60,7 @@ class Guard:
     """Holds processes to a policy.
 
     ``start`` must run before any other thread exists; the other methods may be called from any
-    thread. Records (see ``audit``) go to ``on_record``, in the guard's own thread.
+    thread. Records (see ``audit``) go to ``on_record``, in one of the guard's own threads.
     """
 
     def __init__(
@@ -96,12 +90,9 @@ class Guard:
         self._waiting = annex
         self._annex: Annex | None = None
         self._filtered: FilteredThread | None = None
-        self._listener: Listener | None = None
         self._resolver: Resolver | None = None
         self._relay: Relay | None = None
-        self._sockets: Sockets | None = None
-        self._connects: Connects | None = None
-        self._ending: Ending | None = None
+        self._asked: Asked | None = None
         self._tracees = Tracees(threads=options.modern)
 
     # -- start and end
@@ -133,7 +124,8 @@ class Guard:
             self._waiting.close()
         record = self._described(ladder.level_of(self._rung, policy), self._rung)
         self._audit.record("start", **record)
-        self._loop.later(FLUSH_SECONDS, self._flush)
+        with self._loop.turn:
+            self._loop.later(FLUSH_SECONDS, self._flush)
         return record
 
     def _described(self, level: str, rung: ladder.Rung | None) -> Record:
@@ -188,45 +180,23 @@ class Guard:
         kernel_unix = bool(self._facts[ladder.LANDLOCK])
         guard_pid = os.getpid() if os.getpid() > 1 else 0
         program = notify_program(rung, emulate_unix=not kernel_unix, guard_pid=guard_pid)
-        self._filter(lambda: self._listen(program))
-        if self._listener is None:
-            raise CannotEnforce("the filter has no listener")
-        self._sockets = Sockets(
-            self._loop, self._listener, self._tracees, self._audit, rung, self._annex
-        )
-        self._connects = Connects(
+        made: list[Listener] = []
+        self._filter(lambda: made.append(listening(program, modern=self._options.modern)))
+        asked = Asked(
             self._loop,
-            self._listener,
+            made[0],
             self._tracees,
             self._decider,
             self._audit,
             rung,
-            self._sockets.kept,
+            self._annex,
             kernel_unix=kernel_unix,
         )
-        self._connects.resolver_port = self._resolver.port
-        self._connects.redirects |= {(packed(address), port) for address, port in self.resolvers}
-        self._ending = Ending(
-            self._loop, self._audit, self._connects.outbound, self._decider, self._copies()
-        )
-        fast = None
-        if rung.connect == ladder.COPY and self._listener.keeps_answers:
-            fast = FastPath(
-                self._listener, self._tracees, self._decider, self._audit, self._connects
-            )
-        questions = Questions(
-            self._loop,
-            self._listener,
-            tracees=self._tracees,
-            audit=self._audit,
-            sockets=self._sockets,
-            connects=self._connects,
-            fast=fast,
-        )
-        self._loop.watch_directly(self._listener.descriptor, questions.asked)
-        if rung.connect == ladder.OWN:
-            self._loop.later(_SWEEP_SECONDS, self._sweep)
+        asked.connects.resolver_port = self._resolver.port
+        asked.connects.redirects |= {(packed(address), port) for address, port in self.resolvers}
+        self._asked = asked
         self._thread.start()
+        asked.start()
         _raise_descriptor_limit()
         if self._decider.policy.enforces:
             self._test()
@@ -266,19 +236,6 @@ class Guard:
         self._filtered = FilteredThread(prepare)
         self._filtered.start()
 
-    def _listen(self, program: bytes) -> None:
-        try:
-            if not self._options.modern:
-                raise OSError(errno.EINVAL, "left out")
-            flags = kernel.NEW_LISTENER | kernel.WAIT_KILLABLE
-            self._listener = Listener(kernel.install_filter(program, flags), keeps_answers=True)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            made = kernel.install_filter(program, kernel.NEW_LISTENER)
-            self._listener = Listener(made, keeps_answers=False)
-        os.set_inheritable(self._listener.descriptor, False)
-
     def _run_filtered(self, job: Callable[[], _T]) -> _T:
         if self._filtered is None:
             return job()
@@ -286,10 +243,15 @@ class Guard:
 
     def close(self) -> None:
         """Stop: from then on what is still under the filter reaches nothing new."""
+        if self._asked and self._filtered:
+            self._asked.end(self._filtered.begin)
         if self._thread.is_alive():
             self._on_loop(self._audit.flush)
             self._loop.stop()
             self._thread.join()
+        if self._asked:
+            self._asked.close()
+            self._asked = None
         if self._filtered:
             self._filtered.end()
             self._filtered = None
@@ -297,11 +259,6 @@ class Guard:
             if part:
                 part.close()
         self._relay = self._resolver = self._annex = None
-        if self._sockets:
-            self._sockets.kept.close()
-        if self._listener:
-            os.close(self._listener.descriptor)
-            self._listener = None
         self._tracees.close()
 
     # -- processes
@@ -370,20 +327,14 @@ class Guard:
         if self._relay:
             self._relay.admit(policy)
             done = self._relay.end_denied()
-        elif self._connects and self._ending and policy.enforces:
-            self._connects.end_denied_waits()
-            done = self._ending.end_denied()
+        elif self._asked and policy.enforces:
+            done = self._asked.end_denied()
         self._audit.record("replaced", closed=done.closed, remaining=list(done.remaining))
         return done
 
     def remaining(self) -> tuple[str, ...]:
         """Return where connections lead that the policy in force denies and that live on."""
-        return self._ending.remaining if self._ending else ()
-
-    def _copies(self) -> Copies:
-        if self._sockets and self._rung and self._rung.connect == ladder.OWN:
-            return self._sockets.kept.copies
-        return copied(self._tracees)
+        return self._asked.remaining if self._asked else ()
 
     def close_loopback_ports(self, ports: Sequence[int]) -> None:
         """Deny ports on this machine's loopback to the workload, whatever the policy says."""
@@ -400,18 +351,14 @@ class Guard:
     # -- the guard's own thread
 
     def _on_loop(self, job: Callable[[], _T]) -> _T:
-        if not self._thread.is_alive() or threading.current_thread() is self._thread:
+        inside = (self._thread, self._asked and self._asked.thread)
+        if not self._thread.is_alive() or threading.current_thread() in inside:
             return job()
         return done_by(self._loop.call, job)
 
     def _flush(self) -> None:
         self._audit.flush()
         self._loop.later(FLUSH_SECONDS, self._flush)
-
-    def _sweep(self) -> None:
-        if self._sockets and self._sockets.kept:
-            self._sockets.kept.sweep()
-        self._loop.later(_SWEEP_SECONDS, self._sweep)
 
 
 def _raise_descriptor_limit() -> None:

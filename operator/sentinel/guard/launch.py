@@ -84,7 +84,7 @@ class FilteredThread:
     """
 
     def __init__(self, prepare: Callable[[], None]) -> None:
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._prepare = prepare
         self._thread = threading.Thread(target=self._work, name="filtered", daemon=True)
 
@@ -100,6 +100,10 @@ class FilteredThread:
     def run(self, job: Callable[[], _T]) -> _T:
         """Return what ``job`` returns in the thread; raises what it raises."""
         return done_by(self._jobs.put, job)
+
+    def begin(self, job: Callable[[], object]) -> None:
+        """Let the thread run ``job`` soon, and do not wait."""
+        self._jobs.put(job)
 
     def end(self) -> None:
         """End the thread; what it started lives on."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import heapq
 import os
 import select
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
@@ -15,12 +17,15 @@ _IDLE_SECONDS, _MOST_EVENTS = 5.0, 64
 
 
 class Loop:
-    """Everything but ``call`` belongs to the thread that runs it."""
+    """Everything but ``call`` and ``stop`` belongs to who has ``turn``: the loop in its callbacks.
+
+    Another thread that takes its turn may do all that a callback may.
+    """
 
     def __init__(self, on_fault: Callable[[BaseException], None]) -> None:
         self._epoll = select.epoll()
-        self._others, self._first = self._epoll.fileno(), -1
-        self._direct: select.poll | None = None
+        self.turn = threading.Lock()
+        self._runner = threading.get_ident()
         self._callbacks: dict[int, Callable[[int], None]] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
@@ -35,37 +40,28 @@ class Loop:
         self._callbacks[descriptor] = callback
         self._epoll.register(descriptor, events)
 
-    def watch_directly(self, descriptor: int, callback: Callable[[int], None]) -> None:
-        """Watch one descriptor beside epoll and not through it; call it before ``run``.
-
-        Whoever wakes a waiting thread may say where it is to run on, as ``Listener`` asks of the
-        kernel. That reaches poll(), but is lost on the way through epoll.
-        """
-        self._callbacks[descriptor], self._first = callback, descriptor
-        self._direct = select.poll()
-        self._direct.register(self._others, READ)
-        self._direct.register(descriptor, READ)
-
     def rewatch(self, descriptor: int, events: int) -> None:
         """Wait for other events."""
         self._epoll.modify(descriptor, events)
 
     def forget(self, descriptor: int) -> None:
         """Stop watching, before the descriptor is closed."""
-        if not self._callbacks.pop(descriptor, None):
-            return
-        if descriptor == self._first:
-            self._direct, self._first = None, -1
-        else:
+        if self._callbacks.pop(descriptor, None):
             self._epoll.unregister(descriptor)
 
     def later(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call once, after a time."""
-        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), callback))
+        timer = (time.monotonic() + seconds, next(self._order), callback)
+        heapq.heappush(self._timers, timer)
+        if self._timers[0] is timer and threading.get_ident() != self._runner:
+            self._wake()  # it waits for a later one
 
     def call(self, callback: Callable[[], None]) -> None:
         """Call soon, from any thread."""
         self._calls.append(callback)
+        self._wake()
+
+    def _wake(self) -> None:
         try:
             os.write(self._wake_write, b"x")
         except BlockingIOError:
@@ -77,22 +73,14 @@ class Loop:
 
     def run(self) -> None:
         """Serve until stopped; what a callback raises is reported and ends nothing."""
+        self._runner = threading.get_ident()
         while self._running:
-            patience = self._fire() if self._timers else _IDLE_SECONDS
-            for descriptor, events in self._ready(patience):
-                if callback := self._callbacks.get(descriptor):
-                    try:
-                        callback(events)
-                    except Exception as error:  # noqa: BLE001 -- one fault must not stop the rest
-                        self._on_fault(error)
-
-    def _ready(self, patience: float) -> list[tuple[int, int]]:
-        if self._direct is None:
-            return self._epoll.poll(patience, _MOST_EVENTS)
-        ready = self._direct.poll(patience * 1000)
-        if ready and ready[0][0] == self._others:  # it was registered first
-            ready[:1] = self._epoll.poll(0, _MOST_EVENTS)
-        return ready
+            with self.turn:
+                patience = self._fire()
+            for descriptor, events in self._epoll.poll(patience, _MOST_EVENTS):
+                with self.turn:
+                    if callback := self._callbacks.get(descriptor):
+                        self._guarded(partial(callback, events))
 
     def close(self) -> None:
         """Give back the descriptors of the loop itself."""
@@ -118,5 +106,5 @@ class Loop:
     def _guarded(self, callback: Callable[[], None]) -> None:
         try:
             callback()
-        except Exception as error:  # noqa: BLE001 -- as above
+        except Exception as error:  # noqa: BLE001 -- one fault must not stop the rest
             self._on_fault(error)

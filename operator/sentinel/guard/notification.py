@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 import struct
 from typing import NamedTuple
+
+from sentinel.guard import kernel
 
 _RECEIVE, _SEND, _ADD_DESCRIPTOR, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40182103, 0x40082104
 _ID_VALID = 0x80082102
@@ -68,7 +71,10 @@ class Listener:
         return True
 
     def receive(self) -> bytearray | None:
-        """Return the next question as the kernel wrote it, None when its thread is gone."""
+        """Wait for the next question and return it as the kernel wrote it.
+
+        None when the one who asked is gone, and when a signal or the end of all came first.
+        """
         try:
             empty = bytearray(_NOTIFICATION.size)  # as the kernel demands
             fcntl.ioctl(self.descriptor, _RECEIVE, empty)
@@ -77,6 +83,18 @@ class Listener:
                 return None
             raise
         return empty
+
+    def deserted(self) -> bool:
+        """Return whether nobody is under the filter any more, and nobody can come."""
+        waiting = select.poll()
+        waiting.register(self.descriptor, select.POLLIN)
+        return any(events & select.POLLHUP for _, events in waiting.poll(0))
+
+    def close(self) -> None:
+        """Stop listening: from then on the kernel refuses each call that would ask (ENOSYS)."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def answer(self, question: int, *, value: int = 0, error: int = 0, flags: int = 0) -> bool:
         """Let the call return; False when nobody waits for it any more."""
@@ -123,3 +141,19 @@ class Listener:
             self.answer(question, error=error.errno or errno.EMFILE)
         else:
             self.answer(question, value=number)
+
+
+def listening(program: bytes, *, modern: bool = True) -> Listener:
+    """Install a filter for this thread and return its listener; raises OSError.
+
+    ``modern``: whether to ask for what kernels before 5.19 lack, where there is it.
+    """
+    flags = kernel.NEW_LISTENER | (kernel.WAIT_KILLABLE if modern else 0)
+    try:
+        descriptor = kernel.install_filter(program, flags)
+    except OSError as error:
+        if not modern or error.errno != errno.EINVAL:
+            raise
+        return listening(program, modern=False)
+    os.set_inheritable(descriptor, False)
+    return Listener(descriptor, keeps_answers=modern)

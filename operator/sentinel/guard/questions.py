@@ -10,14 +10,19 @@ from sentinel.guard import kernel
 from sentinel.guard.audit import Audit
 from sentinel.guard.connects import Connects
 from sentinel.guard.fastpath import FastPath
-from sentinel.guard.loop import READ, Loop
+from sentinel.guard.loop import Loop
 from sentinel.guard.notification import Listener, Question, question_of
 from sentinel.guard.sockets import Sockets
 from sentinel.guard.tracee import Tracees
 
 
 class Questions:
-    """Answers what the filter's listener asks, in the guard's own thread."""
+    """Answers what the filter's listener asks, in a thread of its own, each in a turn of the loop.
+
+    The thread waits in the kernel for the next question itself. In a loop that waits for other
+    things too, whoever connects would wait until the loop has come around, and for the kernel to
+    look at those other things.
+    """
 
     def __init__(
         self,
@@ -30,7 +35,7 @@ class Questions:
         connects: Connects,
         fast: FastPath | None,
     ) -> None:
-        self._loop = loop
+        self._turn = loop.turn
         self._fast = fast
         self._listener = listener
         self._tracees = tracees
@@ -41,18 +46,31 @@ class Questions:
             kernel.NUMBERS["socket"]: sockets.answer,
             kernel.NUMBERS["listen"]: self._let_listen,
         }
+        self._stopping = False
 
-    def asked(self, events: int) -> None:
-        """Answer one question, when the listener's descriptor has these events."""
-        listener = self._listener
-        if not events & READ:  # nobody is left under the filter, and nobody can come
-            self._loop.forget(listener.descriptor)
-            return
-        received = listener.receive()
-        if received is None:
-            return
+    def serve(self) -> None:
+        """Answer until ``stop``, or until nobody is left who could ask."""
         try:
-            if self._fast is None or not self._fast.answered(received):
+            while not self._stopping:
+                received = self._listener.receive()
+                if received is not None:
+                    with self._turn:
+                        self._answer(received)
+                elif self._listener.deserted():
+                    return
+        except Exception as error:  # noqa: BLE001 -- who cannot hear must not keep others waiting
+            self._listener.close()
+            self._audit.fault(error)
+
+    def stop(self) -> None:
+        """Let ``serve`` refuse the next question, and end."""
+        self._stopping = True
+
+    def _answer(self, received: bytearray) -> None:
+        try:
+            if self._stopping:
+                self._listener.answer(question_of(received).id, error=errno.EPERM)
+            elif self._fast is None or not self._fast.answered(received):
                 question = question_of(received)
                 self._answers.get(question.number, self._deny)(question)
         except Exception as error:  # noqa: BLE001 -- a fault denies; it never lets through
@@ -82,7 +100,8 @@ class Questions:
         else:
             self._audit.fault(error)
             code = errno.EPERM
-        self._listener.answer(question.id, error=code)
+        with suppress(OSError):  # it may have been answered before the fault
+            self._listener.answer(question.id, error=code)
 
     def _refused(self, question: Question, error: OSError) -> int:
         if error.errno in (errno.EPERM, errno.EACCES):

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import suppress
+from typing import NamedTuple, TypeVar
 
 from sentinel.guard import kernel
 
 _T = TypeVar("_T")
-_MAX_OPEN = 512
+_MAX_OPEN = 256
+_PART_OF_DESCRIPTORS = 8
+
+
+class Tracee(NamedTuple):
+    """Descriptors of a thread: one by which its own are copied, one to read its memory by.
+
+    The memory is that of the program which the thread ran when it was opened. Once that is gone,
+    nothing can be read.
+    """
+
+    process: int
+    memory: int
 
 
 class Tracees:
@@ -21,9 +35,10 @@ class Tracees:
         self._own = os.getuid(), os.getgid()
         self._opener = kernel.PidDescriptors(threads=threads)
         self._open: dict[int, int] = {}
+        self._most = _most_open()
         self._others: dict[int, tuple[int, int]] = {}
-        self.processes: dict[int, int] = {}
-        """Descriptors of threads that were looked at under our own ids."""
+        self.known: dict[int, Tracee] = {}
+        """Threads that were looked at under our own ids, and may be so again."""
 
     def address_and_descriptor(
         self, thread: int, address: int, length: int, number: int
@@ -36,9 +51,19 @@ class Tracees:
             thread,
             lambda: (kernel.read_memory(thread, address, length), self._copy(thread, number)),
         )
-        if thread not in self._others:
-            self.processes[thread] = self._open[thread]
+        if thread not in self._others and thread not in self.known:
+            self._know(thread)
         return found
+
+    def _know(self, thread: int) -> None:
+        with suppress(OSError):  # without /proc
+            memory = os.open(f"/proc/{thread}/mem", os.O_RDONLY | os.O_CLOEXEC)
+            self.known[thread] = Tracee(self._open[thread], memory)
+
+    def forget(self, thread: int) -> None:
+        """Know a thread no more: it is another one, or runs another program."""
+        if known := self.known.pop(thread, None):
+            os.close(known.memory)
 
     def address_and_inode(
         self, thread: int, address: int, length: int, number: int
@@ -62,10 +87,11 @@ class Tracees:
 
     def close(self) -> None:
         """Give back what is open."""
+        for thread in list(self.known):
+            self.forget(thread)
         for descriptor in self._open.values():
             os.close(descriptor)
         self._open.clear()
-        self.processes.clear()
 
     def _copy(self, thread: int, number: int) -> int:
         try:
@@ -73,14 +99,14 @@ class Tracees:
         except OSError as error:
             if error.errno != errno.ESRCH:
                 raise
-        self.processes.pop(thread, None)
+        self.forget(thread)
         os.close(self._open.pop(thread))  # the number went to another thread
         return kernel.copy_descriptor(self._process(thread), number)
 
     def _process(self, thread: int) -> int:
         process = self._open.get(thread)
         if process is None:
-            if len(self._open) >= _MAX_OPEN:
+            if len(self._open) >= self._most:
                 self.close()
             process = self._open[thread] = self._opener.open(thread)
         return process
@@ -103,7 +129,7 @@ class Tracees:
         if len(self._others) >= _MAX_OPEN:
             self._others.clear()
         self._others[thread] = ids
-        self.processes.pop(thread, None)
+        self.forget(thread)
         return found
 
     def _under(self, ids: tuple[int, int], look: Callable[[], _T]) -> _T:
@@ -123,6 +149,16 @@ class Tracees:
         if ids == self._own:
             raise OSError(errno.EPERM, "the process hides its memory")
         return ids
+
+
+def _most_open() -> int:
+    """Return of how many threads descriptors are kept, two for each."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return (
+        _MAX_OPEN
+        if hard == resource.RLIM_INFINITY
+        else min(_MAX_OPEN, hard // _PART_OF_DESCRIPTORS)
+    )
 
 
 def ids_of(thread: int) -> tuple[int, int]:

@@ -43,6 +43,9 @@ def test_a_new_policy_ends_what_it_denies(name: str, clean: Wire) -> None:
     assert told["replacedRecord"]
     assert told["faults"] == []
     assert told["inward"] == "IN"
+    assert told["executed"] == ["0", "0", 2 if name in COPYING else 0], "one program, then another"
+    assert told["threads"] == ["MainThread"]
+    assert told["late"] == str(errno.ECONNREFUSED if name == "relay" else errno.ENOSYS)
     if name != "relay":  # there the connect succeeds and is reset, as the start record says
         assert waiting == TCP_CLOSE, "a connect under way is given up"
         assert again == told["shell"] == str(errno.EACCES)

@@ -1,7 +1,8 @@
 """Drives the guard's Python interface: ``live.py RUNG LOST,LOST ALLOWED NEIGHBOUR SILENT``.
 
 A workload holds one connection to each of two hosts, and waits for a third, which never answers;
-then the policy loses all but the first. Prints what happened as one JSON object.
+then the policy loses all but the first. In the end the guard stops before its last workload does.
+Prints what happened as one JSON object.
 """
 
 from __future__ import annotations
@@ -55,6 +56,21 @@ with socket.create_server(("127.0.0.1", 8000)) as listening:
 SHELL = """
 import socket, sys
 print(socket.socket().connect_ex((sys.argv[1], 80)), flush=True)
+"""
+EXEC = """
+import os, socket, sys
+answers = [socket.socket().connect_ex((sys.argv[1], 80)) for _ in range(2)]
+if len(sys.argv) > 2:
+    os.execv(sys.executable, [sys.executable, "-c", sys.argv[2], sys.argv[1]])
+print(*answers, flush=True)
+"""
+LATER = """
+import socket, sys
+sys.stdin.readline()
+try:
+    print(socket.socket().connect_ex((sys.argv[1], 80)), flush=True)
+except OSError as error:
+    print(error.errno, flush=True)
 """
 
 
@@ -111,7 +127,11 @@ def main() -> None:
         inward.connect(("127.0.0.1", 8000))
         inward.sendall(b"in")
         inward_answer = inward.recv(10).decode()
+    before = short.count(True)
+    executed = piped(guard, EXEC, FIRST, EXEC)[0].readline().split()
+    late, go, _ = piped(guard, LATER, FIRST)
     told = {
+        "executed": [*executed, short.count(True) - before],
         "rung": start["rung"],
         "closed": replaced.closed,
         "remaining": list(replaced.remaining),
@@ -121,9 +141,12 @@ def main() -> None:
         "replacedRecord": any(each["event"] == "replaced" for each in records),
         "faults": [each for each in records if each["event"] == "fault"],
         "short": short.count(True),
-        "threads": [each.name for each in threading.enumerate()],
     }
     guard.close()
+    go.write("\n")
+    go.flush()
+    told["late"] = late.readline().strip()
+    told["threads"] = [each.name for each in threading.enumerate()]
     sys.stdout.write(json.dumps(told))
 
 
