@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from garrison.api.meta import WORKLOAD, Key
 from garrison.api.workload import Workload
 from garrison.controllers.references import PullSecrets, References, wanted_of
-from garrison.core.summary import Problem
+from garrison.core.situation import Problem
 from garrison.errors import AuthError, GarrisonError, RejectedError
 from garrison.ports.clock import Clock
 from garrison.ports.registry import Image, Registry

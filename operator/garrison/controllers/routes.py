@@ -22,7 +22,8 @@ from garrison.api.meta import (
     Meta,
 )
 from garrison.api.workload import Workload
-from garrison.core.summary import Routing, how_reached
+from garrison.core.conditions import how_reached
+from garrison.core.situation import Routing
 from garrison.core.traffic import Backend
 from garrison.errors import GarrisonError, UnsafeDestinationError
 from garrison.ports.clock import Clock

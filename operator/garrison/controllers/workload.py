@@ -47,7 +47,8 @@ from garrison.core.acceptance import problem
 from garrison.core.fleet import Fleet, FleetView, fleet
 from garrison.core.hindrance import unadopted, unusable, waits_for
 from garrison.core.revision import revision_name
-from garrison.core.summary import Problem, Routing, Situation, summarise
+from garrison.core.situation import Problem, Routing, Situation
+from garrison.core.summary import summarise
 from garrison.core.traffic import backends
 from garrison.errors import InvalidSpecError
 from garrison.ports.clock import Clock

@@ -9,7 +9,7 @@ from garrison.api.egress import EgressPolicy
 from garrison.api.money import format_dollars, parse_dollars
 from garrison.api.policy import Policy
 from garrison.api.workload import Workload
-from garrison.core.summary import Problem
+from garrison.core.situation import Problem
 
 
 def problem(

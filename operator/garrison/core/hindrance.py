@@ -9,7 +9,7 @@ from garrison.api.lease import Lease
 from garrison.api.meta import condition
 from garrison.api.workload import FailureStatus, Workload
 from garrison.core.adoption import REFUSED
-from garrison.core.summary import Problem
+from garrison.core.situation import Problem
 
 FOR_A_PERSON = frozenset({"Unauthorized", "InvalidSpec", "UnsafeDestination"})
 """Reasons of an account's ``Ready`` that do not pass by themselves."""

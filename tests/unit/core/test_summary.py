@@ -22,7 +22,8 @@ from garrison.api.workload import (
 )
 from garrison.core.benchmark import SERVES_ON
 from garrison.core.fleet import Fleet
-from garrison.core.summary import Problem, Routing, Situation, is_passing, summarise
+from garrison.core.situation import Problem, Routing, Situation
+from garrison.core.summary import is_passing, summarise
 from tests.builders import IMAGE, NOW, at, lease, workload
 
 REFUSED = Problem(reason="PolicyNotFound", message="create it or change the reference")
