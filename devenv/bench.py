@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import sys
-import tempfile
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,21 +19,20 @@ from rich.table import Table
 
 from devenv.bench_policy import policy_times
 from devenv.bench_processes import begin
+from devenv.bench_stage import NAMESPACE, outcome, running
 from devenv.demo import prepared
 from devenv.demo_board import Board
 from devenv.errors import DevenvError
 from devenv.peers import compare
 from devenv.peers import show as show_contest
-from devenv.stage import Script, Stage, open_stage
+from devenv.stage import Script, Stage
 from devenv.steps import to_stderr
-from garrison.adapters.kube.client import KubeClient, connect
+from garrison.adapters.kube.client import KubeClient
 from garrison.api.lease import PHASES, Lease, parse_lease
 from garrison.api.meta import LEASE, WORKLOAD
-from garrison.errors import GarrisonError
 
 ROUNDS = 10
 FAILOVERS = 3
-NAMESPACE = "bench"
 WAIT_SECONDS = 60.0
 GOAL_MS = 300
 
@@ -121,13 +118,8 @@ def show(title: str, rounds: Sequence[Mapping[str, float]]) -> None:
 async def operator_times(folder: Path) -> None:
     """Measure on a market that answers at once, and print."""
     script = Script(runtime="synthetic", survey_seconds=5.0)
-    async with AsyncExitStack() as stack:
-        stage = await stack.enter_async_context(open_stage(folder, script))
-        await stage.start_operator()
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-        await stage.apply(body, stage.account())
-        kube = await connect(str(stage.kubeconfig))
-        stack.push_async_callback(kube.close)
+    async with running(folder, script) as (stage, kube):
+        await stage.apply(stage.account())
         bench = Bench(stage, kube)
         await bench.apply_to_ready(0)
         rounds = [await bench.apply_to_ready(number) for number in range(1, ROUNDS + 1)]
@@ -161,20 +153,6 @@ async def measure(folder: Path) -> None:
     await cold_start(folder / "demo")
     for contest in await compare():
         show_contest(contest, Console())
-
-
-def outcome(measure: Callable[[Path], Coroutine[Any, Any, None]], late: str) -> int:
-    """Measure in a folder that goes afterwards; 1 with the reason, ``late`` when something took too long."""
-    with tempfile.TemporaryDirectory(prefix="garrison-bench-") as folder:
-        try:
-            asyncio.run(measure(Path(folder)))
-        except (DevenvError, GarrisonError, TimeoutError) as error:
-            print(error or late, file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            print("interrupted; everything that was started has been stopped", file=sys.stderr)
-            return 1
-    return 0
 
 
 def main() -> int:

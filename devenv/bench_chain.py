@@ -12,7 +12,6 @@ import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -27,22 +26,22 @@ from rich.table import Table
 
 from akash_proto.schema.akash_deployment_v1_pb2 import DeploymentID
 from akash_proto.schema.akash_deployment_v1beta4_pb2 import MsgCloseDeployment
-from devenv.bench import outcome, workload
+from devenv.bench import workload
 from devenv.bench_processes import begin
 from devenv.bench_sdl import rate
+from devenv.bench_stage import NAMESPACE, outcome, running
 from devenv.errors import DevenvError
-from devenv.stage import Script, Stage, open_stage
+from devenv.stage import Script, Stage
 from garrison.adapters.akash.chain.composing import Sheet, signed
 from garrison.adapters.akash.chain.terms import gas_price_of
 from garrison.adapters.akash.wallet.key import PrivateKey
 from garrison.adapters.akash.wallet.signer import LocalSigner
-from garrison.adapters.kube.client import KubeClient, connect
+from garrison.adapters.kube.client import KubeClient
 from garrison.api.account import parse_account
 from garrison.api.lease import Lease, parse_lease
 from garrison.api.meta import ACCOUNT, LEASE, WORKLOAD
 
 AT_ONCE = 100
-NAMESPACE = "bench"
 GOAL_TRANSACTIONS = GOAL_BLOCKS = 3
 WAIT_SECONDS = 300.0
 TXS = "/cosmos/tx/v1beta1/txs"
@@ -145,15 +144,10 @@ class Hundred:
 async def hundred(folder: Path) -> None:
     """Apply, count, delete, and print."""
     script = Script(runtime="synthetic", way="chain", sandbox=MARKET)
-    async with AsyncExitStack() as stack:
-        stage = await stack.enter_async_context(open_stage(folder, script))
-        await stage.start_operator()
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    async with running(folder, script) as (stage, kube):
         backend = await stage.backend(horizon_seconds=150)
         limits = {"maxPricePerHour": "100", "maxLeases": 200, "maxNewLeasesPer10Minutes": 200}
-        await stage.apply(body, stage.account(backend=backend, limits=limits))
-        kube = await connect(str(stage.kubeconfig))
-        stack.push_async_callback(kube.close)
+        await stage.apply(stage.account(backend=backend, limits=limits))
         of = Hundred(stage, kube)
         leases, seconds, used = await of.applied()
         creates, accepts = await of.sent("MsgCreateDeployment"), await of.sent("MsgCreateLease")

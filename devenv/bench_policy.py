@@ -1,28 +1,30 @@
 """How long a changed EgressPolicy takes until every replica has it in force, as its lease's status says.
 
-The replicas are real containers with the agent and the guard. Part of ``make bench``; figures gate nothing.
+The replicas are real containers with the agent and the guard. ``make bench`` measures it among the
+others; alone it is ``python -m devenv.bench_policy``. Figures are printed, and gate nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import statistics
+import sys
 import time
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from devenv.bench_processes import begin
+from devenv.bench_stage import NAMESPACE, outcome, running
 from devenv.provision import ensure_container_runtime
-from devenv.stage import Script, Stage, open_stage
-from garrison.adapters.kube.client import KubeClient, connect
+from devenv.stage import Script, Stage
+from garrison.adapters.kube.client import KubeClient
 from garrison.api.lease import Lease, parse_lease
 from garrison.api.meta import LEASE, WORKLOAD
 
 ROUNDS = 20
 REPLICAS = 2
-NAMESPACE = "bench"
 READY_SECONDS = 180.0
 CHANGE_SECONDS = 60.0
 GOAL_SECONDS = 5
@@ -100,13 +102,8 @@ async def policy_times(folder: Path) -> None:
     if runtime.name not in {"runc", "crun"}:
         console.print(f"change of an EgressPolicy: not measured, {runtime.missing or runtime.name}")
         return
-    async with AsyncExitStack() as stack:
-        stage = await stack.enter_async_context(open_stage(folder, Script(survey_seconds=1.0)))
-        await stage.start_operator()
-        home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-        await stage.apply(home, stage.account())
-        kube = await connect(str(stage.kubeconfig))
-        stack.push_async_callback(kube.close)
+    async with running(folder, Script(survey_seconds=1.0)) as (stage, kube):
+        await stage.apply(stage.account())
         bench = PolicyBench(stage, kube)
         await bench.serve()
         took = [await bench.change(generation) for generation in range(2, ROUNDS + 2)]
@@ -117,3 +114,13 @@ async def policy_times(folder: Path) -> None:
             f"(goal: {GOAL_SECONDS} s)",
             soft_wrap=True,
         )
+
+
+def main() -> int:
+    """Measure; 1 with the reason when it cannot be measured."""
+    begin("devenv.bench_policy", __doc__)
+    return outcome(policy_times, "a version was not in force at every replica in time")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

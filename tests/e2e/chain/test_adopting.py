@@ -13,7 +13,7 @@ import pytest_asyncio
 import yaml
 
 from akash_sandbox.client import AdminLease
-from devenv.bench import NAMESPACE
+from devenv.bench_stage import NAMESPACE
 from devenv.stage import Stage
 from tests.e2e.bodies import condition
 from tests.e2e.chain.tenant import Entry, Tenant, start_by_hand, tenant_of

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.bench import NAMESPACE
+from devenv.bench_stage import NAMESPACE
 from devenv.stage import SECRET, Stage
 from tests.e2e.waiting import eventually
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from devenv.bench import NAMESPACE, workload
+from devenv.bench import workload
+from devenv.bench_stage import NAMESPACE
 from devenv.stage import Stage
 from tests.e2e.waiting import eventually
 
