@@ -80,6 +80,8 @@ class Reached:
     """What some schedules have reached."""
 
     operations: set[str] = field(default_factory=set)
+    chaos: set[str] = field(default_factory=set)
+    """operations that have ended in the chaos, where an operator may die of them"""
     crashed_after: set[str] = field(default_factory=set)
     actions: set[str] = field(default_factory=set)
     phases: set[str] = field(default_factory=set)
@@ -87,7 +89,15 @@ class Reached:
     repeats: set[str] = field(default_factory=set)
 
     def add(self, other: Reached) -> None:
-        for name in ("operations", "crashed_after", "actions", "phases", "mints", "repeats"):
+        for name in (
+            "operations",
+            "chaos",
+            "crashed_after",
+            "actions",
+            "phases",
+            "mints",
+            "repeats",
+        ):
             getattr(self, name).update(getattr(other, name))
 
     def missing(self) -> dict[str, list[str]]:

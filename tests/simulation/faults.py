@@ -19,10 +19,6 @@ CRASH = 0.008
 """the chance that an operator dies right after a call"""
 FATAL = 0.2
 """the same for the one operation that is fatal in a seed"""
-SELDOM = {"sentinel.start": 0.8, "sentinel.workload_metrics": 0.8}
-"""the same for those that few seeds call while things go wrong"""
-RARE = {"bootstraps.kept": 0.8, "minter.mint": 0.2, "sentinel.seal": 0.8}
-"""where a call is so rare while things go wrong that nobody would ever die of it"""
 LOST = 0.02
 """the chance that an answer is lost"""
 MINT = "minter.mint"
@@ -44,7 +40,8 @@ class Weather:
     """A hook for the ports in memory. Calm, it only takes time; in chaos, everything goes wrong.
 
     ``crash`` is told which operator dies; ``check`` runs after every call, and is told whether one
-    has written since it last ran; ``fatal`` is the operation after which operators die often.
+    has written since it last ran; ``fatal`` is the operation after which operators die often, ``last``
+    one whose first call in the chaos is an operator's last.
     """
 
     def __init__(
@@ -53,13 +50,16 @@ class Weather:
         reached: Reached,
         crash: Callable[[Process], None],
         check: Callable[[bool], None],
+        *,
         fatal: str,
+        last: str | None = None,
     ) -> None:
         self._chance = chance
         self._reached = reached
         self._crash = crash
         self._check = check
         self._fatal = fatal
+        self._last = last
         self._written = False
         self.chaos = True
 
@@ -77,7 +77,7 @@ class Weather:
             return await self._before(call, process, name)
         written, self._written = self._written, False
         self._check(written)
-        if self.chaos and self._chance.random() < self._risk(name):
+        if self.chaos and self._is_fatal(name):
             self._reached.crashed_after.add(name)
             self._crash(process)
             await _never()
@@ -85,10 +85,12 @@ class Weather:
             return Lose()
         return Pass()
 
-    def _risk(self, name: str) -> float:
-        if name == self._fatal and name not in RARE:
-            return SELDOM.get(name, FATAL)
-        return RARE.get(name, CRASH)
+    def _is_fatal(self, name: str) -> bool:
+        """Until the call that is to be the last, all is as in the same seed without one."""
+        if name == self._last and name not in self._reached.chaos:
+            return True
+        self._reached.chaos.add(name)
+        return self._chance.random() < (FATAL if name == self._fatal else CRASH)
 
     async def _before(self, call: Call, process: Process, name: str) -> Fault:
         await asyncio.sleep(self._chance.random() * LATENCY)

@@ -56,23 +56,35 @@ class Story:
     """What a seed reached."""
 
     seed: int
+    last: str | None
     reached: Reached
     broken: tuple[str, ...]
 
+    @property
+    def name(self) -> str:
+        """What ``make simulate SEEDS=`` takes to show it again."""
+        return str(self.seed) if self.last is None else f"{self.seed}@{self.last}"
 
-def run_seed(seed: int, say: Callable[[str], None] = lambda _: None) -> Story:
-    """Run a seed on an event loop with virtual time."""
+
+def run_seed(
+    seed: int, say: Callable[[str], None] = lambda _: None, last: str | None = None
+) -> Story:
+    """Run a seed on an event loop with virtual time.
+
+    ``last``: an operation of whose first call in the chaos an operator dies. Until then the seed goes
+    as without, so that one which calls it there is sure to show what comes of that death.
+    """
     loop = InstantLoop()
     asyncio.set_event_loop(loop)
     try:
-        return loop.run_until_complete(_run(seed, say))
+        return loop.run_until_complete(_run(seed, say, last))
     finally:
         asyncio.set_event_loop(None)
         loop.close()
 
 
-async def _run(seed: int, say: Callable[[str], None]) -> Story:
-    world = World(seed, say)
+async def _run(seed: int, say: Callable[[str], None], last: str | None) -> Story:
+    world = World(seed, say, last)
     await world.open()
     people = People(world)
     world.new_operator()
@@ -91,7 +103,7 @@ async def _run(seed: int, say: Callable[[str], None]) -> Story:
         await _deleted(world)
     finally:
         await world.close()
-    return Story(seed=seed, reached=world.reached, broken=tuple(world.broken))
+    return Story(seed=seed, last=last, reached=world.reached, broken=tuple(world.broken))
 
 
 def _quiet_seconds(seed: int) -> float:

@@ -45,7 +45,7 @@ RESTART = 45.0
 class World:
     """Everything outside the operators is the truth; ``broken`` collects what must never be."""
 
-    def __init__(self, seed: int, say: Callable[[str], None]) -> None:
+    def __init__(self, seed: int, say: Callable[[str], None], last: str | None) -> None:
         self.chance = random.Random(seed)
         self.chain = is_chain(seed)
         self.clock = LoopClock()
@@ -55,7 +55,7 @@ class World:
         self._say = say
         self._loop = asyncio.get_running_loop()
         self.weather = Weather(
-            self.chance, self.reached, self._crashed, self.check, fatal=fatal(seed)
+            self.chance, self.reached, self._crashed, self.check, fatal=fatal(seed), last=last
         )
         self.store = Store(
             now=self.clock.now, uid=lambda: str(uuid.UUID(int=self.chance.getrandbits(128)))
