@@ -17,6 +17,7 @@ from garrison.core.integrity import (
     extended,
     files_digest,
     judge,
+    known_readable,
     learned,
     refused,
     unrecognised,
@@ -50,6 +51,19 @@ class _First:
     ran: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What the looks at one instance could see so far: who hides something later has changed it.
+
+    ``whole``: in this stage one of them was within its bounds.
+    """
+
+    instance: str
+    stage: Stage
+    readable: frozenset[str] = frozenset()
+    whole: bool = False
+
+
 class Attestations:
     """One per operator; keyed by lease; holds only what the next look finds again."""
 
@@ -62,11 +76,13 @@ class Attestations:
         self._clock = clock
         self._known: dict[Key, _Known] = {}
         self._first: dict[Key, _First] = {}
+        self._seen: dict[Key, _Seen] = {}
 
     def forget(self, key: Key) -> None:
         """Drop what is remembered about a lease."""
         self._known.pop(key, None)
         self._first.pop(key, None)
+        self._seen.pop(key, None)
 
     def observe(self, o: Observation, asked: Integrity | None) -> Observation:
         """Return the observation with the newest finding, and how far the image has been read."""
@@ -124,7 +140,30 @@ class Attestations:
         now = self._clock.now()
         if baseline is None:
             return unrecognised(evidence, asked.paths, stage, now)
-        return judge(baseline, evidence, asked.paths, sentinel=_injected(o), stage=stage, now=now)
+        seen = self._seen_of(_key(o), evidence.instance, stage)
+        finding = judge(
+            baseline,
+            evidence,
+            asked.paths,
+            sentinel=_injected(o),
+            stage=stage,
+            now=now,
+            readable=seen.readable,
+        )
+        if evidence.truncated and seen.whole and not finding.drifted:
+            raise UnavailableError("it met its bounds, which no look before did")
+        self._seen[_key(o)] = replace(
+            seen,
+            readable=seen.readable | known_readable(baseline, evidence),
+            whole=seen.whole or not evidence.truncated,
+        )
+        return finding
+
+    def _seen_of(self, key: Key, instance: str, stage: Stage) -> _Seen:
+        known = self._seen.get(key)
+        if known is None or known.instance != instance:
+            return _Seen(instance=instance, stage=stage)
+        return known if known.stage == stage else replace(known, stage=stage, whole=False)
 
     def _baseline(
         self, o: Observation, asked: Integrity, evidence: Evidence, stage: Stage

@@ -161,10 +161,16 @@ def judge(
     sentinel: str,
     stage: Stage,
     now: datetime,
+    readable: frozenset[str] = frozenset(),
 ) -> Finding:
-    """Return what one look amounts to. ``sentinel`` is the digest of the agent that was injected."""
+    """Return what one look amounts to. ``sentinel`` is the digest of the agent that was injected.
+
+    ``readable`` are paths that an earlier look at this instance could hash.
+    """
     drifted = [] if evidence.sentinel == sentinel else ["the sentinel itself"]
-    drifted += sorted(set(_files(baseline, evidence)) | set(_running(baseline, evidence)))
+    drifted += sorted(
+        {*_files(baseline, evidence), *_running(baseline, evidence), *_hidden(evidence, readable)}
+    )
     unexplained = list(_unexplained(baseline, evidence))
     if baseline.complete:
         drifted += [each for each in _programs(baseline, evidence) if each not in drifted]
@@ -193,13 +199,37 @@ def _files(baseline: Baseline, evidence: Evidence) -> Iterator[str]:
     """Named files that are others, that came, or that went."""
     for path, found in evidence.files.items():
         wanted = baseline.files.get(path)
-        if found not in {wanted, UNREADABLE} and path not in RUNTIME:
-            yield path if wanted is not None else f"{path} (added)"
+        if path in RUNTIME:
+            continue
+        if wanted is None:
+            yield f"{path} (added)"
+        elif found not in {wanted, UNREADABLE}:
+            yield path
     if evidence.truncated:
         return
     for path in baseline.named:
         if path not in evidence.files and path not in RUNTIME:
             yield f"{path} (missing)"
+
+
+def known_readable(baseline: Baseline, evidence: Evidence) -> frozenset[str]:
+    """Return the paths that a look could hash, of those that can be judged."""
+    return frozenset(
+        path
+        for each in _hashes(evidence)
+        for path, found in each.items()
+        if found != UNREADABLE and path in baseline.files
+    )
+
+
+def _hidden(evidence: Evidence, readable: frozenset[str]) -> Iterator[str]:
+    """What can be hashed no more; where a look met its bounds, that may be why."""
+    if evidence.truncated:
+        return
+    for each in _hashes(evidence):
+        for path, found in each.items():
+            if found == UNREADABLE and path in readable:
+                yield f"{path} (not readable any more)"
 
 
 def _running(baseline: Baseline, evidence: Evidence) -> Iterator[str]:

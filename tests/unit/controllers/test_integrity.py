@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from garrison.adapters.registry.inflate import ZSTD_MODULES, Inflate
 from garrison.api.meta import LEASE, WORKLOAD
+from garrison.core.integrity import UNREADABLE
 from garrison.errors import ImageError, UnavailableError
 from garrison.ports.kube import Object
+from garrison.ports.sentinel import Door, Evidence
 from tests.builders import IMAGE
 from tests.unit.controllers.cluster import Cluster, workload
 
@@ -87,6 +91,34 @@ async def test_an_alert_says_what_drifted_and_leaves_the_replica(cluster: Cluste
     assert "/app/serve" in message
     await cluster.serves()
     cluster.sentinel.swapped.clear()
+    await cluster.says(WORKLOAD, "chat", "IntegrityVerified", "MatchesImage")
+
+
+@pytest.mark.parametrize(
+    ("hides", "reason", "says"),
+    [
+        ({"truncated": True}, "NotChecked", "it met its bounds"),
+        ({"files": {"/app/serve": UNREADABLE}}, "IntegrityDrift", "not readable any more"),
+    ],
+    ids=["what is looked at", "a file"],
+)
+async def test_who_hides_something_is_not_verified(
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    hides: dict[str, Any],
+    reason: str,
+    says: str,
+) -> None:
+    await cluster.create(checked())
+    await cluster.serves()
+    attest = cluster.sentinel.attest
+
+    async def hidden(door: Door, paths: Sequence[str], nonce: str | None = None) -> Evidence:
+        return replace(await attest(door, paths, nonce), **hides)
+
+    monkeypatch.setattr(cluster.sentinel, "attest", hidden)
+    assert says in await cluster.says(WORKLOAD, "chat", "IntegrityVerified", reason)
+    monkeypatch.undo()
     await cluster.says(WORKLOAD, "chat", "IntegrityVerified", "MatchesImage")
 
 

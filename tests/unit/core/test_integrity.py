@@ -20,6 +20,7 @@ from garrison.core.integrity import (
     is_due,
     jitter_of,
     judge,
+    known_readable,
     learned,
     printable,
 )
@@ -60,6 +61,7 @@ def test_what_is_as_it_should_be() -> None:
     [
         ({"files": {"/app/a.py": TWO}}, "/app/a.py"),
         ({"files": {"/app/a.py": ONE, "/app/b.py": ONE}}, "/app/b.py (added)"),
+        ({"files": {"/app/a.py": ONE, "/app/b.py": UNREADABLE}}, "/app/b.py (added)"),
         ({"files": {}}, "/app/a.py (missing)"),
         ({"executables": {"/usr/bin/python3": TWO}}, "/usr/bin/python3"),
         ({"libraries": {"/usr/lib/libc.so.6": TWO}}, "/usr/lib/libc.so.6"),
@@ -106,6 +108,29 @@ def test_what_is_no_drift(changed: dict[str, Any]) -> None:
 )
 def test_what_is_noticed(changed: dict[str, Any], unexplained: tuple[str, ...]) -> None:
     assert found(**changed).unexplained == unexplained
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("files", "/app/a.py"),
+        ("executables", "/usr/bin/python3"),
+        ("libraries", "/usr/lib/libc.so.6"),
+    ],
+)
+def test_what_hides_itself_is_drift_and_what_nobody_could_ever_read_is_none(
+    kind: str, path: str
+) -> None:
+    hidden: dict[str, Any] = {kind: {path: UNREADABLE}}
+    dark = replace(GOOD, **hidden)
+
+    def after(first: Evidence, then: Evidence) -> Finding:
+        readable = known_readable(IMAGE, first)
+        return judge(IMAGE, then, (), sentinel=AGENT, stage="Running", now=NOW, readable=readable)
+
+    assert after(GOOD, dark).drifted == (f"{path} (not readable any more)",)
+    assert after(dark, dark).state == "Verified"
+    assert after(GOOD, replace(dark, truncated=True)).state == "Verified"
 
 
 def test_what_could_not_be_judged_is_said() -> None:
