@@ -154,6 +154,7 @@ async def _serving(proxy: Proxy, port: int) -> AsyncIterator[int]:
         proxy.application(),
         access_log=None,
         shutdown_timeout=1.0,
+        auto_decompress=False,  # what is said to be packed has to be
         handler_cancellation=True,  # a replica must not go on for a client that has left
     )
     await runner.setup()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,17 +23,23 @@ Script = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass(slots=True)
 class Replica:
-    """A server that does to each request what its script says. ``left``: the proxy closed the way."""
+    """A server that does to each request what its script says. ``left``: the proxy closed the way.
+
+    ``body`` is what came with the newest.
+    """
 
     name: str
     script: Script
     port: int = 0
     asked: int = 0
+    body: bytes = b""
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
-        await reader.readuntil(b"\r\n\r\n")
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        self.body = await reader.readexactly(int(length or 0))
         self.asked += 1
         try:
             await self.script(writer)
@@ -130,3 +137,12 @@ async def test_a_client_that_leaves_ends_its_request_at_the_replica(
         assert asked.asked == 1
         await asyncio.wait_for(asked.left.wait(), 10)
     assert caplog.records == []
+
+
+async def test_a_packed_body_arrives_as_it_was_sent() -> None:
+    packed = gzip.compress(b'{"prompt": "hello"}')
+    async with proxied(whole) as (url, _, [replica]), aiohttp.ClientSession() as session:
+        headers = {"content-encoding": "gzip"}
+        async with session.post(url, data=packed, headers=headers) as answer:
+            assert answer.status == 200
+    assert replica.body == packed
