@@ -270,7 +270,8 @@ class SentinelClient:
     async def metrics(self, door: Door) -> Samples:
         """Return figures from inside the enrolled instance."""
         async with await self._enrolled(door) as channel:
-            return samples_of(await channel.text("/v1/metrics"))
+            text = await channel.text("/v1/metrics")
+        return await asyncio.to_thread(samples_of, text)
 
     async def workload_metrics(self, door: Door) -> Samples:
         """Return what the workload of the enrolled instance says of itself."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from io import StringIO
 from itertools import pairwise
 
+from prometheus_client.core import Sample as Parsed
 from prometheus_client.parser import text_string_to_metric_families
 
 from garrison.ports.samples import FAMILIES, Family, Labels, Sample, Samples
@@ -68,6 +69,17 @@ def stated(text: str, limit: int = MAX_LINES) -> tuple[list[str], int]:
     return lines, total
 
 
+def parsed(line: str) -> Parsed | None:
+    """Return the one sample of a line, with a value that a float can hold; None for anything else."""
+    try:
+        families = list(text_string_to_metric_families(line))
+        samples = [each for family in families for each in family.samples]
+        float(samples[0].value)
+    except (ValueError, IndexError, KeyError, OverflowError):
+        return None
+    return samples[0] if len(samples) == 1 else None
+
+
 def _known(lines: list[str]) -> Iterator[tuple[Sample, int]]:
     for line in lines:
         found = _read(line) if len(line) <= MAX_LINE else None
@@ -85,22 +97,17 @@ def _known(lines: list[str]) -> Iterator[tuple[Sample, int]]:
 
 def _read(line: str) -> tuple[str, Labels, float] | None:
     """Return the name without its prefix, the labels in the family's order, and the value."""
-    try:
-        families = list(text_string_to_metric_families(line))
-    except (ValueError, IndexError, KeyError):
+    found = parsed(line)
+    if found is None:
         return None
-    samples = [each for family in families for each in family.samples]
-    if len(samples) != 1:
-        return None
-    found = samples[0]
     name = found.name.removeprefix(PREFIX)
     if name not in _BY_NAME or not found.name.startswith(PREFIX):
         return None
     labels = _labels(*_BY_NAME[name], found.labels)
-    value = found.value
+    value = float(found.value)
     if labels is None or not math.isfinite(value) or not 0 <= value <= MAX_VALUE:
         return None
-    return name, labels, float(value)
+    return name, labels, value
 
 
 def _labels(family: Family, suffix: str, found: dict[str, str]) -> Labels | None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-from prometheus_client.parser import text_string_to_metric_families
-
-from garrison.adapters.sentinel.page import stated
+from garrison.adapters.sentinel.page import parsed, stated
 from garrison.ports.samples import MAX_RELAYED, PLACE, Labels, Sample, Samples
 
 MAX_LINES = 4000
@@ -35,14 +33,9 @@ def relayed_of(text: str) -> Samples:
 
 
 def _read(line: str) -> Sample | None:
-    try:
-        families = list(text_string_to_metric_families(line))
-    except (ValueError, IndexError, KeyError):
+    found = parsed(line)
+    if found is None or _NAME.fullmatch(found.name) is None:
         return None
-    samples = [each for family in families for each in family.samples]
-    if len(samples) != 1 or _NAME.fullmatch(samples[0].name) is None:
-        return None
-    found = samples[0]
     labels = _labels(found.labels)
     if labels is None:
         return None

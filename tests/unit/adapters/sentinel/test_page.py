@@ -80,6 +80,8 @@ def test_a_figure_is_taken_in_the_unit_that_its_name_states(
         "workload_memory_bytes +Inf",
         "workload_memory_bytes -1",
         f"workload_memory_bytes {MAX_VALUE * 10}",
+        pytest.param(f"workload_memory_bytes {'1' * 400}", id="beyond a float"),
+        pytest.param(f"workload_memory_bytes 1 {'1' * 400}", id="a time beyond a float"),
         "workload_memory_bytes",
         "workload_memory_bytes{",
         'workload_memory_bytes{lease="another"} 1',

@@ -54,6 +54,8 @@ def test_a_label_of_ours_is_renamed(name: str) -> None:
     "line",
     [
         pytest.param("no value", id="no value"),
+        pytest.param(f"a {'1' * 400}", id="beyond a float"),
+        pytest.param(f"a 1 {'1' * 400}", id="a time beyond a float"),
         pytest.param("<html>", id="no metrics at all"),
         pytest.param('a{b="c" 1', id="never closed"),
         pytest.param(f"{'n' * 129} 1", id="long name"),
