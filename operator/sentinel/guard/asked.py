@@ -10,7 +10,7 @@ from sentinel.guard.annex import Annex
 from sentinel.guard.audit import Audit
 from sentinel.guard.connects import Connects
 from sentinel.guard.ending import Ending
-from sentinel.guard.fastpath import FastPath
+from sentinel.guard.fastpath import FastPath, OwnFastPath
 from sentinel.guard.ladder import COPY, OWN, Rung
 from sentinel.guard.loop import Loop
 from sentinel.guard.notification import Listener
@@ -47,8 +47,9 @@ class Asked:
         copies = self._kept.copies if rung.connect == OWN else copied(tracees)
         self._ending = Ending(loop, audit, self.connects.outbound, decider, copies)
         fast = None
-        if rung.connect == COPY and listener.keeps_answers:
-            fast = FastPath(listener, tracees, decider, audit, self.connects)
+        if listener.keeps_answers:
+            parts = listener, tracees, decider, audit, self.connects
+            fast = FastPath(*parts) if rung.connect == COPY else OwnFastPath(*parts, sockets.kept)
         self._questions = Questions(
             loop,
             listener,

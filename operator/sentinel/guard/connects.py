@@ -18,6 +18,7 @@ from typing import NamedTuple
 from sentinel.guard import kernel
 from sentinel.guard.addresses import LOOPBACK, fold, is_loopback, shown
 from sentinel.guard.audit import Audit
+from sentinel.guard.connections import Holder
 from sentinel.guard.ladder import OWN, UDP_ALLOW, UDP_DENY, UDP_DNS, UDP_NETNS, Rung
 from sentinel.guard.loop import Loop
 from sentinel.guard.notification import Listener, Question
@@ -291,14 +292,14 @@ class Connects:
             self._listener.let_through(question.id)
         elif code != _GONE:
             if inode and self._rung.connect == OWN:
-                self._settle(question, code, inode)
+                self.settle((question.thread, question.word(0)), code, inode)
             taken = self._listener.answer(question.id, error=code)
             if not taken and inode and not self._listener.keeps_answers:
                 self._keep_answer(code, inode, raw)
 
-    def _settle(self, question: Question, code: int, inode: int) -> None:
-        endable = self._audit.enforces and inode in self.outbound
-        holder = (question.thread, question.word(0)) if endable else None
+    def settle(self, asking: Holder, code: int, inode: int) -> None:
+        """Note what becomes of the guard's own copy, before ``asking`` gets the answer."""
+        holder = asking if self._audit.enforces and inode in self.outbound else None
         if code == 0:
             self._kept.connected(inode, holder)
         elif code in IN_PROGRESS:

@@ -12,10 +12,12 @@ import os
 
 from sentinel.guard import kernel
 from sentinel.guard.audit import Audit
+from sentinel.guard.connections import Holder
 from sentinel.guard.connects import IN_PROGRESS, WAITS, Connects, read_address
 from sentinel.guard.kernel import connect, copy_descriptor, is_tcp
 from sentinel.guard.notification import START, Listener, question_of
-from sentinel.guard.tracee import Tracees
+from sentinel.guard.sockets import KeptSockets
+from sentinel.guard.tracee import Tracee, Tracees, inode_of
 from sentinel.guard.verdict import Decider
 
 _CONNECT = kernel.NUMBERS["connect"]
@@ -25,7 +27,7 @@ _WORD = 0xFFFFFFFF
 
 
 class FastPath:
-    """Only for rungs that copy descriptors, and where a signal cannot take an answer away."""
+    """For rungs that copy descriptors, and only where a signal cannot take an answer away."""
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class FastPath:
         tracee = self._known.get(thread)
         if tracee is None or number != _CONNECT or length not in _LENGTHS:
             return False
+        asking = thread, descriptor & _WORD
         try:
             raw = os.pread(tracee.memory, length, address)
             if len(raw) != length:
@@ -59,42 +62,90 @@ class FastPath:
             verdict = self._decide(*target)
             if not verdict.allowed:
                 return False
-            copy = copy_descriptor(tracee.process, descriptor & _WORD)
+            ours, inode = self._socket(tracee, asking)
         except (OSError, OverflowError):  # Connects looks again, and tells
             return False
-        if not is_tcp(copy) or not self._listener.waits(question):
-            os.close(copy)
+        if not is_tcp(ours) or not self._listener.waits(question):
+            self._release(ours)
             return False
         leads_out = verdict.reason != "loopback"
         try:
-            code = self._connect(request, copy, raw, target, leads_out=leads_out)
+            code = self._connect(request, ours, inode, raw, target, leads_out=leads_out)
         except BaseException:
-            os.close(copy)
+            self._release(ours)
             raise
         if code != WAITS:
-            os.close(copy)  # before the answer, see Connects.answer
+            self._settle(asking, ours, inode, code)  # before the answer, see Connects.answer
             self._listener.answer(question, error=code)
         return True
 
     def _connect(
         self,
         request: bytearray,
-        copy: int,
+        ours: int,
+        inode: int,
         raw: bytes,
         target: tuple[bytes, int],
         *,
         leads_out: bool,
     ) -> int:
         if leads_out:
-            self._connects.outbound.remember(os.fstat(copy).st_ino, *target)
+            self._connects.outbound.remember(inode or os.fstat(ours).st_ino, *target)
+        elif inode:
+            self._connects.outbound.forget(inode)
         self._audit.allowed()
-        if not os.get_blocking(copy):
-            return connect(copy, raw)
-        os.set_blocking(copy, False)
-        code = connect(copy, raw)
+        if not os.get_blocking(ours):
+            return connect(ours, raw)
+        os.set_blocking(ours, False)
+        code = connect(ours, raw)
         if code in IN_PROGRESS:  # loopback is done by now
-            code = connect(copy, raw)
-        os.set_blocking(copy, True)
+            code = connect(ours, raw)
+        os.set_blocking(ours, True)
         if code in IN_PROGRESS:
-            return self._connects.wait(question_of(request), copy, raw, target)
+            return self._connects.wait(question_of(request), self._own(ours), raw, target)
         return code
+
+    # -- the guard's descriptor of the socket
+
+    def _socket(self, tracee: Tracee, asking: Holder) -> tuple[int, int]:
+        """Return a descriptor and, where it must be noted at once, the inode; raises OSError."""
+        return copy_descriptor(tracee.process, asking[1]), 0
+
+    def _release(self, ours: int) -> None:
+        os.close(ours)
+
+    def _own(self, ours: int) -> int:
+        """Return a descriptor that who gets it closes."""
+        return ours
+
+    def _settle(self, _asking: Holder, ours: int, _inode: int, _code: int) -> None:
+        os.close(ours)
+
+
+class OwnFastPath(FastPath):
+    """For rungs whose sockets the guard made itself, and still has."""
+
+    def __init__(  # noqa: PLR0917 -- wired in one place
+        self,
+        listener: Listener,
+        tracees: Tracees,
+        decider: Decider,
+        audit: Audit,
+        connects: Connects,
+        kept: KeptSockets,
+    ) -> None:
+        super().__init__(listener, tracees, decider, audit, connects)
+        self._kept = kept
+
+    def _socket(self, _tracee: Tracee, asking: Holder) -> tuple[int, int]:
+        inode = inode_of(*asking)
+        return self._kept.original(inode), inode
+
+    def _release(self, ours: int) -> None:
+        pass
+
+    def _own(self, ours: int) -> int:
+        return os.dup(ours)
+
+    def _settle(self, asking: Holder, _ours: int, inode: int, code: int) -> None:
+        self._connects.settle(asking, code, inode)

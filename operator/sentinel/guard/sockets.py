@@ -54,6 +54,11 @@ class KeptSockets:
         kept = self._kept.get(inode)
         return None if kept is None else os.dup(kept[0])
 
+    def original(self, inode: int) -> int:
+        """Return what is kept, and stays so; -1 for none."""
+        kept = self._kept.get(inode)
+        return -1 if kept is None else kept[0]
+
     def copies(self, wanted: Set[int]) -> Iterator[tuple[int, int]]:
         """Give the inodes of those wanted that are kept or connected, each with a copy."""
         for inode in wanted & self._kept.keys():

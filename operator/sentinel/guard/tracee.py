@@ -18,9 +18,9 @@ _PART_OF_DESCRIPTORS = 8
 
 
 class Tracee(NamedTuple):
-    """Descriptors of a thread: one by which its own are copied, one to read its memory by.
+    """Descriptors of a thread: one by which its own are copied, and one to read its memory by.
 
-    The memory is that of the program which the thread ran when it was opened. Once that is gone,
+    Where its own cannot be copied, the first is -1. The memory is that of the program which the thread ran when it was opened. Once that is gone,
     nothing can be read.
     """
 
@@ -51,14 +51,17 @@ class Tracees:
             thread,
             lambda: (kernel.read_memory(thread, address, length), self._copy(thread, number)),
         )
-        if thread not in self._others and thread not in self.known:
-            self._know(thread)
+        self._know(thread)
         return found
 
     def _know(self, thread: int) -> None:
+        if thread in self._others or thread in self.known:
+            return
+        if len(self.known) >= self._most:
+            self.close()
         with suppress(OSError):  # without /proc
             memory = os.open(f"/proc/{thread}/mem", os.O_RDONLY | os.O_CLOEXEC)
-            self.known[thread] = Tracee(self._open[thread], memory)
+            self.known[thread] = Tracee(self._open.get(thread, -1), memory)
 
     def forget(self, thread: int) -> None:
         """Know a thread no more: it is another one, or runs another program."""
@@ -69,9 +72,11 @@ class Tracees:
         self, thread: int, address: int, length: int, number: int
     ) -> tuple[bytes, int]:
         """Return memory of the thread's process, and the inode of its socket; raises OSError."""
-        return self._looking(
-            thread, lambda: (kernel.read_memory(thread, address, length), _inode(thread, number))
+        found = self._looking(
+            thread, lambda: (kernel.read_memory(thread, address, length), inode_of(thread, number))
         )
+        self._know(thread)
+        return found
 
     def descriptor(self, thread: int, number: int) -> int:
         """Return a duplicate of the thread's descriptor; raises OSError (EBADF among others)."""
@@ -79,7 +84,7 @@ class Tracees:
 
     def inode(self, thread: int, number: int) -> int:
         """Return the inode of the thread's socket; raises OSError EBADF or ENOTSOCK."""
-        return self._looking(thread, lambda: _inode(thread, number))
+        return self._looking(thread, lambda: inode_of(thread, number))
 
     def sockets(self, process: int) -> list[tuple[int, int]]:
         """Return descriptor numbers and inodes of the process's sockets; raises OSError."""
@@ -167,7 +172,8 @@ def ids_of(thread: int) -> tuple[int, int]:
     return owner.st_uid, owner.st_gid
 
 
-def _inode(thread: int, number: int) -> int:
+def inode_of(thread: int, number: int) -> int:
+    """Return the inode of a thread's socket; raises OSError, EBADF or ENOTSOCK among others."""
     try:
         found = os.stat(f"/proc/{thread}/fd/{number}")
     except FileNotFoundError:

@@ -17,7 +17,7 @@ import pytest
 from sentinel.guard import kernel, ladder
 from sentinel.guard.audit import Audit, Record
 from sentinel.guard.connects import Connects
-from sentinel.guard.fastpath import FastPath
+from sentinel.guard.fastpath import FastPath, OwnFastPath
 from sentinel.guard.loop import Loop
 from sentinel.guard.notification import Listener, question_of
 from sentinel.guard.policy import parse_policy
@@ -32,7 +32,7 @@ NOBODY_LISTENS = 1
 MULTICAST = "224.0.0.9"
 """Allowed, and yet no packet leaves: TCP has no way to a group."""
 POLICY = {"allow": [{"cidr": f"{MULTICAST}/32", "ports": [80]}]}
-STRICT = next(rung for rung in ladder.RUNGS if rung.name == "strict")
+RUNGS = {rung.name: rung for rung in ladder.RUNGS if rung.name in ("strict", "addfd")}
 
 
 class Hearer(Listener):
@@ -61,6 +61,7 @@ class Outcome(NamedTuple):
     records: list[Record]
     led_out: list[tuple[bytes, int]]
     waiting: int
+    kept: tuple[int, int]
     blocks: bool | None
     peer: Any
 
@@ -68,20 +69,31 @@ class Outcome(NamedTuple):
 class Asking:
     """Asks about connects of this process itself."""
 
-    def __init__(self, *, fast: bool) -> None:
+    def __init__(self, rung: ladder.Rung, *, fast: bool) -> None:
+        self.rung = rung
         self.records: list[Record] = []
         self.listener, self.tracees = Hearer(), Tracees()
         self.audit, self.loop = Audit(self.records.append), Loop(_raise)
         self.decider = Decider(parse_policy(POLICY), time.monotonic)
-        kept = KeptSockets(self.loop, self.tracees)
-        self.connects = Connects(
-            self.loop, self.listener, self.tracees, self.decider, self.audit, STRICT, kept,
-            kernel_unix=True,
-        )  # fmt: skip
-        self.fast = FastPath(
-            self.listener, self.tracees, self.decider, self.audit, self.connects
-        ) if fast else None  # fmt: skip
+        self.kept = KeptSockets(self.loop, self.tracees)
+        parts = self.listener, self.tracees, self.decider, self.audit
+        self.connects = Connects(self.loop, *parts, rung, self.kept, kernel_unix=True)
+        self.fast: FastPath | None = None
+        if fast and rung.connect == ladder.COPY:
+            self.fast = FastPath(*parts, self.connects)
+        elif fast:
+            self.fast = OwnFastPath(*parts, self.connects, self.kept)
         self.was_fast = False
+
+    def prepare(self, address: int, made: int) -> None:
+        """Let the thread be known, and its socket be one of the guard's making."""
+        if self.rung.connect == ladder.COPY:
+            self.tracees.address_and_descriptor(os.getpid(), address, 16, 0)
+            return
+        with socket.socket() as any_one:
+            self.tracees.address_and_inode(os.getpid(), address, 16, any_one.fileno())
+        if made >= 0:
+            self.kept.keep(os.dup(made))
 
     def about(self, descriptor: int, address: int, length: int) -> Outcome:
         """Answer one question and return what came of it."""
@@ -112,11 +124,13 @@ class Asking:
             records=self.records,
             led_out=led_out,
             waiting=len(waiting),
+            kept=(len(self.kept._kept), len(self.kept._connections)),
             blocks=_blocks(descriptor),
             peer=_peer(descriptor),
         )
 
     def close(self) -> None:
+        self.kept.close()
         self.tracees.close()
         self.loop.close()
 
@@ -217,6 +231,8 @@ SOCKETS: dict[str, Callable[[Place], Any]] = {
     "netlink": lambda _place: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
     "a pipe": lambda _place: os.fdopen(os.pipe()[0]),
 }
+MADE_BY_US = {"tcp", "tcp, non-blocking", "tcp, IPv6", "unix"}
+"""Not those that are connected or listen: the guard gives these up."""
 
 
 def _unblocked(one: socket.socket) -> socket.socket:
@@ -225,8 +241,9 @@ def _unblocked(one: socket.socket) -> socket.socket:
 
 
 class Case(NamedTuple):
-    """One connect: by which socket, whereto, and what else is special."""
+    """One connect: on which rung, by which socket, whereto, and what else is special."""
 
+    rung: str
     kind: str
     address: str = "open"
     pointer: int | None = None
@@ -238,9 +255,9 @@ def outcome(place: Place, case: Case, *, fast: bool) -> tuple[Outcome, bool]:
     raw = ADDRESSES[case.address](place)
     memory = ctypes.create_string_buffer(raw, ROOM)
     here = ctypes.addressof(memory)
-    with closing(Asking(fast=fast)) as asking, SOCKETS[case.kind](place) as one:
+    with closing(Asking(RUNGS[case.rung], fast=fast)) as asking, SOCKETS[case.kind](place) as one:
         asking.decider.closed_loopback_ports.add(place.closed)
-        asking.tracees.address_and_descriptor(os.getpid(), here, 16, 0)
+        asking.prepare(here, one.fileno() if case.kind in MADE_BY_US else -1)
         asking.listener.still_asked = not case.gone
         pointer = here if case.pointer is None else case.pointer
         return asking.about(one.fileno(), pointer, len(raw)), asking.was_fast
@@ -254,19 +271,23 @@ def both(place: Place, case: Case) -> bool:
 
 
 @pytest.mark.parametrize("kind", SOCKETS)
-def test_both_ways_leave_the_same_behind(place: Place, kind: str) -> None:
-    taken = {address for address in ADDRESSES if both(place, Case(kind, address))}
-    assert taken == (ALLOWED if kind.startswith("tcp") else set())
+@pytest.mark.parametrize("rung", RUNGS)
+def test_both_ways_leave_the_same_behind(place: Place, rung: str, kind: str) -> None:
+    taken = {address for address in ADDRESSES if both(place, Case(rung, kind, address))}
+    ours = kind.startswith("tcp") and (rung == "strict" or kind in MADE_BY_US)
+    assert taken == (ALLOWED if ours else set())
 
 
+@pytest.mark.parametrize("rung", RUNGS)
 @pytest.mark.parametrize("pointer", [0, 1, 1 << 47, (1 << 63) - 8, 1 << 63, (1 << 64) - 1])
-def test_a_wrong_pointer_is_a_fault_of_who_gave_it(place: Place, pointer: int) -> None:
-    case = Case("tcp", pointer=pointer)
+def test_a_wrong_pointer_is_a_fault_of_who_gave_it(place: Place, rung: str, pointer: int) -> None:
+    case = Case(rung, "tcp", pointer=pointer)
     assert not both(place, case)
     assert outcome(place, case, fast=True)[0].raised == errno.EFAULT
 
 
-def test_nothing_is_done_for_who_does_not_wait(place: Place) -> None:
-    case = Case("tcp", gone=True)
+@pytest.mark.parametrize("rung", RUNGS)
+def test_nothing_is_done_for_who_does_not_wait(place: Place, rung: str) -> None:
+    case = Case(rung, "tcp", gone=True)
     assert not both(place, case)
     assert outcome(place, case, fast=True)[0].answers == []
