@@ -20,8 +20,8 @@ _PART_OF_DESCRIPTORS = 8
 class Tracee(NamedTuple):
     """Descriptors of a thread: one by which its own are copied, and one to read its memory by.
 
-    Where its own cannot be copied, the first is -1. The memory is that of the program which the thread ran when it was opened. Once that is gone,
-    nothing can be read.
+    Where its own cannot be copied, the first is -1. The memory is that of the program which the
+    thread ran when it was opened; once that is gone, nothing can be read.
     """
 
     process: int
@@ -58,7 +58,7 @@ class Tracees:
         if thread in self._others or thread in self.known:
             return
         if len(self.known) >= self._most:
-            self.close()
+            self._forget_all()
         with suppress(OSError):  # without /proc
             memory = os.open(f"/proc/{thread}/mem", os.O_RDONLY | os.O_CLOEXEC)
             self.known[thread] = Tracee(self._open.get(thread, -1), memory)
@@ -90,10 +90,13 @@ class Tracees:
         """Return descriptor numbers and inodes of the process's sockets; raises OSError."""
         return self._looking(process, lambda: _sockets(process))
 
-    def close(self) -> None:
-        """Give back what is open."""
+    def _forget_all(self) -> None:
         for thread in list(self.known):
             self.forget(thread)
+
+    def close(self) -> None:
+        """Give back what is open."""
+        self._forget_all()
         for descriptor in self._open.values():
             os.close(descriptor)
         self._open.clear()

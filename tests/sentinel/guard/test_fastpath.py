@@ -7,9 +7,11 @@ import errno
 import os
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -291,3 +293,39 @@ def test_nothing_is_done_for_who_does_not_wait(place: Place, rung: str) -> None:
     case = Case(rung, "tcp", gone=True)
     assert not both(place, case)
     assert outcome(place, case, fast=True)[0].answers == []
+
+
+def descriptors() -> set[str]:
+    return {each.name for each in Path("/proc/self/fd").iterdir()}
+
+
+@contextmanager
+def waiting(amount: int) -> Iterator[list[int]]:
+    """Give the numbers of threads of this process that do nothing."""
+    end = threading.Event()
+    threads = [threading.Thread(target=end.wait) for _ in range(amount)]
+    for each in threads:
+        each.start()
+    try:
+        yield [each.native_id or 0 for each in threads]
+    finally:
+        end.set()
+        for each in threads:
+            each.join()
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_of_few_threads_descriptors_are_kept(monkeypatch: pytest.MonkeyPatch, rung: str) -> None:
+    monkeypatch.setattr("sentinel.guard.tracee._MAX_OPEN", 3)
+    memory = ctypes.create_string_buffer(16)
+    before = descriptors()
+    with closing(Tracees()) as tracees, socket.socket() as one, waiting(8) as threads:
+        for thread in [*threads, *reversed(threads)]:
+            asked = thread, ctypes.addressof(memory), 16, one.fileno()
+            if RUNGS[rung].connect == ladder.COPY:
+                os.close(tracees.address_and_descriptor(*asked)[1])
+            else:
+                tracees.address_and_inode(*asked)
+            assert thread in tracees.known
+            assert len(descriptors() - before) <= 1 + 2 * 3
+    assert descriptors() == before
