@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ _START_SECONDS = 150
 _STOP_SECONDS = 20
 _KUBECTL_SECONDS = 30
 _YEAR_OF_HOURS = "8760h"
+COLLECTED_SELDOM = {"GOGC": os.environ.get("GOGC", "400")}
+"""Go collects garbage at five times what is in use, not at twice: starts sooner, takes more memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,7 @@ async def start_controlplane(
         "control plane",
         argv if detached else [*argv, "-die-with-parent"],
         log=log or data_dir.with_suffix(".log"),
+        env=COLLECTED_SELDOM,
         detached=detached,
     )
     try:

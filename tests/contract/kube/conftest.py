@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 import yaml
 
+from devenv.controlplane import COLLECTED_SELDOM
 from garrison.adapters.kube.client import KubeClient
 from garrison.adapters.kube.connection import open_connection
 from garrison.adapters.memory.kube import MemoryKube
@@ -47,7 +48,8 @@ def real_kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     data = tmp_path_factory.mktemp("controlplane")
     command = [str(binary), "-data-dir", str(data), "-port", "0"]
     with (data / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        env = {**os.environ, **COLLECTED_SELDOM}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=env)
     try:
         yield _ready_kubeconfig(process, data / "log")
     finally:
