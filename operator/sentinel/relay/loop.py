@@ -1,13 +1,8 @@
-"""One worker: an epoll loop over non-blocking sockets, TLS straight on the client's descriptor.
-
-One shared buffer; when a socket does not take all of what its peer sent, the rest is kept and the
-peer paused. Both directions end on their own.
-"""
+"""One worker: an epoll loop that takes connections, joins each to the workload, and bounds them."""
 
 from __future__ import annotations
 
 import errno
-import mmap
 import select
 import socket
 import ssl
@@ -16,18 +11,14 @@ from typing import Callable
 
 from sentinel.relay import counters
 from sentinel.relay.clients import Clients
-from sentinel.relay.counters import PENDING, Counters, Tally
-from sentinel.relay.end import RECORD, WAIT, End, Turn
+from sentinel.relay.counters import Counters, Tally
+from sentinel.relay.end import WAIT, End, Turn
 from sentinel.relay.exchange import Exchange
 from sentinel.relay.settings import Identity, Settings
 from sentinel.relay.sockets import listener, upstream_socket
+from sentinel.relay.streams import IN, OUT, Streams
 from sentinel.tls.context import ALPN, server_context
 
-_IN, _OUT = select.EPOLLIN, select.EPOLLOUT
-_BROKEN = select.EPOLLHUP | select.EPOLLERR
-BUFFER = 2 * 1024 * 1024
-"""Large bodies cost the less CPU the more of them is taken at once; about 2 ms of it for this much."""
-_RECORDS_PER_TURN = 8
 _ACCEPTS_PER_TURN = 4  # a handshake costs about 1 ms: more would stall streams
 _EVENTS = 256
 _TICK, _RETRY = 1.0, 0.1
@@ -46,21 +37,13 @@ class Loop:
         self._tally = Tally(self._slot)
         self._context = _context(settings.identity)
         self._poll = select.epoll()
+        self._streams = Streams(self._poll, self._tally, self._slot, self._limits, self._drop)
         self._ends: dict[int, End] = {}
         self._shaking: dict[int, End] = {}
         self._connecting: dict[int, End] = {}
         self._refused: dict[int, End] = {}
-        self._stalled: dict[int, End] = {}
         self._clients = Clients(settings.client)
         self._others: dict[int, Callable[[], None]] = {}
-        anonymous = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # takes no memory that nothing came to
-        self._bytes = mmap.mmap(-1, BUFFER, flags=anonymous)
-        self._buffer = memoryview(self._bytes)
-        self._record = self._buffer[:RECORD]
-        self._space = self._buffer  # for what a workload sends; less when much is pending
-        self._spare = socket.socketpair()
-        for spare in self._spare:
-            spare.setblocking(False)
         self._stopped, self._ticked = False, time.monotonic()
         self._listener: socket.socket | None = listener(settings.host, settings.port)
         self.watch(self._listener, self._accept)
@@ -68,7 +51,7 @@ class Loop:
     def watch(self, sock: socket.socket, call: Callable[[], None]) -> None:
         """Call ``call`` whenever ``sock`` has something to read."""
         self._others[sock.fileno()] = call
-        self._poll.register(sock.fileno(), _IN)
+        self._poll.register(sock.fileno(), IN)
 
     def renew(self, identity: Identity) -> None:
         """Present another certificate to new connections; live ones go on."""
@@ -168,7 +151,7 @@ class Loop:
         try:
             secured.do_handshake()
         except WAIT as wait:
-            self._watch(end, _OUT if isinstance(wait, ssl.SSLWantWriteError) else _IN)
+            self._streams.watch(end, OUT if isinstance(wait, ssl.SSLWantWriteError) else IN)
             return
         except OSError:
             self._slot[counters.REFUSED] += 1
@@ -180,7 +163,7 @@ class Loop:
             return
         del self._shaking[end.fd]
         self._slot[counters.CONNECTIONS] += 1
-        end.exchange, end.turn = Exchange(self._tally, self._bytes), self._client
+        end.exchange, end.turn = Exchange(self._tally, self._streams.bytes), self._streams.client
         self._connect(end)
 
     def _connect(self, end: End) -> None:
@@ -202,14 +185,14 @@ class Loop:
                 self._through(end, peer)
                 return
             self._connecting[peer.fd] = peer
-            self._watch(end, 0)
-            self._watch(peer, _OUT)
+            self._streams.watch(end, 0)
+            self._streams.watch(peer, OUT)
             return
         upstream.close()
         self._wait_for_workload(end)
 
     def _wait_for_workload(self, end: End) -> None:
-        self._watch(end, 0)
+        self._streams.watch(end, 0)
         if end.fd not in self._refused:
             self._refused[end.fd], end.since = end, time.monotonic()
 
@@ -227,14 +210,14 @@ class Loop:
 
     def _through(self, end: End, peer: End) -> None:
         self._refused.pop(end.fd, None)
-        peer.exchange, peer.turn = end.exchange, self._workload
-        self._interest(end)
-        self._interest(peer)
+        peer.exchange, peer.turn = end.exchange, self._streams.workload
+        self._streams.interest(end)
+        self._streams.interest(peer)
 
     def _add(self, sock: socket.socket, turn: Turn) -> End:
         end = End(sock, time.monotonic(), turn)
         self._ends[end.fd] = end
-        self._watch(end, _IN)
+        self._streams.watch(end, IN)
         return end
 
     def _drop(self, end: End, *, cut: bool = True) -> None:
@@ -251,142 +234,11 @@ class Loop:
                 one.peer = None
 
     def _forget(self, end: End) -> None:
-        self._watch(end, 0)
-        self._keep(end, None)
+        self._streams.watch(end, 0)
+        self._streams.keep(end, None)
         del self._ends[end.fd]
         for table in (self._shaking, self._connecting, self._refused):
             table.pop(end.fd, None)
-
-    # -- bytes
-
-    def _watch(self, end: End, events: int) -> None:
-        if events == end.events:
-            return
-        if not events:
-            self._poll.unregister(end.fd)  # else a hang-up would spin the loop
-        elif end.events:
-            self._poll.modify(end.fd, events)
-        else:
-            self._poll.register(end.fd, events)
-        end.events = events
-
-    def _interest(self, end: End) -> None:
-        paused = end.ended or (end.peer is not None and end.peer.out is not None)
-        self._watch(end, (0 if paused else _IN) | (0 if end.out is None else _OUT))
-
-    def _keep(self, end: End, rest: memoryview | None) -> None:
-        """Set what ``end`` has not taken yet."""
-        slot = self._slot
-        if end.out is not None:
-            slot[PENDING] -= len(end.out)
-            if rest is None:
-                self._stalled.pop(end.fd, None)
-        if rest is not None:
-            slot[PENDING] += len(rest)
-            if end.out is None:
-                self._stalled[end.fd], end.since = end, time.monotonic()
-        end.out = rest
-        self._space = self._record if slot[PENDING] > self._limits.pending else self._buffer
-
-    # Both turns run for all that passes, so they are written out: a call more costs a percent.
-
-    def _client(self, end: End, event: int) -> None:
-        """The turn of a client that is through: a record, and more while they come in full."""
-        if event != _IN or end.out is not None:
-            self._writable(end, event)
-            if not self._has_bytes(end, event):
-                return
-        peer, exchange = end.peer, end.exchange
-        if peer is None or exchange is None:
-            return
-        record, tally, records = self._record, self._tally, 0
-        while True:
-            try:
-                size = end.read(record)
-            except WAIT:
-                return
-            except ssl.SSLZeroReturnError:  # the peer's close_notify, once ours is out
-                size = 0
-            if not size:
-                end.ended = True
-                self._after(end, peer)
-                return
-            tally.bytes_in += size
-            exchange.from_client(size)
-            try:
-                sent = peer.write(record[:size])
-            except BlockingIOError:
-                sent = 0
-            if sent < size:
-                self._keep(peer, memoryview(bytes(record[sent:size])))
-                self._after(end, peer)
-                return
-            records += 1
-            if size < RECORD or records == _RECORDS_PER_TURN:
-                return
-
-    def _workload(self, end: End, event: int) -> None:
-        """The turn of a workload's connection: all that is there, up to the buffer's size."""
-        if event != _IN or end.out is not None:
-            self._writable(end, event)
-            if not self._has_bytes(end, event):
-                return
-        peer, exchange = end.peer, end.exchange
-        if peer is None or exchange is None:
-            return
-        buffer = self._space
-        try:
-            size = end.read(buffer)
-        except BlockingIOError:
-            return
-        if not size:
-            end.ended = True
-            self._after(end, peer)
-            return
-        self._tally.bytes_out += size
-        exchange.from_workload(size)
-        try:
-            sent = (peer.write_records if size > RECORD else peer.write)(buffer[:size])
-        except WAIT:
-            sent = 0
-        if sent < size:  # a retried TLS write must offer the same bytes
-            self._keep(peer, memoryview(bytes(buffer[sent:size])))
-            self._after(end, peer)
-
-    def _has_bytes(self, end: End, event: int) -> bool:
-        """Tell whether there is something to read; a broken socket without is dropped."""
-        if event & _IN or (event & _BROKEN and not end.ended):
-            return True
-        if event & _BROKEN:
-            self._drop(end)
-        return False
-
-    def _writable(self, end: End, event: int) -> None:
-        if end.out is None or not event & (_OUT | _BROKEN):
-            return
-        try:
-            sent = end.write(end.out)
-        except WAIT:
-            return
-        self._keep(end, end.out[sent:] if sent < len(end.out) else None)
-        if end.out is None and end.peer is not None:
-            self._after(end.peer, end)
-
-    def _after(self, end: End, peer: End) -> None:
-        """Pass on the end of a stream, close when both have ended, else set what is watched."""
-        if end.ended and peer.out is None and not peer.finished:
-            peer.finish(self._spare)
-            if peer.out is not None:
-                self._keep_alert(peer)
-        if end.done() and peer.done():
-            self._drop(end, cut=False)
-            return
-        self._interest(end)
-        self._interest(peer)
-
-    def _keep_alert(self, peer: End) -> None:
-        rest, peer.out = peer.out, None
-        self._keep(peer, rest)
 
     # -- time
 
@@ -404,7 +256,7 @@ class Loop:
         for end in list(self._connecting.values()):
             if now - end.since > limits.handshake:
                 self._drop(end)
-        for end in list(self._stalled.values()):
+        for end in list(self._streams.stalled.values()):
             if now - end.since > limits.stall and end.secure:
                 self._drop(end)
 

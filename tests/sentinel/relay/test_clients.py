@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sentinel.relay.loop import BUFFER
 from sentinel.relay.settings import Limits
+from sentinel.relay.streams import BUFFER
 from tests.sentinel.pki import CLIENT, SERVER, Authority, Issued
 from tests.sentinel.relay.relay_process import CLIENT_URI, LEASE, OPERATOR, RelayProcess, until
 
