@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,33 @@ print("done")
 """
 
 
+SYSTEM = shutil.which("python3", path="/usr/bin") or PYTHON
+"""Which anybody may run."""
+AS_ROOT = (SYSTEM, ())
+NOBODY = "65534"
+AS_NOBODY = (
+    "setpriv",
+    (
+        f"--reuid={NOBODY}",
+        f"--regid={NOBODY}",
+        "--clear-groups",
+        "--no-new-privs",
+        "--bounding-set=-all",
+        SYSTEM,
+    ),
+)
+"""Workload and sentinel are the same user without rights: nothing but the sentinel's own care holds."""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that everybody may enter, unlike pytest's."""
+    with tempfile.TemporaryDirectory() as name:
+        found = Path(name)
+        found.chmod(0o777)  # the agent is another user
+        yield found
+
+
 def below(pid: int) -> list[int]:
     """Return the process and its descendants, parents first."""
     children = Path(f"/proc/{pid}/task").glob("*/children")
@@ -34,14 +64,20 @@ def below(pid: int) -> list[int]:
     [(), ("--rung", "relay"), ("--rung", "none")],
     ids=["the strongest rung", "relay", "no rung"],
 )
+@pytest.mark.parametrize("user", [AS_ROOT, AS_NOBODY], ids=["root", "nobody"])
 def test_no_process_of_the_sentinel_can_be_looked_into(
-    options: tuple[str, ...], tmp_path: Path
+    user: tuple[str, tuple[str, ...]], options: tuple[str, ...], folder: Path
 ) -> None:
-    ours, seen = tmp_path / "ours", tmp_path / "seen"
+    if user is AS_NOBODY and os.geteuid() != 0:
+        pytest.skip("only root can be somebody else")
+    python, flags = user
+    ours, seen = folder / "ours", folder / "seen"
     os.mkfifo(ours)
     seen.touch()
-    script = f'"{PYTHON}" -c "$1" < {ours} > {seen}; shift; exec "$@"'
-    with AgentProcess(tmp_path, options=options) as agent:
+    for each in (ours, seen):
+        each.chmod(0o666)
+    script = f'"{SYSTEM}" -c "$1" < {ours} > {seen}; shift; exec "$@"'
+    with AgentProcess(folder, options=options, python=python, flags=flags) as agent:
         agent.enrol()
         agent.start(argv=["sh", "-c", script, "sh", LOOK, *agent.launch()["argv"]])
         workload = agent.status()["workload"]["pid"]
