@@ -67,8 +67,18 @@ async def test_a_market_that_cannot_be_read_is_told_and_keeps_what_was_known(
     await cluster.says(ACCOUNT, "treasury", "Ready", "Reachable")
 
 
-async def test_an_orphan_is_named_with_an_event_and_then_closed(cluster: Cluster) -> None:
-    await cluster.market.create(order(LOST), cluster.market.propose_id())
+async def test_an_orphan_is_named_with_an_event_and_then_closed(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await cluster.market.create(order(LOST), cluster.market.propose_id())
+    close, named_before = cluster.market.close, list[list[str]]()
+
+    async def noting(deployment_id: str) -> None:
+        status = (await cluster.get(ACCOUNT, "treasury"))["status"]
+        named_before.append([each["deployment"] for each in status.get("strangers", [])])
+        await close(deployment_id)
+
+    monkeypatch.setattr(cluster.market, "close", noting)
 
     async def is_closed() -> bool:
         return cluster.market.paid() == []
@@ -76,6 +86,7 @@ async def test_an_orphan_is_named_with_an_event_and_then_closed(cluster: Cluster
     await cluster.until(is_closed, "closed")
     told = [each["reason"] for each in await cluster.kube.list(EVENT)]
     assert "OrphanedDeployment" in told
+    assert named_before[0] == [made.id]
     await cluster.says(ACCOUNT, "treasury", "NoOrphans", "NoOrphans")
 
 
