@@ -323,6 +323,20 @@ async def test_a_secret_is_rotated_under_load_and_revoked_with_its_lease(
         assert secret["status"].get("credentials", []) == []
 
 
+async def test_a_namespace_goes_with_all_that_was_minted_for_it(
+    scene: Scene, tmp_path: Path
+) -> None:
+    async with mint(scene, tmp_path) as (url, store):
+        await scene.stage.apply(rotating(scene, url), egress_policy(scene, "one.example"))
+        use = {"rotatingSecretRef": {"name": "hub"}, "file": "hub", "onRotate": "None"}
+        await serve(scene, secrets=[use], egressPolicyRef={"name": "hub"})
+        assert len(valid(store)) == 1
+        await scene.stage.kubectl("delete", "ns", scene.namespace, "--wait=false")
+        await scene.namespace_gone()
+        assert valid(store) == set()
+        assert await scene.paid() == []
+
+
 async def keep_asking(url: str, answers: list[int]) -> None:
     while True:
         answers.append(await models(url))
